@@ -31,8 +31,9 @@ def read_mnist(path: Path | None) -> tuple[Split, Split]:
 def read_cifar10(path: Path | None) -> tuple[Split, Split]:
     """Read CIFAR-10 as ((x, y) train, (x, y) test), x in 0..1 of shape [N, 32, 32, 3].
 
-    ``path`` is an ``.npz`` with either x_train, y_train, x_test, y_test or, for JPEG files, for each
-    split the concatenated files ``jpeg_*``, their bounds ``offset_*`` and ``y_*``; None asks Keras.
+    ``path`` is an ``.npz`` with either x_train, y_train, x_test, y_test or, for JPEG files, for
+    each split the concatenated files ``jpeg_*``, their bounds ``offset_*`` and ``y_*``; None asks
+    Keras for it.
     """
     if path is None:
         import keras
@@ -52,7 +53,7 @@ def _read_images(data: Any, split: str) -> Split:
 
 
 def decode_jpeg(files: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Decode JPEG files that lie one after the other: file i is ``files[offsets[i]:offsets[i+1]]``."""
+    """Decode JPEG files that lie one after the other, file i from offsets[i] to offsets[i + 1]."""
     from PIL import Image
 
     bounds = itertools.pairwise(offsets)
@@ -64,6 +65,21 @@ def decode_jpeg(files: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 def _scaled(images: np.ndarray, labels: np.ndarray) -> Split:
     """Scale 8-bit pixels to 0..1 and flatten the labels."""
     return images.astype(np.float32) / 255, labels.reshape(-1).astype(np.int64)
+
+
+def augmented(x: np.ndarray, generator: np.random.Generator, shift: int = 4) -> np.ndarray:
+    """Flip half of the images [N, H, W, C] and shift each by up to ``shift`` pixels.
+
+    What comes in at the borders is the image, mirrored.
+    """
+    height, width = x.shape[1:3]
+    flipped = np.where(generator.random(len(x))[:, None, None, None] < 0.5, x[:, :, ::-1], x)
+    padded = np.pad(flipped, ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="reflect")
+    offsets = generator.integers(0, 2 * shift + 1, size=(len(x), 2))
+    shifted = np.empty_like(x)
+    for image, source, (row, column) in zip(shifted, padded, offsets, strict=True):
+        image[:] = source[row : row + height, column : column + width]
+    return shifted
 
 
 def export_keras(model: Any, path: Path, opset: int = 17) -> None:
@@ -84,9 +100,11 @@ def export_keras(model: Any, path: Path, opset: int = 17) -> None:
 
 
 def onnx_accuracy(path: Path, x: np.ndarray, y: np.ndarray, batch_size: int = 500) -> float:
-    """Measure the share of samples an ONNX classifier answers right, with onnxruntime."""
+    """Measure with onnxruntime the share of images [N, H, W, C] that a network answers right."""
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    name, shape = session.get_inputs()[0].name, session.get_inputs()[0].shape
+    if shape[1] == x.shape[3] != shape[3]:  # a network from PyTorch
+        x = x.transpose(0, 3, 1, 2)
     correct = 0
     for start in range(0, len(x), batch_size):
         (scores,) = session.run(None, {name: x[start : start + batch_size]})

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from _training import Split, export_keras, summary
 from keras import layers
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+
+from _training import Split, export_keras, summary
 
 EXAMPLES = Path(__file__).parents[1] / "onnx2genn" / "examples"
 TEST_IMAGES = 500
