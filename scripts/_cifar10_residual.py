@@ -13,6 +13,7 @@ from torch.nn import functional
 from _training import augmented
 
 BATCH_SIZE = 128
+LEARNING_RATE = 0.1
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
 
@@ -77,10 +78,14 @@ def train(x: np.ndarray, y: np.ndarray, output: Path, *, epochs: int, seed: int)
     generator = np.random.default_rng(seed)
     model = build().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
+        model.parameters(), lr=LEARNING_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=0.2, epochs=epochs, steps_per_epoch=len(x) // BATCH_SIZE, pct_start=0.25
+        optimizer,
+        max_lr=LEARNING_RATE,
+        epochs=epochs,
+        steps_per_epoch=len(x) // BATCH_SIZE,
+        pct_start=0.25,
     )
     model.train()
     for epoch in range(epochs):
