@@ -1,0 +1,62 @@
+"""Turn trained networks in ONNX files into spiking neural networks and run them on GeNN."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onnx2genn.errors import (
+        BackendError,
+        CalibrationError,
+        CodingError,
+        DataError,
+        Onnx2GennError,
+        Problem,
+        UnsupportedModelError,
+    )
+    from onnx2genn.evaluation import Evaluation
+    from onnx2genn.graph.reader import check
+    from onnx2genn.graph.rewrite import operator
+    from onnx2genn.network import SpikingNetwork, convert, load
+
+# Where each public name lives: modules are imported when a name of theirs is first used.
+_HOMES = {
+    "BackendError": "errors",
+    "CalibrationError": "errors",
+    "CodingError": "errors",
+    "DataError": "errors",
+    "Evaluation": "evaluation",
+    "Onnx2GennError": "errors",
+    "Problem": "errors",
+    "SpikingNetwork": "network",
+    "UnsupportedModelError": "errors",
+    "check": "graph.reader",
+    "convert": "network",
+    "load": "network",
+    "operator": "graph.rewrite",
+}
+
+__all__ = [
+    "BackendError",
+    "CalibrationError",
+    "CodingError",
+    "DataError",
+    "Evaluation",
+    "Onnx2GennError",
+    "Problem",
+    "SpikingNetwork",
+    "UnsupportedModelError",
+    "check",
+    "convert",
+    "load",
+    "operator",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,54 @@
+"""What a backend gives: a simulator of one network, and the activity of one batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """What a spiking network did with a batch of N samples.
+
+    Attributes:
+        logits: The readout at the end of the window in ANN units, [N, ...].
+        logits_by_step: The readout after each of the T steps of its window, [T, N, ...]; None if
+            it was not recorded.
+        spikes: Number of spikes of every neuron by population, [N, *shape], whole numbers; None
+            if it was not recorded.
+        codes: Value that every neuron sent, in units of its smallest spike, [N, *shape]; None if
+            it was not recorded.
+    """
+
+    logits: np.ndarray
+    logits_by_step: np.ndarray | None = None
+    spikes: dict[str, np.ndarray] | None = None
+    codes: dict[str, np.ndarray] | None = None
+
+
+class Simulator(Protocol):
+    """A network that is built and ready to run.
+
+    Attributes:
+        backend: Name of the backend.
+        batch_size: Samples that are simulated at once.
+    """
+
+    backend: str
+    batch_size: int
+
+    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+        """Simulate samples.
+
+        Args:
+            samples: Inputs [N, ...], float32.
+            first: Index of the first sample in the data set; it seeds random input.
+            record: Also return spikes, codes and the readout by step.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what the simulator holds."""
+        ...

@@ -1,0 +1,131 @@
+"""Neurons that collect a window and then fire: every segment is evaluated once, exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from onnx2genn.backends.base import Activity
+from onnx2genn.coding.base import AccumulatingCoding
+from onnx2genn.graph.model import Node, to_onnx
+from onnx2genn.graph.segment import Segment
+from onnx2genn.runtime import session
+
+if TYPE_CHECKING:
+    from onnx2genn.network import SpikingNetwork
+
+_BATCH = 256
+_LOGITS = "readout/logits"
+
+
+class AccumulatingSimulator:
+    """Runs the whole network as one ONNX model between codes.
+
+    What a neuron fires depends only on the sum that it collected over its sources' window, so the
+    sum of the spikes takes the place of the spikes; these are recovered from the codes.
+    """
+
+    backend = "onnxruntime"
+
+    def __init__(
+        self,
+        network: SpikingNetwork,
+        *,
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        assert isinstance(network.coding, AccumulatingCoding)
+        self.batch_size = batch_size or _BATCH
+        self._network = network
+        self._coding = network.coding
+        self._runner = session(_model_of_codes(network), threads=threads or 0)
+        self._readout = session(network.readout_in_units().to_onnx(), threads=threads or 0)
+
+    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+        """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
+        feeds = {self._network.input_name: samples}
+        if not record:
+            (logits,) = self._runner.run([_LOGITS], feeds)
+            return Activity(logits=logits)
+        tensors = [item.tensor for item in self._network.populations]
+        logits, *values = self._runner.run([_LOGITS, *tensors], feeds)
+        codes = dict(zip(tensors, values, strict=True))
+        names = {item.tensor: item.name for item in self._network.populations}
+        return Activity(
+            logits=logits,
+            logits_by_step=self._by_step({self._network.input_name: samples, **codes}),
+            codes={names[tensor]: code for tensor, code in codes.items()},
+            spikes={
+                names[tensor]: self._coding.spike_count(code) for tensor, code in codes.items()
+            },
+        )
+
+    def close(self) -> None:
+        """Nothing is held outside the sessions."""
+
+    def _by_step(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """Run the readout on what has arrived after each step of its sources' window."""
+        entry = self._network.input_name
+        sources = self._network.model.parts.readout.sources
+        arrived = {
+            name: np.cumsum(self._coding.spike_train(values[name]), axis=0)
+            for name in sources
+            if name != entry
+        }
+        rows = []
+        for step in range(self._coding.steps):
+            feeds = {name: value[step] for name, value in arrived.items()}
+            if entry in sources:
+                feeds[entry] = values[entry]
+            rows.append(self._readout.run(None, feeds)[0])
+        return np.stack(rows)
+
+
+def _model_of_codes(network: SpikingNetwork) -> onnx.ModelProto:
+    """Write all segments in units, with the rounding of the neurons between them."""
+    nodes: list[Node] = []
+    constants: dict[str, np.ndarray] = {
+        "half": np.float32(0.5),
+        "zero": np.float32(0),
+        "top": np.float32(network.coding.levels),
+    }
+    spiking = {network.input_name, *(item.tensor for item in network.populations)}
+    for item in network.populations:
+        part = network.segment_in_units(item)
+        total = _append(part, item.name, spiking, nodes, constants)
+        nodes += [
+            Node(op="Add", inputs=(total, "half"), outputs=(f"{item.name}/shifted",)),
+            Node(op="Floor", inputs=(f"{item.name}/shifted",), outputs=(f"{item.name}/floor",)),
+            Node(op="Clip", inputs=(f"{item.name}/floor", "zero", "top"), outputs=(item.tensor,)),
+        ]
+    logits = _append(network.readout_in_units(), "readout", spiking, nodes, constants)
+    nodes.append(Node(op="Identity", inputs=(logits,), outputs=(_LOGITS,)))
+    outputs = dict.fromkeys([_LOGITS, *(item.tensor for item in network.populations)])
+    return to_onnx(nodes, constants, network.model.parts.inputs, outputs)
+
+
+def _append(
+    part: Segment,
+    scope: str,
+    spiking: set[str],
+    nodes: list[Node],
+    constants: dict[str, np.ndarray],
+) -> str:
+    """Add a segment's nodes under names of its own; return the name of its target."""
+
+    def local(name: str) -> str:
+        return name if not name or name in spiking else f"{scope}/{name}"
+
+    constants.update({local(name): array for name, array in part.constants.items()})
+    nodes += [
+        Node(
+            op=node.op,
+            inputs=tuple(local(name) for name in node.inputs),
+            outputs=tuple(local(name) for name in node.outputs),
+            attributes=node.attributes,
+        )
+        for node in part.nodes
+    ]
+    return local(part.target)

@@ -1,0 +1,169 @@
+"""Neurons that integrate and fire in the same window: layer by layer over all its steps."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnx2genn.backends.base import Activity
+from onnx2genn.coding.base import StepwiseCoding
+from onnx2genn.graph.segment import Segment
+from onnx2genn.runtime import session
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from onnx2genn.network import SpikingNetwork
+
+_BATCH = 256
+# Spikes of the largest population over all steps stay within the cache of one core, about.
+_WINDOW_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """A segment, ready to run.
+
+    Attributes:
+        tensor: What its target's spikes stand for; None for the readout.
+        segment: Affine map between spikes, in units.
+        runner: Session that computes it on one thread.
+        last_use: Tensors that nothing after it reads.
+    """
+
+    tensor: str | None
+    segment: Segment
+    runner: onnxruntime.InferenceSession
+    last_use: tuple[str, ...]
+
+
+class StepwiseSimulator:
+    """Simulates small groups of samples, each on one thread, over the whole window at once.
+
+    The affine maps see all steps of a group as one batch. Operators run on one thread and the
+    groups share the cores, so that the spikes of a layer are still in the cache when the next one
+    reads them.
+    """
+
+    backend = "onnxruntime"
+
+    def __init__(
+        self,
+        network: SpikingNetwork,
+        *,
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        assert isinstance(network.coding, StepwiseCoding)
+        self.batch_size = batch_size or _BATCH
+        self._network = network
+        self._coding = network.coding
+        self._stages = _stages(network)
+        largest = max(
+            [np.prod(item.shape) for item in network.populations] + [np.prod(network.input_shape)]
+        )
+        self._group = int(max(1, min(32, _WINDOW_BYTES // (4 * self._coding.steps * largest))))
+        self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+
+    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+        """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
+        starts = range(0, len(samples), self._group)
+        parts = list(
+            self._threads.map(
+                lambda at: self._window(samples[at : at + self._group], first + at, record), starts
+            )
+        )
+        logits = np.concatenate([part[0] for part in parts], axis=1)
+        if not record:
+            return Activity(logits=logits[-1])
+        counts = {
+            item.name: np.concatenate([part[1][item.tensor] for part in parts])
+            for item in self._network.populations
+        }
+        return Activity(logits=logits[-1], logits_by_step=logits, spikes=counts, codes=counts)
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._threads.shutdown()
+
+    def _window(
+        self, samples: np.ndarray, first: int, record: bool
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Run one group over its window; return the readout by step and spike counts."""
+        steps, network = self._coding.steps, self._network
+        # Every tensor has a first axis of steps; one of a single step is constant.
+        trains = {network.input_name: self._input(samples, first)}
+        counts: dict[str, np.ndarray] = {}
+        for stage in self._stages[:-1]:
+            current = _current(stage, trains)
+            spikes = current
+            if len(current) != steps:
+                spikes = np.empty((steps, *current.shape[1:]), np.float32)
+            self._coding.fire(current, spikes)
+            assert stage.tensor is not None
+            trains[stage.tensor] = spikes
+            if record:
+                counts[stage.tensor] = spikes.sum(axis=0)
+            for name in stage.last_use:
+                del trains[name]
+        return self._readout(_current(self._stages[-1], trains)), counts
+
+    def _readout(self, current: np.ndarray) -> np.ndarray:
+        """Return the logits after each step: the mean current, or the rate of output spikes."""
+        steps = self._coding.steps
+        if self._network.firing_readout:
+            spikes = np.empty((steps, *current.shape[1:]), np.float32)
+            self._coding.fire(current, spikes)
+            current = spikes * self._network.readout_threshold
+        elapsed = np.arange(1, steps + 1, dtype=np.float32).reshape(-1, *[1] * (current.ndim - 1))
+        if len(current) == 1:
+            return np.repeat(current, steps, axis=0)
+        return np.cumsum(current, axis=0) / elapsed
+
+    def _input(self, samples: np.ndarray, first: int) -> np.ndarray:
+        if not self._network.poisson:
+            return samples[None]
+        shape = (self._coding.steps, *samples.shape[1:])
+        seed = self._coding.options()["seed"]
+        probability = samples / np.float32(self._network.input_scale)
+        trains = [
+            _generator(seed, first + index).random(shape, dtype=np.float32) < np.abs(value)
+            for index, value in enumerate(probability)
+        ]
+        return np.stack(trains, axis=1) * np.sign(probability)
+
+
+def _generator(seed: int, sample: int) -> np.random.Generator:
+    """Random numbers of one sample, whatever batch or thread it runs in."""
+    return np.random.Generator(np.random.Philox(key=[seed, sample]))
+
+
+def _stages(network: SpikingNetwork) -> list[_Stage]:
+    parts: list[tuple[str | None, Segment]] = [
+        (item.tensor, network.segment_in_units(item)) for item in network.populations
+    ]
+    parts.append((None, network.readout_in_units()))
+    stages: list[_Stage] = []
+    needed: set[str] = set()
+    for tensor, segment in reversed(parts):
+        last_use = tuple(name for name in segment.sources if name not in needed)
+        needed.update(segment.sources)
+        runner = session(segment.to_onnx(), threads=1)
+        stages.append(_Stage(tensor, segment, runner, last_use))
+    return stages[::-1]
+
+
+def _current(stage: _Stage, trains: dict[str, np.ndarray]) -> np.ndarray:
+    """Run a segment on all steps at once, or on one step if all its sources are constant."""
+    sources = [trains[name] for name in stage.segment.sources]
+    steps = max(len(train) for train in sources)
+    feeds = {
+        name: np.broadcast_to(train, (steps, *train.shape[1:])).reshape(-1, *train.shape[2:])
+        for name, train in zip(stage.segment.sources, sources, strict=True)
+    }
+    (result,) = stage.runner.run(None, feeds)
+    return result.reshape(steps, -1, *result.shape[1:])

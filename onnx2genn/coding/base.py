@@ -1,0 +1,135 @@
+"""What every coding says: how a value becomes spikes, within which window, on which levels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from onnx2genn.errors import CodingError
+
+THRESHOLD_RULES = ("max", "percentile", "mse")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coding(ABC):
+    """How the value of an activation becomes the spikes of a neuron.
+
+    A neuron counts in units of its smallest spike: it receives its input divided by that unit
+    (:meth:`unit`), and its ``code`` is the whole number of units that it has sent at the end of
+    its window.
+
+    Attributes:
+        steps: T, the length of the window in which a population may fire, in time steps.
+        threshold: How thresholds are chosen: ``max`` of the calibration activations (Diehl et
+            al. 2015), a ``percentile`` of the positive ones (Rueckauer et al. 2017), or the least
+            squared error of the coding's own levels (``mse``).
+        percentile: For the rule of that name, 0 to 100.
+        per_channel: One threshold for each channel; otherwise one for each population.
+    """
+
+    name: ClassVar[str]
+    accumulates: ClassVar[bool]
+    """Whether a population first collects its whole input and then fires."""
+
+    steps: int
+    threshold: str = "mse"
+    percentile: float = 99.9
+    per_channel: bool = True
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise CodingError(f"steps={self.steps}: a window has at least one step.")
+        if self.threshold not in THRESHOLD_RULES:
+            raise CodingError(
+                f"threshold={self.threshold!r} is unknown; choose {', '.join(THRESHOLD_RULES)}."
+            )
+        if not 0 < self.percentile <= 100:
+            raise CodingError(f"percentile={self.percentile} is not in 0..100.")
+
+    @property
+    @abstractmethod
+    def levels(self) -> int:
+        """Largest code; the values 0, 1, ..., levels times the unit can be expressed."""
+
+    @abstractmethod
+    def unit(self, threshold: np.ndarray) -> np.ndarray:
+        """Value that a source's smallest spike adds to what its target receives."""
+
+    @abstractmethod
+    def step_value(self, threshold: np.ndarray) -> np.ndarray:
+        """Activation, in ANN units, that a code of 1 stands for."""
+
+    @abstractmethod
+    def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+        """Round activations to the values that a spike train of one window can express."""
+
+    @abstractmethod
+    def window_start(self, depth: int) -> int:
+        """First step in which a population at a depth may fire."""
+
+    def latency(self, depth: int) -> int:
+        """Steps from the presentation of a sample to the network's answer.
+
+        Args:
+            depth: Populations on the longest way from the input to the readout.
+        """
+        return self.window_start(depth) + self.steps
+
+    def options(self) -> dict[str, Any]:
+        """Return all options, to be saved and shown."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepwiseCoding(Coding):
+    """A coding whose neurons integrate and fire in the same window."""
+
+    accumulates: ClassVar[bool] = False
+
+    @abstractmethod
+    def fire(self, current: np.ndarray, spikes: np.ndarray) -> None:
+        """Simulate neurons over one window.
+
+        Args:
+            current: Input of each step in units, [T, ...], or [1, ...] if it is constant.
+            spikes: Where the spikes go, in units, [T, ...]; may be ``current`` itself.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccumulatingCoding(Coding):
+    """A coding whose neurons collect the input of a window and fire in the next one.
+
+    What they fire depends on the sum alone, so the network's answer is the answer of the ANN with
+    its activations rounded to the coding's levels.
+    """
+
+    accumulates: ClassVar[bool] = True
+
+    def window_start(self, depth: int) -> int:
+        """One window and one step of delay for each population on the way."""
+        return depth * (self.steps + 1)
+
+    def step_value(self, threshold: np.ndarray) -> np.ndarray:
+        """The unit itself: codes add up within the window."""
+        return self.unit(threshold)
+
+    def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+        """Round to the nearest level."""
+        unit = self.unit(threshold)
+        return self.encode(values / unit) * unit
+
+    def encode(self, total: np.ndarray) -> np.ndarray:
+        """Return the code of a neuron that collected ``total`` units, [...], as whole float32."""
+        return np.clip(np.floor(total + np.float32(0.5)), 0, self.levels)
+
+    @abstractmethod
+    def spike_count(self, code: np.ndarray) -> np.ndarray:
+        """Return how many spikes express a code, as integers."""
+
+    @abstractmethod
+    def spike_train(self, code: np.ndarray) -> np.ndarray:
+        """Return the value of the spike of each step in units, [T, ...]."""

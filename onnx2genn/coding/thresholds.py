@@ -1,0 +1,95 @@
+"""The choice of thresholds from calibration statistics, or from the weights alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from onnx2genn.calibration import Statistics
+from onnx2genn.coding.base import Coding
+from onnx2genn.graph.segment import Segment
+from onnx2genn.runtime import session
+
+_CANDIDATES = 128
+_CHUNK = 64
+
+
+def choose(coding: Coding, statistics: Statistics) -> np.ndarray:
+    """Choose the threshold of each channel by the coding's rule.
+
+    Args:
+        coding: Coding whose ``threshold`` names the rule.
+        statistics: What the population received on the calibration samples.
+
+    Returns:
+        Thresholds in ANN units, [channels]. A channel that was silent takes the largest
+        threshold of its population (1 if all were silent), so that it stays nearly silent.
+    """
+    if coding.threshold == "max":
+        found = statistics.positive_maximum
+    elif coding.threshold == "percentile":
+        found = statistics.percentile(coding.percentile)
+    else:
+        found = least_squares(coding, statistics)
+    largest = found.max(initial=0.0) or 1.0
+    return np.where(found > 0, found, largest).astype(np.float32)
+
+
+def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
+    """Find the threshold with the least squared error of the coding's own levels.
+
+    For each channel c, over the histogram of its activations a, it minimises
+    sum (a - quantise(a, θ))^2 on a grid of θ up to the largest activation (after Li et al. 2021,
+    "A free lunch from ANN", but with the quantiser that the neurons realise).
+
+    Args:
+        coding: Coding that rounds activations to its levels.
+        statistics: Histogram of the activations.
+
+    Returns:
+        Thresholds, [channels].
+    """
+    # Just above the largest value the top level, which lies one unit below, reaches it.
+    grid = np.geomspace(0.05, 1.0 + 1.0 / coding.levels, _CANDIDATES)
+    best = np.zeros(statistics.channels)
+    for start in range(0, statistics.channels, _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        centres, counts = statistics.centres[rows], statistics.histogram[rows]
+        top = statistics.positive_maximum[rows]
+        safe = np.where(top > 0, top, 1.0)
+        errors = np.stack(
+            [
+                (counts * (centres - coding.quantise(centres, (safe * share)[:, None])) ** 2).sum(1)
+                for share in grid
+            ]
+        )
+        best[rows] = top * grid[errors.argmin(axis=0)]
+    return best
+
+
+def from_weights(segment: Segment, source_bounds: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Bound what a population can receive from the weights alone.
+
+    This is the model-based normalisation of Diehl et al. 2015: the largest possible input is the
+    sum of the positive weights times the largest values of the sources. It is far above what real
+    samples reach, so thresholds are a guess.
+
+    Args:
+        segment: Affine map to the population.
+        source_bounds: Largest value of each source.
+
+    Returns:
+        Upper bound, in the shape of the segment's target.
+    """
+    positive = {
+        name: np.maximum(array, 0) if array.dtype.kind == "f" else array
+        for name, array in segment.constants.items()
+    }
+    model = replace(segment, constants=positive).to_onnx()
+    feeds = {
+        name: np.broadcast_to(source_bounds[name], (1, *segment.shapes[name])).astype(np.float32)
+        for name in segment.sources
+    }
+    return session(model).run(None, feeds)[0][0]

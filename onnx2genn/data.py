@@ -1,0 +1,188 @@
+"""Samples and labels: from files, and checked against what the model takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from onnx2genn.errors import DataError
+from onnx2genn.graph.model import Shape
+
+_IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Samples [N, ...] and, where known, their labels [N]."""
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+
+
+def load_samples(path: str | Path, shape: Shape, limit: int | None = None) -> Samples:
+    """Load samples from a file or folder.
+
+    Args:
+        path: ``.npz`` with array ``x`` (and ``y``), ``.npy`` with ``x``, or a folder with one
+            folder of images for each class, in the order of their names.
+        shape: Shape of one sample that the model takes.
+        limit: Use only the first samples; of images, the first of every class in turn.
+
+    Raises:
+        DataError: There is no such file, it cannot be read, or it does not fit the model.
+    """
+    place = Path(path)
+    if place.is_dir():
+        samples = _load_images(place, shape, limit)
+    elif not place.is_file():
+        raise DataError(f"There is no data file or folder {str(path)!r}.")
+    else:
+        samples = _load_arrays(place)
+    x = samples.x if limit is None else samples.x[:limit]
+    y = samples.y if limit is None or samples.y is None else samples.y[:limit]
+    return Samples(x=samples_for(shape, x, str(path)), y=y)
+
+
+def _load_arrays(path: Path) -> Samples:
+    try:
+        content = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(
+            f"{path} cannot be read as an array: {error}. Use .npz with arrays x (and y), .npy "
+            "with x alone, or a folder of class folders of images."
+        ) from error
+    if isinstance(content, np.ndarray):
+        return Samples(x=content)
+    with content:
+        if "x" not in content.files:
+            raise DataError(
+                f"{path} has the arrays {', '.join(content.files) or '(none)'}, but none is called "
+                "x. Save it with numpy.savez(file, x=samples, y=labels)."
+            )
+        try:
+            return Samples(x=content["x"], y=content["y"] if "y" in content.files else None)
+        except (ValueError, OSError, EOFError) as error:
+            raise DataError(f"{path} cannot be read: {error}.") from error
+
+
+def _load_images(folder: Path, shape: Shape, limit: int | None) -> Samples:
+    """Load images in the layout of the model: [channels, height, width] or channels last."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise DataError(
+            "Folders of images need Pillow: pip install 'onnx2genn[images]'."
+        ) from error
+    channels, size, channels_first = _image_layout(shape)
+    classes = sorted(item for item in folder.iterdir() if item.is_dir())
+    files = [
+        [file for file in sorted(item.iterdir()) if file.suffix.lower() in _IMAGES]
+        for item in classes
+    ]
+    chosen = sorted(
+        (turn, label, file) for label, group in enumerate(files) for turn, file in enumerate(group)
+    )[:limit]
+    if not chosen:
+        raise DataError(f"{folder} has no folders of images: it needs one folder for each class.")
+    x = np.empty((len(chosen), *shape), np.float32)
+    for index, (_, _, file) in enumerate(chosen):
+        try:
+            with Image.open(file) as image:
+                mode = "L" if channels == 1 else "RGB"
+                pixels = np.asarray(image.convert(mode), np.float32) / 255.0
+        except OSError as error:
+            raise DataError(f"{file} is not an image that can be read: {error}.") from error
+        if pixels.shape[:2] != size:
+            raise DataError(
+                f"{file} has {pixels.shape[0]} x {pixels.shape[1]} pixels; the model takes "
+                f"{size[0]} x {size[1]}. Resize the images first."
+            )
+        pixels = pixels.reshape(*size, channels)
+        x[index] = pixels.transpose(2, 0, 1) if channels_first else pixels
+    return Samples(x=x, y=np.array([label for _, label, _ in chosen]))
+
+
+def _image_layout(shape: Shape) -> tuple[int, tuple[int, int], bool]:
+    if len(shape) == 3 and shape[0] in (1, 3):
+        return shape[0], (shape[1], shape[2]), True
+    if len(shape) == 3 and shape[2] in (1, 3):
+        return shape[2], (shape[0], shape[1]), False
+    raise DataError(
+        f"The model takes samples of shape {list(shape)}, which are no images of 1 or 3 channels. "
+        "Give the data as .npz."
+    )
+
+
+def samples_for(shape: Shape, x: np.ndarray, where: str = "The data") -> np.ndarray:
+    """Check samples against the model's input and return them as float32.
+
+    Args:
+        shape: Shape of one sample that the model takes.
+        x: Samples [N, ...].
+        where: What they are, for messages.
+
+    Raises:
+        DataError: Their shape or type does not fit, or a value is not finite.
+    """
+    array = np.asarray(x)
+    wanted = f"the model takes float samples of shape {list(shape)}, after the axis of samples"
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{where} has elements of type {array.dtype}; {wanted}.")
+    if array.ndim == 0 or not len(array):
+        raise DataError(f"{where} has no samples; {wanted}.")
+    if array.shape[1:] != tuple(shape):
+        raise DataError(f"{where} has shape {list(array.shape)}; {wanted}.{_hint(array, shape)}")
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array.reshape(len(array), -1)).all(axis=1)).sum())
+        raise DataError(
+            f"{where} has infinite or undefined values (NaN) in {bad} of {len(array)} samples."
+        )
+    return array
+
+
+def _hint(array: np.ndarray, shape: Shape) -> str:
+    if array.shape == tuple(shape):
+        return " The axis of samples is missing: use x[None]."
+    if len(shape) == 3 and array.ndim == 4:
+        if array.transpose(0, 3, 1, 2).shape[1:] == tuple(shape):
+            return " The channels are last, the model wants them first: x.transpose(0, 3, 1, 2)."
+        if array.transpose(0, 2, 3, 1).shape[1:] == tuple(shape):
+            return " The channels are first, the model wants them last: x.transpose(0, 2, 3, 1)."
+    if array[0].size == np.prod(shape):
+        return f" The number of values is right: x.reshape({', '.join(map(str, (-1, *shape)))})."
+    return ""
+
+
+def labels_for(classes: int, samples: int, y: np.ndarray) -> np.ndarray:
+    """Check labels against samples and classes and return them as whole numbers.
+
+    Args:
+        classes: Outputs of the model.
+        samples: Number of samples.
+        y: Labels [N], or one-hot [N, classes].
+
+    Raises:
+        DataError: Their number, type or range does not fit.
+    """
+    array = np.asarray(y)
+    if array.shape == (samples, classes) and classes > 1:
+        array = array.argmax(axis=1)
+    array = array.reshape(-1) if array.shape == (samples, 1) else array
+    if array.shape != (samples,):
+        raise DataError(
+            f"y has shape {list(array.shape)} for {samples} samples: it needs one label for each."
+        )
+    if array.dtype.kind not in "iub" and not (
+        array.dtype.kind == "f" and np.array_equal(array, np.floor(array))
+    ):
+        raise DataError(f"y holds values of type {array.dtype}; labels are whole numbers.")
+    array = array.astype(np.int64)
+    if array.min() < 0 or array.max() >= classes:
+        raise DataError(
+            f"y has labels from {array.min()} to {array.max()}; the model has {classes} classes, "
+            f"0 to {classes - 1}."
+        )
+    return array

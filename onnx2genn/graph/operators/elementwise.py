@@ -1,0 +1,111 @@
+"""Arithmetic between tensors and constants, and batch normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
+
+_MIXED = "Products and quotients of activations have no spiking form here."
+
+
+def aligned(rewrite: Rewrite, name: str, other: str) -> np.ndarray:
+    """Return a constant operand as float32 with the rank of the other operand, batch axis 1.
+
+    Raises:
+        Refusal: It differs between samples.
+    """
+    array: np.ndarray = np.asarray(rewrite.constant(name, "operand"), dtype=np.float32)
+    rank = len(rewrite.shape(other)) + 1
+    array = array.reshape((1,) * max(0, rank - array.ndim) + array.shape)
+    if array.ndim > rank or array.shape[0] != 1:
+        raise Refusal(
+            f"its constant operand of shape {list(array.shape)} reaches over the batch axis.",
+            "Use one that is equal for all samples.",
+        )
+    return array
+
+
+@operator("Add")
+def add(rewrite: Rewrite, a: str, b: str, *, axis: int = 0, broadcast: int = 0) -> str:
+    """A + B; B may be a constant or another branch."""
+    if rewrite.is_constant(a):
+        a, b = b, a
+    if rewrite.is_constant(b):
+        return rewrite.emit("Add", a, aligned(rewrite, b, a))
+    _same_rank(rewrite, a, b)
+    return rewrite.emit("Add", a, b)
+
+
+@operator("Sub")
+def sub(rewrite: Rewrite, a: str, b: str) -> str:
+    """A - B; either may be a constant."""
+    if rewrite.is_constant(b):
+        return rewrite.emit("Add", a, -aligned(rewrite, b, a))
+    negative = rewrite.emit("Mul", b, np.float32(-1))
+    if rewrite.is_constant(a):
+        return rewrite.emit("Add", negative, aligned(rewrite, a, b))
+    _same_rank(rewrite, a, b)
+    return rewrite.emit("Add", a, negative)
+
+
+def _same_rank(rewrite: Rewrite, a: str, b: str) -> None:
+    if len(rewrite.shape(a)) != len(rewrite.shape(b)):
+        raise Refusal(
+            f"its operands have different ranks ({len(rewrite.shape(a)) + 1} and "
+            f"{len(rewrite.shape(b)) + 1}), so that the batch axes do not meet.",
+            "Reshape the smaller one first.",
+        )
+
+
+@operator("Mul", restrictions="one operand constant")
+def mul(rewrite: Rewrite, a: str, b: str) -> str:
+    """A B with one constant."""
+    if rewrite.is_constant(a):
+        a, b = b, a
+    if not rewrite.is_constant(b):
+        raise Refusal("both operands are computed from the network's input.", _MIXED)
+    return rewrite.emit("Mul", a, aligned(rewrite, b, a))
+
+
+@operator("Div", restrictions="divisor constant")
+def div(rewrite: Rewrite, a: str, b: str) -> str:
+    """A / B with constant B."""
+    if not rewrite.is_constant(b):
+        raise Refusal("its divisor is computed from the network's input.", _MIXED)
+    return rewrite.emit("Mul", a, np.float32(1) / aligned(rewrite, b, a))
+
+
+@operator("Neg")
+def neg(rewrite: Rewrite, x: str) -> str:
+    """-X."""
+    return rewrite.emit("Mul", x, np.float32(-1))
+
+
+@operator("BatchNormalization", restrictions="inference mode")
+def batch_normalization(
+    rewrite: Rewrite,
+    x: str,
+    scale: str,
+    b: str,
+    mean: str,
+    var: str,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    training_mode: int = 0,
+    spatial: int = 1,
+) -> str:
+    """scale (x - mean) / sqrt(var + epsilon) + b, per channel, as one product and one sum."""
+    if training_mode:
+        raise Refusal(
+            "it is in training mode and normalises with the statistics of the batch.",
+            "Export the model in evaluation mode (model.eval() in PyTorch).",
+        )
+    gain = rewrite.constant(scale, "scale") / np.sqrt(rewrite.constant(var, "variance") + epsilon)
+    shift = rewrite.constant(b, "shift") - rewrite.constant(mean, "mean") * gain
+    rank = len(rewrite.shape(x)) + 1
+    if gain.ndim == 1:
+        gain, shift = (item.reshape(1, -1, *[1] * (rank - 2)) for item in (gain, shift))
+    scaled = rewrite.emit("Mul", x, gain.astype(np.float32))
+    return rewrite.emit("Add", scaled, shift.astype(np.float32))

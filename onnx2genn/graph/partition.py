@@ -1,0 +1,150 @@
+"""Cut a canonical graph into populations and the affine segments between them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from onnx2genn.errors import Problem
+from onnx2genn.graph.model import Graph, Node, Shape, live
+from onnx2genn.graph.operators.heads import HEADS
+from onnx2genn.graph.rewrite import REGISTRY, problem
+from onnx2genn.graph.segment import Segment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Population:
+    """Neurons that take the place of one activation node.
+
+    Attributes:
+        name: Unique name, a C identifier.
+        node: The activation node.
+        segment: Affine map that computes its pre-activation.
+        depth: Populations before it on the longest way from the input.
+    """
+
+    name: str
+    node: Node
+    segment: Segment
+    depth: int
+
+    @property
+    def tensor(self) -> str:
+        """ONNX tensor whose values its spikes carry."""
+        return self.node.output
+
+    @property
+    def shape(self) -> Shape:
+        """Shape without the batch axis."""
+        return self.segment.shapes[self.tensor]
+
+    @property
+    def kind(self) -> str:
+        """Operator of the activation."""
+        return self.node.op
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partition:
+    """A network as populations and the affine maps between them.
+
+    Attributes:
+        inputs: Network inputs with their shapes, batch axis left out.
+        populations: In topological order.
+        readout: Affine map to the logits.
+        depth: Populations on the longest way from the input to the readout.
+    """
+
+    inputs: dict[str, Shape]
+    populations: tuple[Population, ...]
+    readout: Segment
+    depth: int
+
+
+def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
+    """Cut a graph at its activations.
+
+    Args:
+        graph: Canonical graph.
+
+    Returns:
+        The partition, and the problems of nodes that stand where they cannot be converted.
+    """
+    logits, heads = _strip_heads(graph)
+    problems = [
+        problem(
+            graph,
+            node,
+            "it is a head, which can only be taken off at the end of the network.",
+            "Attention and gating have no spiking form here.",
+        )
+        for node in graph.nodes
+        if node.output not in heads and _kind(node) == "head"
+    ]
+    depths = dict.fromkeys(graph.inputs, -1)
+    names: set[str] = set()
+    populations = []
+    for node in graph.nodes:
+        if _kind(node) != "population" or node.output in heads:
+            continue
+        segment = _segment(graph, node.inputs[0], set(depths), node.output)
+        depth = 1 + max(depths[name] for name in segment.sources)
+        populations.append(
+            Population(name=_identifier(node, names), node=node, segment=segment, depth=depth)
+        )
+        depths[node.output] = depth
+    readout = _segment(graph, logits, set(depths), logits)
+    parts = Partition(
+        inputs=dict(graph.inputs),
+        populations=tuple(populations),
+        readout=readout,
+        depth=1 + max(depths[name] for name in readout.sources),
+    )
+    return parts, problems
+
+
+def _kind(node: Node) -> str:
+    entry = REGISTRY.get((node.domain, node.op))
+    return entry.kind if entry else "affine"
+
+
+def _strip_heads(graph: Graph) -> tuple[str, set[str]]:
+    """Walk back from the output over heads; return the logits and the outputs of the heads."""
+    producers = graph.producers()
+    logits, heads = graph.output, set()
+    while logits in producers and producers[logits].op in HEADS:
+        heads.add(logits)
+        logits = producers[logits].inputs[0]
+    return logits, heads
+
+
+def _segment(graph: Graph, target: str, spiking: set[str], tensor: str) -> Segment:
+    """Collect what computes a target from the spiking tensors."""
+    before = [node for node in graph.nodes if node.output not in spiking]
+    if target in spiking:
+        before = []
+    nodes, constants = live(before, graph.constants, [target])
+    read = {name for node in nodes for name in node.inputs} | {target}
+    computed = {name for node in nodes for name in node.outputs}
+    shapes = {
+        name: graph.shapes[name] for name in (read | computed | {tensor}) if name in graph.shapes
+    }
+    return Segment(
+        sources=tuple(name for name in graph.shapes if name in read & spiking),
+        target=target,
+        nodes=tuple(nodes),
+        constants=constants,
+        shapes=shapes,
+    )
+
+
+def _identifier(node: Node, taken: set[str]) -> str:
+    """Make a unique C identifier from the name of a node."""
+    base = re.sub(r"\W+", "_", node.name, flags=re.ASCII).strip("_") or node.op
+    base = f"{node.op}_{base}" if base[0].isdigit() else base
+    name, index = base, 1
+    while name in taken:
+        index += 1
+        name = f"{base}_{index}"
+    taken.add(name)
+    return name

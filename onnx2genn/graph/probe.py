@@ -1,0 +1,137 @@
+"""Learn shapes and constants by running the model.
+
+onnxruntime runs the graph at two batch sizes with every tensor as an output. What does not depend
+on the values of the inputs and is equal in both runs is a constant, so that the shape arithmetic
+which exporters write (Shape, Gather, Slice, Concat...) needs no evaluator of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from onnx2genn.errors import UnsupportedModelError
+from onnx2genn.graph.model import Graph, Shape, to_onnx
+from onnx2genn.runtime import session
+
+# Neither is a usual axis length, so that a feature axis is not mistaken for the batch.
+_BATCHES = (11, 13)
+_READS_SHAPE_ONLY = {"Shape", "Size"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What two runs of a graph show.
+
+    Attributes:
+        shapes: Shape without the batch, for every tensor that depends on the inputs and keeps
+            the batch as its first axis.
+        independent: Tensors whose values do not depend on the values of the inputs; those that
+            are no constants still depend on the batch size.
+        constants: Values of all tensors that do not depend on the inputs. One that only repeats
+            along the batch is kept once, with a first axis of 1.
+    """
+
+    shapes: dict[str, Shape]
+    independent: set[str]
+    constants: dict[str, np.ndarray]
+
+
+def run_all(
+    graph: Graph, inputs: Mapping[str, np.ndarray], input_types: Mapping[str, int] | None = None
+) -> dict[str, np.ndarray]:
+    """Run a graph as it stands and return every tensor that its nodes compute.
+
+    Raises:
+        UnsupportedModelError: onnxruntime cannot load or run it.
+    """
+    names = [name for node in graph.nodes for name in node.outputs if name]
+    model = to_onnx(
+        graph.nodes,
+        graph.constants,
+        graph.inputs,
+        dict.fromkeys(names),
+        opset=graph.opset,
+        imports=graph.imports,
+        input_types=input_types,
+    )
+    runner = session(model, optimise=False)
+    try:
+        values = runner.run(names, dict(inputs))
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        batch = len(next(iter(inputs.values())))
+        raise UnsupportedModelError(
+            f"onnxruntime cannot run the model with {batch} samples at once: "
+            f"{str(error).strip().splitlines()[0]} If the model was exported for one batch size, "
+            "export it with a dynamic batch axis."
+        ) from error
+    return dict(zip(names, values, strict=True))
+
+
+def random_inputs(
+    graph: Graph, batch: int, input_types: Mapping[str, int] | None = None
+) -> dict[str, np.ndarray]:
+    """Make inputs in 0..1 (small whole numbers for integer inputs) for a look at the graph."""
+    random = np.random.default_rng(0)
+    arrays = {}
+    for name, shape in graph.inputs.items():
+        kind = (input_types or {}).get(name, onnx.TensorProto.FLOAT)
+        dtype = helper.tensor_dtype_to_np_dtype(kind)
+        scale = 1.0 if np.issubdtype(dtype, np.floating) else 100.0
+        arrays[name] = (random.random((batch, *shape)) * scale).astype(dtype)
+    return arrays
+
+
+def probe(graph: Graph, input_types: Mapping[str, int] | None = None) -> Probe:
+    """Run a graph at two batch sizes and compare.
+
+    Args:
+        graph: Graph with an open batch axis, in any operators that onnxruntime knows.
+        input_types: ONNX element types of its inputs.
+
+    Raises:
+        UnsupportedModelError: onnxruntime cannot load or run it.
+    """
+    first, second = (
+        run_all(graph, random_inputs(graph, batch, input_types), input_types) for batch in _BATCHES
+    )
+    fixed = _independent(graph)
+    shapes: dict[str, Shape] = dict(graph.inputs)
+    constants = dict(graph.constants)
+    for name, value in first.items():
+        if not isinstance(value, np.ndarray):
+            continue
+        other = second[name]
+        by_batch = value.shape[:1] == _BATCHES[:1] and other.shape[:1] == _BATCHES[1:]
+        by_batch = by_batch and value.shape[1:] == other.shape[1:]
+        if name in fixed:
+            constant = _constant(value, other, by_batch)
+            if constant is not None:
+                constants[name] = constant
+                continue
+        if by_batch:
+            shapes[name] = value.shape[1:]
+    return Probe(shapes=shapes, independent=fixed, constants=constants)
+
+
+def _constant(value: np.ndarray, other: np.ndarray, by_batch: bool) -> np.ndarray | None:
+    if np.array_equal(value, other, equal_nan=value.dtype.kind == "f"):
+        return value
+    if by_batch and (value == value[:1]).all() and np.array_equal(value[:1], other[:1]):
+        return value[:1]
+    return None
+
+
+def _independent(graph: Graph) -> set[str]:
+    """Find the tensors whose values do not depend on the values of the inputs."""
+    fixed = set(graph.constants)
+    for node in graph.nodes:
+        if node.op in _READS_SHAPE_ONLY or (
+            all(name in fixed for name in node.inputs if name) and not node.op.startswith("Random")
+        ):
+            fixed.update(node.outputs)
+    return fixed

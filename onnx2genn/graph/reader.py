@@ -1,0 +1,165 @@
+"""Read a model: from an ONNX file to a canonical, verified and partitioned graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+
+from onnx2genn.errors import Problem, UnsupportedModelError
+from onnx2genn.graph.batch import free_batch
+from onnx2genn.graph.fold import fold_graph
+from onnx2genn.graph.load import Source, choose_output, load_proto, raw_graph
+from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
+from onnx2genn.graph.partition import Partition, partition
+from onnx2genn.graph.probe import probe
+from onnx2genn.graph.rewrite import REGISTRY, canonical, problem
+from onnx2genn.graph.verify import verify
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model that can be converted.
+
+    Attributes:
+        graph: Canonical graph; what onnxruntime computes with it is the ANN's answer.
+        parts: Its populations and segments.
+        error: Largest relative difference to the original, over all tensors that both have.
+    """
+
+    graph: Graph
+    parts: Partition
+    error: float
+
+    def to_onnx(self, extra_outputs: Sequence[str] = ()) -> onnx.ModelProto:
+        """Write the canonical graph as a model; the given tensors become outputs too."""
+        names: dict[str, Shape | None] = dict.fromkeys([self.graph.output, *extra_outputs])
+        return to_onnx(
+            self.graph.nodes,
+            self.graph.constants,
+            self.graph.inputs,
+            names,
+            name=self.graph.name,
+        )
+
+
+def read(
+    source: Source,
+    *,
+    output: str | None = None,
+    input_shape: Sequence[int] | None = None,
+    samples: np.ndarray | None = None,
+) -> Model:
+    """Read a model and make it canonical.
+
+    Args:
+        source: Path of an ONNX file, or a model in memory.
+        output: Name of the output to convert; by default the first one of floats.
+        input_shape: Shape of one sample, where the model leaves it open.
+        samples: A few inputs for the comparison with the original; random ones by default.
+
+    Raises:
+        UnsupportedModelError: The model cannot be read or converted; it lists every problem.
+    """
+    original, types = _original(source, output, input_shape)
+    model, problems = _convert(original, types)
+    if problems or model is None:
+        raise UnsupportedModelError("The model cannot be converted.", problems)
+    first = None if samples is None else {next(iter(original.inputs)): np.asarray(samples)}
+    error = verify(original, model.graph, types, first)
+    return replace(model, error=error)
+
+
+def check(
+    source: Source, *, output: str | None = None, input_shape: Sequence[int] | None = None
+) -> list[Problem]:
+    """List everything that keeps a model from being converted; empty if it converts.
+
+    Args:
+        source: Path of an ONNX file, or a model in memory.
+        output: Name of the output to convert; by default the first one of floats.
+        input_shape: Shape of one sample, where the model leaves it open.
+
+    Example:
+        >>> import onnx2genn
+        >>> for problem in onnx2genn.check("model.onnx"):  # doctest: +SKIP
+        ...     print(problem)
+
+    Raises:
+        UnsupportedModelError: The file cannot be read at all.
+    """
+    try:
+        read(source, output=output, input_shape=input_shape)
+    except UnsupportedModelError as error:
+        if not error.problems:
+            raise
+        return error.problems
+    return []
+
+
+def _original(
+    source: Source, output: str | None, input_shape: Sequence[int] | None
+) -> tuple[Graph, dict[str, int]]:
+    """Load a model in its own operators, with an open batch axis."""
+    proto = load_proto(source)
+    graph, types, batch = raw_graph(proto, choose_output(proto, output), input_shape)
+    controls = [
+        problem(graph, node, "control flow has no spiking form.", "Export without branches.")
+        for node in graph.nodes
+        if any(isinstance(value, onnx.GraphProto) for value in node.attributes.values())
+    ]
+    if controls:
+        raise UnsupportedModelError("The model cannot be converted.", controls)
+    if batch is not None:
+        graph = free_batch(graph, batch, types)
+    return graph, types
+
+
+def _convert(original: Graph, types: Mapping[str, int]) -> tuple[Model | None, list[Problem]]:
+    """Make a graph canonical and cut it; return every problem instead if there is one."""
+    try:
+        seen = probe(original, types)
+    except UnsupportedModelError:
+        unknown = _unknown(original)
+        if unknown:
+            return None, unknown
+        raise
+    notes = [*original.notes, *_precision_notes(original)]
+    known = replace(original, constants=_float32(seen.constants), shapes=seen.shapes, notes=notes)
+    graph, problems = canonical(known, seen.independent)
+    if problems:
+        return None, problems
+    graph = replace(
+        graph, opset=CANONICAL_OPSET, imports={}, constants=_float32(graph.constants)
+    ).only_live()
+    graph = fold_graph(replace(graph, shapes=probe(graph).shapes))
+    parts, problems = partition(graph)
+    return Model(graph=graph, parts=parts, error=0.0), problems
+
+
+def _unknown(graph: Graph) -> list[Problem]:
+    """Name the operators that neither onnxruntime nor a handler knows."""
+    return [
+        problem(graph, node, "this operator is unknown.", "Export with standard ONNX operators.")
+        for node in graph.nodes
+        if (node.domain, node.op) not in REGISTRY and node.domain
+    ]
+
+
+def _float32(constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {
+        name: array.astype(np.float32) if _is_other_float(array) else array
+        for name, array in constants.items()
+    }
+
+
+def _is_other_float(array: np.ndarray) -> bool:
+    kind = str(array.dtype)
+    return kind in ("float64", "float16", "bfloat16")
+
+
+def _precision_notes(graph: Graph) -> list[str]:
+    kinds = sorted({str(item.dtype) for item in graph.constants.values() if _is_other_float(item)})
+    return [f"Weights in {kind} are computed in float32." for kind in kinds]

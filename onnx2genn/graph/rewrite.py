@@ -1,0 +1,256 @@
+"""Operator handlers: how each ONNX operator becomes operators of the canonical graph.
+
+A handler is a plain function whose signature is the operator's own: first a :class:`Rewrite`, then
+the names of its inputs (None where an optional one is left out), then its attributes with the
+defaults of the specification. It returns the name of the tensor that takes the place of the
+node's output (several names for several outputs), or raises :class:`Refusal`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from onnx2genn.errors import Problem
+from onnx2genn.graph.model import Graph, Node, Shape
+
+Handler = Callable[..., "str | Sequence[str]"]
+
+
+class Refusal(Exception):
+    """Raised by a handler: why this node cannot be converted, and what to do instead."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        self.reason, self.advice = reason, advice
+        super().__init__(f"{reason} {advice}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operator:
+    """An entry of the registry.
+
+    Attributes:
+        op: ONNX operator.
+        kind: What it becomes: ``affine``, ``data movement``, ``population`` or ``head``.
+        handler: Function that rewrites it.
+        restrictions: What is not converted, in a few words, for the support matrix.
+        domain: ONNX domain, empty for the standard operators.
+    """
+
+    op: str
+    kind: str
+    handler: Handler
+    restrictions: str = ""
+    domain: str = ""
+
+
+REGISTRY: dict[tuple[str, str], Operator] = {}
+
+
+def operator(
+    op: str, *, kind: str = "affine", restrictions: str = "", domain: str = ""
+) -> Callable[[Handler], Handler]:
+    """Register a handler for an ONNX operator; a later registration replaces an earlier one.
+
+    Args:
+        op: ONNX operator, as ``"Gemm"``.
+        kind: What it becomes: ``affine``, ``data movement``, ``population`` or ``head``.
+        restrictions: What the handler refuses, for the support matrix.
+        domain: ONNX domain, empty for the standard operators.
+
+    Example:
+        >>> from onnx2genn.graph.rewrite import operator
+        >>> @operator("Double", domain="com.example")
+        ... def double(rewrite, x):
+        ...     return rewrite.emit("Mul", x, np.float32(2))
+    """
+
+    def register(handler: Handler) -> Handler:
+        REGISTRY[domain, op] = Operator(
+            op=op, kind=kind, handler=handler, restrictions=restrictions, domain=domain
+        )
+        return handler
+
+    return register
+
+
+class Rewrite:
+    """What a handler sees of the graph, and how it writes its nodes."""
+
+    def __init__(self, graph: Graph, node: Node) -> None:
+        self._graph = graph
+        self.node = node
+        self.opset = graph.opset
+        self.nodes: list[Node] = []
+        self.constants: dict[str, np.ndarray] = {}
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a tensor is a constant."""
+        return name in self.constants or name in self._graph.constants
+
+    def constant(self, name: str, role: str) -> np.ndarray:
+        """Return the value of an input that has to be a constant.
+
+        Raises:
+            Refusal: It depends on the network's input.
+        """
+        if name in self.constants:
+            return self.constants[name]
+        if name not in self._graph.constants:
+            raise Refusal(
+                f"its {role} is computed from the network's input.",
+                "Only constant weights make an affine map; export the model without it.",
+            )
+        return self._graph.constants[name]
+
+    def shape(self, name: str) -> Shape:
+        """Return the shape of an input of the node, or of its output, without the batch axis.
+
+        Raises:
+            Refusal: The batch is not its first axis.
+        """
+        if name not in self._graph.shapes:
+            raise Refusal(
+                f"tensor {name!r} does not have the batch as its first axis.",
+                "Samples are simulated one by one: keep the batch first and never mix samples.",
+            )
+        return self._graph.shapes[name]
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the node's first output, without the batch axis."""
+        return self.shape(self.node.output)
+
+    def emit(self, op: str, *inputs: str | np.ndarray | np.generic, **attributes: Any) -> str:
+        """Write a node of the canonical graph and return the name of its output.
+
+        Args:
+            op: Operator in the canonical opset.
+            inputs: Names of tensors, or arrays, which become constants.
+            attributes: Attributes of the node; None leaves one out.
+        """
+        index = len(self.nodes)
+        output = f"{self.node.output}/{op}_{index}"
+        names = []
+        for position, item in enumerate(inputs):
+            if isinstance(item, str):
+                names.append(item)
+                continue
+            name = f"{output}/{position}"
+            self.constants[name] = np.asarray(item)
+            names.append(name)
+        self.nodes.append(
+            Node(
+                op=op,
+                inputs=tuple(names),
+                outputs=(output,),
+                attributes={key: value for key, value in attributes.items() if value is not None},
+                name=self.node.name if not index else f"{self.node.name}/{index}",
+            )
+        )
+        return output
+
+
+def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]]:
+    """Rewrite every node with its handler.
+
+    Args:
+        graph: Graph in its own operators, with shapes and folded constants.
+        independent: Tensors that do not depend on the values of the inputs. Their nodes compute
+            constants or shapes and are left out.
+
+    Returns:
+        The graph in canonical operators, where tensors that exist in both have the same name, and
+        the problems of the nodes that could not be rewritten.
+    """
+    from onnx2genn.graph import operators  # noqa: F401  (fills the registry)
+
+    nodes: list[Node] = []
+    constants = dict(graph.constants)
+    aliases: dict[str, str] = {}
+    problems: list[Problem] = []
+    for node in graph.nodes:
+        if independent >= set(node.outputs):
+            continue
+        node = replace(node, inputs=tuple(aliases.get(name, name) for name in node.inputs))
+        try:
+            written, fixed, renamed = _rewrite(graph, node)
+        except Refusal as refusal:
+            problems.append(problem(graph, node, refusal.reason, refusal.advice))
+            continue
+        nodes += written
+        constants |= fixed
+        aliases |= renamed
+        for old, new in renamed.items():
+            if old in graph.shapes:
+                graph.shapes[new] = graph.shapes[old]
+    if graph.output in aliases:
+        nodes.append(
+            Node(
+                op="Identity",
+                inputs=(aliases[graph.output],),
+                outputs=(graph.output,),
+                name=f"{graph.output}/output",
+            )
+        )
+    return replace(graph, nodes=nodes, constants=constants), problems
+
+
+def problem(graph: Graph, node: Node, reason: str, advice: str) -> Problem:
+    """Describe why a node cannot be converted."""
+    shapes = tuple(graph.shapes[name] for name in node.inputs if name in graph.shapes)
+    return Problem(
+        node=node.name, operator=node.operator, shapes=shapes, reason=reason, advice=advice
+    )
+
+
+def _rewrite(graph: Graph, node: Node) -> tuple[list[Node], dict[str, np.ndarray], dict[str, str]]:
+    """Run one handler; return its nodes, its constants and the outputs that got other names."""
+    entry = REGISTRY.get((node.domain, node.op))
+    if entry is None:
+        raise Refusal(
+            "no spiking form of this operator is known.",
+            "Replace it in the model, or register a handler of your own with onnx2genn.operator.",
+        )
+    rewrite = Rewrite(graph, node)
+    result = entry.handler(
+        rewrite, *(name or None for name in node.inputs), **_attributes(entry, node)
+    )
+    results = [result] if isinstance(result, str) else list(result)
+    written = {item.output: index for index, item in enumerate(rewrite.nodes)}
+    renamed: dict[str, str] = {}
+    for old, new in zip(node.outputs, results, strict=False):
+        if new in written:
+            _rename(rewrite.nodes, new, old)
+        elif old:
+            renamed[old] = new
+    return rewrite.nodes, rewrite.constants, renamed
+
+
+def _rename(nodes: list[Node], old: str, new: str) -> None:
+    for index, node in enumerate(nodes):
+        nodes[index] = replace(
+            node,
+            inputs=tuple(new if name == old else name for name in node.inputs),
+            outputs=tuple(new if name == old else name for name in node.outputs),
+        )
+
+
+def _attributes(entry: Operator, node: Node) -> dict[str, Any]:
+    """Return the attributes that the handler takes; refuse one that it does not know."""
+    known = {
+        name
+        for name, item in inspect.signature(entry.handler).parameters.items()
+        if item.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    unknown = set(node.attributes) - known
+    if unknown:
+        raise Refusal(
+            f"its attribute {', '.join(sorted(unknown))} is not known here.",
+            "Export the model with a lower opset.",
+        )
+    return dict(node.attributes)

@@ -1,0 +1,81 @@
+"""Compare a canonical graph with the model that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from onnx2genn.errors import Problem, UnsupportedModelError
+from onnx2genn.graph.model import Graph, Node
+from onnx2genn.graph.probe import random_inputs, run_all
+
+_TOLERANCE = {"float64": 1e-4, "float32": 1e-4, "float16": 3e-2}
+_BATCH = 4
+
+
+def verify(
+    original: Graph,
+    graph: Graph,
+    input_types: Mapping[str, int],
+    samples: Mapping[str, np.ndarray] | None = None,
+) -> float:
+    """Compare every tensor that both graphs have, on the same inputs.
+
+    Args:
+        original: Graph in the model's own operators.
+        graph: Canonical graph.
+        input_types: ONNX element types of the original's inputs.
+        samples: A few real inputs; random ones are used where there are none.
+
+    Returns:
+        The largest difference, relative to the largest magnitude in its tensor.
+
+    Raises:
+        UnsupportedModelError: A tensor differs beyond float error; the message names the first.
+    """
+    random = random_inputs(original, _BATCH, input_types)
+    inputs = {
+        name: (samples or random)[name][:_BATCH].astype(array.dtype)
+        for name, array in random.items()
+    }
+    wanted = run_all(original, inputs, input_types)
+    got = run_all(graph, {name: array.astype(np.float32) for name, array in inputs.items()})
+    worst = 0.0
+    for node in graph.nodes:
+        if node.output in wanted:
+            error = _difference(wanted[node.output], got[node.output])
+            if error > _tolerance(wanted[node.output]):
+                raise UnsupportedModelError(*_mismatch(original, node, error))
+            worst = max(worst, error)
+    return worst
+
+
+def _tolerance(array: np.ndarray) -> float:
+    return _TOLERANCE.get(str(array.dtype), 0.0)
+
+
+def _difference(wanted: np.ndarray, got: np.ndarray) -> float:
+    if wanted.shape != got.shape:
+        return np.inf
+    a, b = wanted.astype(np.float64), got.astype(np.float64)
+    if not np.isfinite(a).all():
+        return 0.0 if np.array_equal(a, b, equal_nan=True) else np.inf
+    scale = max(float(np.abs(a).max(initial=0.0)), 1e-6)
+    return float(np.abs(a - b).max(initial=0.0)) / scale
+
+
+def _mismatch(original: Graph, node: Node, error: float) -> tuple[str, list[Problem]]:
+    source = original.producers().get(node.output, replace(node))
+    return (
+        "The converted graph does not compute what the model computes.",
+        [
+            Problem(
+                node=source.name,
+                operator=source.operator,
+                reason=f"its output {node.output!r} differs by {error:.2g} of its largest value.",
+                advice="This is an error of onnx2genn: please report it with the model.",
+            )
+        ],
+    )

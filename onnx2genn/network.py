@@ -1,0 +1,362 @@
+"""The spiking network: a canonical graph, a coding and its thresholds; save and load."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from onnx2genn import coding as codings
+from onnx2genn.calibration import Progress, collect
+from onnx2genn.coding import Coding
+from onnx2genn.coding.rate import Rate
+from onnx2genn.coding.thresholds import choose, from_weights
+from onnx2genn.data import samples_for
+from onnx2genn.errors import UnsupportedModelError
+from onnx2genn.graph.load import Source, load_proto
+from onnx2genn.graph.model import Shape
+from onnx2genn.graph.partition import Population
+from onnx2genn.graph.reader import Model, read
+from onnx2genn.graph.segment import Segment
+
+if TYPE_CHECKING:
+    from onnx2genn.evaluation import Evaluation
+
+_KEY = "onnx2genn"
+_FORMAT = 1
+_THRESHOLD = "onnx2genn/threshold/"
+_READOUT = "onnx2genn/readout_threshold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikingNetwork:
+    """A spiking network that gives the answers of the ANN that it was made from.
+
+    Attributes:
+        model: Canonical graph with its populations and segments.
+        coding: How values become spikes.
+        thresholds: Threshold of each population in ANN units, in a shape that broadcasts to the
+            population's shape, by the name of the population.
+        readout_threshold: Threshold of output neurons, for a coding whose readout fires.
+        input_scale: Largest magnitude of the input, for a Poisson input.
+        calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed
+            from the weights.
+    """
+
+    model: Model
+    coding: Coding
+    thresholds: Mapping[str, np.ndarray]
+    readout_threshold: np.ndarray = field(default_factory=lambda: np.ones((), np.float32))
+    input_scale: float = 1.0
+    calibration_samples: int = 0
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        """The populations in topological order."""
+        return self.model.parts.populations
+
+    @property
+    def input_name(self) -> str:
+        """Name of the network's input."""
+        return next(iter(self.model.parts.inputs))
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one sample."""
+        return self.model.parts.inputs[self.input_name]
+
+    @property
+    def latency(self) -> int:
+        """Steps from the presentation of a sample to the answer, when samples are pipelined."""
+        return self.coding.latency(self.model.parts.depth)
+
+    @property
+    def poisson(self) -> bool:
+        """Whether the input is a train of random spikes instead of a constant current."""
+        return isinstance(self.coding, Rate) and self.coding.input == "poisson"
+
+    @property
+    def firing_readout(self) -> bool:
+        """Whether the readout fires, and its spikes are counted."""
+        return isinstance(self.coding, Rate) and self.coding.readout == "spikes"
+
+    @cached_property
+    def units(self) -> dict[str, np.ndarray]:
+        """Value of the smallest spike of each spiking tensor, in ANN units."""
+        found = {
+            item.tensor: self.coding.unit(self.thresholds[item.name]) for item in self.populations
+        }
+        if self.poisson:
+            found[self.input_name] = np.float32(self.input_scale)
+        return found
+
+    def segment_in_units(self, population: Population) -> Segment:
+        """Return the map from the spikes of a population's sources to its input, in units."""
+        return population.segment.in_units(self.units, self.units[population.tensor])
+
+    def readout_in_units(self) -> Segment:
+        """Return the map from spikes to logits; in units of the readout's threshold if it fires."""
+        unit = self.readout_threshold if self.firing_readout else np.ones((), np.float32)
+        return self.model.parts.readout.in_units(self.units, unit)
+
+    def decode(self, population: Population, codes: np.ndarray) -> np.ndarray:
+        """Return the activations, in ANN units, that codes [N, *shape] stand for."""
+        return codes * self.coding.step_value(self.thresholds[population.name])
+
+    def predict(
+        self, x: np.ndarray, *, backend: str = "auto", batch_size: int | None = None
+    ) -> np.ndarray:
+        """Run the spiking network.
+
+        Args:
+            x: Samples [N, ...] as the ANN takes them.
+            backend: ``auto``, ``onnxruntime``, ``cuda``, ``hip`` or ``single_threaded_cpu``.
+            batch_size: Samples simulated at once; chosen by the backend if None.
+
+        Returns:
+            Logits in ANN units, float32 [N, classes].
+
+        Raises:
+            DataError: The samples do not fit the model.
+            BackendError: The backend is missing or cannot run the network.
+        """
+        from onnx2genn.backends import open_simulator
+
+        samples = samples_for(self.input_shape, x)
+        with open_simulator(self, backend, batch_size=batch_size) as simulator:
+            size = simulator.batch_size
+            parts = [
+                simulator.run(samples[start : start + size], first=start).logits
+                for start in range(0, len(samples), size)
+            ]
+        return np.concatenate(parts)
+
+    def evaluate(
+        self,
+        x: np.ndarray,
+        y: np.ndarray | None = None,
+        *,
+        backend: str = "auto",
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Evaluation:
+        """Compare the spiking network with the ANN on samples.
+
+        Args:
+            x: Samples [N, ...] as the ANN takes them.
+            y: Labels [N]; without them accuracies are None and only the agreement is known.
+            backend: As for :meth:`predict`.
+            batch_size: Samples simulated at once; chosen by the backend if None.
+            progress: Called with the number of samples done and the total.
+
+        Raises:
+            DataError: The samples or labels do not fit the model.
+            BackendError: The backend is missing or cannot run the network.
+        """
+        from onnx2genn.evaluation import evaluate
+
+        return evaluate(self, x, y, backend=backend, batch_size=batch_size, progress=progress)
+
+    def save(self, path: str | Path) -> None:
+        """Save as one ONNX file, which onnxruntime runs as the ANN and onnx2genn as the SNN.
+
+        The coding is in the metadata, thresholds are initializers. The file is written beside its
+        place first and then moved there, so that it is never half written.
+
+        Args:
+            path: File to write.
+        """
+        proto = self.model.to_onnx()
+        record = {
+            "format": _FORMAT,
+            "coding": self.coding.name,
+            "options": self.coding.options(),
+            "input_scale": self.input_scale,
+            "calibration_samples": self.calibration_samples,
+        }
+        helper.set_model_props(proto, {_KEY: json.dumps(record)})
+        arrays = {_THRESHOLD + item.tensor: self.thresholds[item.name] for item in self.populations}
+        arrays[_READOUT] = self.readout_threshold
+        proto.graph.initializer.extend(
+            numpy_helper.from_array(np.asarray(array, np.float32), name)
+            for name, array in arrays.items()
+        )
+        write_atomically(Path(path), proto.SerializeToString())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file beside its place, then move it there."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def convert(
+    source: Source,
+    calibration: np.ndarray | None = None,
+    coding: str | Coding = codings.DEFAULT,
+    *,
+    output: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> SpikingNetwork:
+    """Turn a trained network into a spiking one.
+
+    Args:
+        source: Path of an ONNX file, or a model in memory.
+        calibration: Training samples [N, ...] as the ANN takes them; a few hundred are enough.
+            Without them thresholds are guessed from the weights, and the result is poor.
+        coding: Name of a coding or preset, or a coding.
+        output: Name of the output to convert; by default the first one of floats.
+        progress: Called with the number of calibration samples done and the total.
+        options: Options of the coding, as ``steps=8``.
+
+    Returns:
+        The network, ready for ``predict``, ``evaluate`` and ``save``.
+
+    Raises:
+        UnsupportedModelError: The model cannot be converted; ``problems`` lists all reasons.
+        CalibrationError: Thresholds cannot be chosen from the samples.
+        DataError: The samples do not fit the model.
+        CodingError: The coding or an option is unknown.
+
+    Example:
+        >>> import onnx2genn
+        >>> network = onnx2genn.convert("model.onnx", calibration=x)  # doctest: +SKIP
+        >>> network.predict(x_test).argmax(axis=1)  # doctest: +SKIP
+    """
+    chosen = codings.make(coding, **options)
+    shape = None if calibration is None else np.shape(calibration)[1:]
+    model = read(source, output=output, input_shape=shape)
+    return encode(model, chosen, calibration, progress=progress)
+
+
+def encode(
+    model: Model,
+    coding: Coding,
+    calibration: np.ndarray | None = None,
+    *,
+    progress: Progress | None = None,
+) -> SpikingNetwork:
+    """Choose the thresholds of a model's populations.
+
+    Args:
+        model: Canonical model.
+        coding: How values become spikes.
+        calibration: Training samples [N, ...]; None guesses from the weights.
+        progress: Called with the number of calibration samples done and the total.
+
+    Raises:
+        CalibrationError: Thresholds cannot be chosen from the samples.
+        DataError: The samples do not fit the model.
+    """
+    if calibration is None:
+        return _guess(model, coding)
+    (shape,) = model.parts.inputs.values()
+    samples = samples_for(shape, calibration)
+    found = collect(model, samples, per_channel=coding.per_channel, progress=progress)
+    floor = _weight_maximum if isinstance(coding, Rate) and coding.weight_maximum else _no_floor
+
+    def threshold(segment: Segment) -> np.ndarray:
+        chosen = np.maximum(choose(coding, found[segment.target]), floor(segment))
+        return _over_channels(chosen.astype(np.float32), segment.shape)
+
+    return SpikingNetwork(
+        model=model,
+        coding=coding,
+        thresholds={item.name: threshold(item.segment) for item in model.parts.populations},
+        readout_threshold=threshold(model.parts.readout),
+        input_scale=float(np.abs(samples).max()) or 1.0,
+        calibration_samples=len(samples),
+    )
+
+
+def _no_floor(segment: Segment) -> float:
+    return 0.0
+
+
+def _weight_maximum(segment: Segment) -> float:
+    """Largest weight of a segment, which Diehl et al. let the threshold not fall below."""
+    return max(
+        (float(array.max()) for array in segment.constants.values() if array.dtype.kind == "f"),
+        default=0.0,
+    )
+
+
+def _over_channels(values: np.ndarray, shape: Shape) -> np.ndarray:
+    """Shape one value for each channel so that it broadcasts to a population's shape."""
+    return values.reshape(()) if values.size == 1 else values.reshape(-1, *[1] * (len(shape) - 1))
+
+
+def _guess(model: Model, coding: Coding) -> SpikingNetwork:
+    """Take for thresholds what the weights allow at most, for inputs in -1..1."""
+    bounds = {name: np.ones((), np.float32) for name in model.parts.inputs}
+    thresholds = {}
+    for item in model.parts.populations:
+        bound = np.maximum(from_weights(item.segment, bounds), 0)
+        largest = np.float32(bound.max(initial=0.0) or 1.0)
+        thresholds[item.name] = np.full((), largest, np.float32)
+        bounds[item.tensor] = largest
+    readout = from_weights(model.parts.readout, bounds).max(initial=0.0) or 1.0
+    return SpikingNetwork(
+        model=model,
+        coding=coding,
+        thresholds=thresholds,
+        readout_threshold=np.full((), readout, np.float32),
+    )
+
+
+def load(source: Source) -> SpikingNetwork:
+    """Load a spiking network that :meth:`SpikingNetwork.save` wrote.
+
+    Args:
+        source: Path of the file, or the model in memory.
+
+    Raises:
+        UnsupportedModelError: The file is missing, or is no saved spiking network.
+    """
+    proto = load_proto(source)
+    metadata = {item.key: item.value for item in proto.metadata_props}
+    if _KEY not in metadata:
+        raise UnsupportedModelError(
+            f"{source if not isinstance(source, onnx.ModelProto) else 'The model'} is a plain ONNX "
+            "model, not a saved spiking network: use convert."
+        )
+    record = json.loads(metadata[_KEY])
+    if record["format"] > _FORMAT:
+        raise UnsupportedModelError(
+            f"The spiking network was saved by a newer onnx2genn (format {record['format']}; this "
+            f"one knows {_FORMAT}). Upgrade onnx2genn."
+        )
+    arrays = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
+    model = read(proto)
+    return SpikingNetwork(
+        model=model,
+        coding=codings.make(record["coding"], **record["options"]),
+        thresholds={
+            item.name: arrays[_THRESHOLD + item.tensor] for item in model.parts.populations
+        },
+        readout_threshold=arrays[_READOUT],
+        input_scale=record["input_scale"],
+        calibration_samples=record["calibration_samples"],
+    )
+
+
+def is_saved_network(proto: onnx.ModelProto) -> bool:
+    """Whether a model carries a coding and thresholds."""
+    return any(item.key == _KEY for item in proto.metadata_props)
