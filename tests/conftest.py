@@ -1,0 +1,50 @@
+"""What many tests need: the shipped example, and the data that lies beside the repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import onnx2genn
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("ONNX2GENN_SHARED", ROOT.parent / "shared"))
+
+
+@dataclass(frozen=True)
+class Example:
+    """The shipped example: a model, and its training and test data."""
+
+    model: Path
+    train: Path
+    test: Path
+    x_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def digits() -> Example:
+    """A small CNN on the 8x8 digits of scikit-learn."""
+    folder = Path(onnx2genn.__file__).parent / "examples"
+    train, test = folder / "digits_train.npz", folder / "digits_test.npz"
+    with np.load(train) as a, np.load(test) as b:
+        return Example(folder / "digits.onnx", train, test, a["x"], b["x"], b["y"])
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """Find a file of the folder beside the repository; skip where it is missing."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"{name} is not in the folder 'shared' beside the repository")
+        return path
+
+    return find
