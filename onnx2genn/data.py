@@ -39,13 +39,13 @@ def load_samples(path: str | Path, shape: Shape, limit: int | None = None) -> Sa
     elif not place.is_file():
         raise DataError(f"There is no data file or folder {str(path)!r}.")
     else:
-        samples = _load_arrays(place)
+        samples = load_arrays(place)
     x = samples.x if limit is None else samples.x[:limit]
     y = samples.y if limit is None or samples.y is None else samples.y[:limit]
     return Samples(x=samples_for(shape, x, str(path)), y=y)
 
 
-def _load_arrays(path: Path) -> Samples:
+def load_arrays(path: Path) -> Samples:
     try:
         content = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""Exceptions, one for each decision that a caller may take, and the record of one unsupported node."""
+"""Exceptions, one for each decision that a caller may take, and the record of a problem."""
 
 from __future__ import annotations
 

@@ -1,0 +1,315 @@
+"""The command ``onnx2genn``; the only module that prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnx2genn.errors import CodingError, DataError, Onnx2GennError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+
+    from onnx2genn.calibration import Progress
+    from onnx2genn.data import Samples
+    from onnx2genn.evaluation import Evaluation
+    from onnx2genn.network import SpikingNetwork
+
+_DONE, _REFUSED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
+_RANDOM_SAMPLES = 16
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after the program's name; those of the process if None.
+
+    Returns:
+        Exit status: 0 done; 1 the model or the data cannot be handled; 2 wrong usage.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return _run(options)
+    except CodingError as error:
+        parser.error(str(error))
+    except Onnx2GennError as error:
+        print(f"onnx2genn: error: {error}", file=sys.stderr)
+        return _REFUSED
+    except KeyboardInterrupt:
+        print("onnx2genn: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    from onnx2genn.backends import BACKENDS
+    from onnx2genn.coding import CODINGS, DEFAULT, PRESETS
+    from onnx2genn.coding.base import THRESHOLD_RULES
+
+    parser = argparse.ArgumentParser(
+        prog="onnx2genn",
+        description="Turn a trained network in an ONNX file into a spiking neural network, run it "
+        "and compare it with the original.",
+        epilog="Data files are .npz with arrays x (and y), .npy with x, or a folder with one "
+        "folder of images for each class.",
+    )
+    parser.add_argument(
+        "model", metavar="MODEL.onnx", nargs="?", help="a trained network, or one saved by --save"
+    )
+    parser.add_argument("--check", action="store_true", help="only say what cannot be converted")
+    parser.add_argument(
+        "--doctor", action="store_true", help="only say which backends this machine has"
+    )
+    parser.add_argument(
+        "--calibrate", metavar="FILE", help="training samples, to choose thresholds from"
+    )
+    parser.add_argument("--evaluate", metavar="FILE", help="test samples and labels")
+    parser.add_argument(
+        "--limit", metavar="N", type=_positive, help="evaluate only the first N samples"
+    )
+    parser.add_argument("--output", metavar="NAME", help="output of the model to convert")
+    group = parser.add_argument_group("coding")
+    group.add_argument(
+        "--coding",
+        choices=[*CODINGS, *PRESETS],
+        help=f"how values become spikes (default {DEFAULT}); the names "
+        f"{', '.join(PRESETS)} are codings set as in a paper",
+    )
+    group.add_argument("--steps", metavar="T", type=_positive, help="time steps for one sample")
+    group.add_argument("--threshold", choices=THRESHOLD_RULES, help="how thresholds are chosen")
+    group.add_argument("--percentile", metavar="P", type=float, help="for --threshold percentile")
+    group.add_argument(
+        "--option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_assignment,
+        help="another option of the coding, as reset=hard or input=poisson",
+    )
+    group = parser.add_argument_group("simulation")
+    group.add_argument(
+        "--backend", choices=BACKENDS, default="auto", help="simulator (default auto)"
+    )
+    group.add_argument(
+        "--batch-size", metavar="N", type=_positive, help="samples simulated at once"
+    )
+    group.add_argument(
+        "--workers", metavar="N", type=_positive, help="processes, on single_threaded_cpu"
+    )
+    group.add_argument("--seed", metavar="N", type=int, default=0, help="of random input")
+    group = parser.add_argument_group("results")
+    group.add_argument("--save", metavar="FILE.onnx", help="save the spiking network")
+    group.add_argument("--json", metavar="FILE", help="write the results")
+    parser.add_argument("--version", action="version", version=f"onnx2genn {_version()}")
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("onnx2genn")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, json.loads(value.lower() if value in ("True", "False") else value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if options.model is None:
+        print("onnx2genn: error: MODEL.onnx is missing; see --help", file=sys.stderr)
+        return _USAGE
+    if options.check:
+        return _check(options, console)
+    for name in (options.save, options.json):
+        _require_folder(name)
+    network = _network(options, console)
+    evaluation = _evaluation(options, network, console)
+    if options.save:
+        network.save(options.save)
+        console.print(f"\nSaved the spiking network as {options.save}")
+    if options.json:
+        from onnx2genn.network import write_atomically
+
+        record = {**evaluation.to_dict(), "model": options.model}
+        write_atomically(Path(options.json), json.dumps(record, indent=2).encode())
+    return _DONE
+
+
+def _require_folder(name: str | None) -> None:
+    """Find out before the work, not after it, that a result cannot be written."""
+    if name is not None and (not Path(name).absolute().parent.is_dir() or Path(name).is_dir()):
+        raise DataError(f"{name} cannot be written: there is no such folder, or it is one.")
+
+
+def _check(options: argparse.Namespace, console: Console) -> int:
+    from onnx2genn.graph.reader import check
+
+    problems = check(options.model, output=options.output)
+    if not problems:
+        console.print(f"{options.model} can be converted.")
+        return _DONE
+    raise UnsupportedModelError(f"{options.model} cannot be converted.", problems)
+
+
+def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
+    """Load a saved network, or convert a model."""
+    from onnx2genn.graph.load import load_proto
+    from onnx2genn.network import encode, is_saved_network, load
+
+    proto = load_proto(options.model)
+    if is_saved_network(proto):
+        _refuse_coding_options(options)
+        network = load(proto)
+        console.print(f"Loaded {options.model}: {_coding_line(network)}")
+        return network
+    from onnx2genn import coding as codings
+    from onnx2genn.data import load_samples
+    from onnx2genn.graph.reader import read
+
+    chosen = codings.make(options.coding or codings.DEFAULT, **_coding_options(options))
+    raw = _raw_samples(options.calibrate)
+    shape = None if raw is None else raw.shape[1:]
+    model = read(proto, output=options.output, input_shape=shape)
+    for note in model.graph.notes:
+        console.print(f"Note: {note}")
+    (input_shape,) = model.parts.inputs.values()
+    calibration = raw
+    if options.calibrate and raw is None:
+        calibration = load_samples(options.calibrate, input_shape).x
+    with _progress("Calibrating") as progress:
+        network = encode(model, chosen, calibration, progress=progress)
+    console.print(f"Converted {options.model}: {_coding_line(network)}")
+    if calibration is None:
+        console.print(
+            "[yellow]Without calibration data the thresholds are a guess from the weights: expect "
+            "a loss of accuracy, and give --calibrate FILE with training samples.[/yellow]"
+        )
+    return network
+
+
+def _coding_options(options: argparse.Namespace) -> dict[str, Any]:
+    given = {
+        "steps": options.steps,
+        "threshold": options.threshold,
+        "percentile": options.percentile,
+        **dict(options.option),
+    }
+    if options.seed:
+        given.setdefault("seed", options.seed)
+    return given
+
+
+def _refuse_coding_options(options: argparse.Namespace) -> None:
+    if options.calibrate or options.coding or any(_coding_options(options).values()):
+        raise CodingError(
+            f"{options.model} is a saved spiking network with a coding and thresholds of its own; "
+            "leave out --calibrate and the options of the coding, or convert the original model."
+        )
+
+
+def _coding_line(network: SpikingNetwork) -> str:
+    coding = network.coding
+    neurons = sum(_size(item.shape) for item in network.populations)
+    rule = f"thresholds by {coding.threshold}"
+    if network.calibration_samples:
+        rule += f" from {network.calibration_samples:,} samples"
+    return (
+        f"{neurons:,} neurons in {len(network.populations)} populations, coding {coding.name}, "
+        f"{coding.steps} steps, {rule}"
+    )
+
+
+def _size(shape: Sequence[int]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def _raw_samples(path: str | None) -> np.ndarray | None:
+    """Load an array without knowing what the model takes; None for folders of images."""
+    from onnx2genn.data import load_arrays
+
+    return None if path is None or Path(path).is_dir() else load_arrays(Path(path)).x
+
+
+def _evaluation(
+    options: argparse.Namespace, network: SpikingNetwork, console: Console
+) -> Evaluation:
+    """Evaluate on the data given, else on a few random inputs, and print what came out."""
+    from onnx2genn.backends import choose
+    from onnx2genn.data import load_samples
+    from onnx2genn.evaluation import evaluate
+    from onnx2genn.report import text
+
+    if options.evaluate:
+        samples = load_samples(options.evaluate, network.input_shape, options.limit)
+    else:
+        samples = _random(network, options.seed)
+        console.print(f"No --evaluate data: running {_RANDOM_SAMPLES} random inputs.")
+    backend = choose(options.backend)
+    console.print(text.layers(network))
+    console.print(f"Backend {backend.name}: {backend.reason}")
+    extra = {} if options.workers is None else {"workers": options.workers}
+    with _progress("Simulating") as progress:
+        evaluation = evaluate(
+            network,
+            samples.x,
+            samples.y,
+            backend=backend.name,
+            batch_size=options.batch_size,
+            progress=progress,
+            **extra,
+        )
+    for part in (text.summary(evaluation), text.over_time(evaluation), text.activity(evaluation)):
+        console.print(part)
+    for line in text.advice(evaluation):
+        console.print(f"[yellow]{line}[/yellow]")
+    return evaluation
+
+
+def _random(network: SpikingNetwork, seed: int) -> Samples:
+    import numpy as np
+
+    from onnx2genn.data import Samples
+
+    random = np.random.default_rng(seed)
+    shape = (_RANDOM_SAMPLES, *network.input_shape)
+    return Samples(x=random.random(shape, dtype=np.float32))
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Progress]:
+    """Show a bar on the error stream, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,1 @@
+"""Evaluations and networks as text for a terminal."""
