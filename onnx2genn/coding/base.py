@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from onnx2genn.coding.neuron import NeuronCode
 from onnx2genn.errors import CodingError
 
 THRESHOLD_RULES = ("max", "percentile", "mse")
@@ -70,6 +71,14 @@ class Coding(ABC):
     def window_start(self, depth: int) -> int:
         """First step in which a population at a depth may fire."""
 
+    @abstractmethod
+    def input_start(self, depth: int) -> int:
+        """First step in which the spikes of its sources reach a population at a depth."""
+
+    @abstractmethod
+    def neuron(self) -> NeuronCode:
+        """Write the neuron's equations as text, for a backend that compiles them."""
+
     def latency(self, depth: int) -> int:
         """Steps from the presentation of a sample to the network's answer.
 
@@ -88,6 +97,10 @@ class StepwiseCoding(Coding):
     """A coding whose neurons integrate and fire in the same window."""
 
     accumulates: ClassVar[bool] = False
+
+    def input_start(self, depth: int) -> int:
+        """The population's own window."""
+        return self.window_start(depth)
 
     @abstractmethod
     def fire(self, current: np.ndarray, spikes: np.ndarray) -> None:
@@ -112,6 +125,10 @@ class AccumulatingCoding(Coding):
     def window_start(self, depth: int) -> int:
         """One window and one step of delay for each population on the way."""
         return depth * (self.steps + 1)
+
+    def input_start(self, depth: int) -> int:
+        """One window before the population's own."""
+        return self.window_start(depth) - self.steps
 
     def step_value(self, threshold: np.ndarray) -> np.ndarray:
         """The unit itself: codes add up within the window."""

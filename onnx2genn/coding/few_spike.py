@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from onnx2genn.coding.base import AccumulatingCoding
+from onnx2genn.coding.neuron import NeuronCode
 from onnx2genn.errors import CodingError
 
 _MOST_STEPS = 16
@@ -57,6 +58,15 @@ class FewSpike(AccumulatingCoding):
         whole = code.astype(np.uint32)
         digits = [whole & (1 << bit) for bit in reversed(range(self.steps))]
         return np.stack(digits).astype(np.float32)
+
+    def neuron(self) -> NeuronCode:
+        """F collects the sources' digits by their weight; V drains, one digit a step."""
+        return NeuronCode(
+            variables=("V", "F"),
+            begin=f"V = fmin(F + bias + 0.5, {self.levels + 0.5}); F = 0.0;",
+            step="F += arrived * weight; if(V >= weight) { S = 1.0; V -= weight; }",
+            weight=f"(scalar)(1 << ({self.steps - 1} - phase))",
+        )
 
 
 _POPCOUNT = np.array([value.bit_count() for value in range(1 << _MOST_STEPS)], dtype=np.uint8)

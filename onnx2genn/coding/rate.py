@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from onnx2genn.coding.base import StepwiseCoding
+from onnx2genn.coding.neuron import NeuronCode
 from onnx2genn.errors import CodingError
 
 
@@ -89,6 +90,15 @@ class Rate(StepwiseCoding):
                 potential -= spikes[step]
             else:
                 potential[fired] = 0.0
+
+    def neuron(self) -> NeuronCode:
+        """V integrates and fires at 1."""
+        reset = "V -= 1.0;" if self.reset == "soft" else "V = 0.0;"
+        return NeuronCode(
+            variables=("V",),
+            begin=f"V = {float(self.initial)};",
+            step=f"V += arrived + bias; if(V >= 1.0) {{ S = 1.0; {reset} }}",
+        )
 
 
 _CHOICES = {
