@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _DONE, _REFUSED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _RANDOM_SAMPLES = 16
+_FILE_WIDTH = 120
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,6 +139,8 @@ def _run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH
     if options.model is None:
         print("onnx2genn: error: MODEL.onnx is missing; see --help", file=sys.stderr)
         return _USAGE

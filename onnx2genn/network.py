@@ -175,7 +175,7 @@ class SpikingNetwork:
         Args:
             path: File to write.
         """
-        proto = self.model.to_onnx()
+        proto = onnx.shape_inference.infer_shapes(self.model.to_onnx())
         record = {
             "format": _FORMAT,
             "coding": self.coding.name,

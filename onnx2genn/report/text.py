@@ -40,8 +40,10 @@ def _span(values: np.ndarray) -> str:
 def layers(network: SpikingNetwork) -> Table:
     """One line for each population: where it comes from, its neurons and its thresholds."""
     table = Table(box=box.SIMPLE_HEAD, title="Populations", title_justify="left")
-    for name in ("ONNX node", "kind", "shape", "neurons", "threshold", "depth"):
-        table.add_column(name, justify="left" if name in ("ONNX node", "kind") else "right")
+    table.add_column("ONNX node", overflow="fold")
+    table.add_column("kind")
+    for name in ("shape", "neurons", "threshold", "depth"):
+        table.add_column(name, justify="right")
     for item in network.populations:
         shape = " x ".join(map(str, item.shape))
         neurons = f"{int(np.prod(item.shape)):,}"
@@ -60,7 +62,7 @@ def layers(network: SpikingNetwork) -> Table:
 def activity(evaluation: Evaluation) -> Table:
     """One line for each population: what it did, and how that compares with the ANN."""
     table = Table(box=box.SIMPLE_HEAD, title="Activity", title_justify="left")
-    table.add_column("ONNX node")
+    table.add_column("ONNX node", overflow="fold")
     for name in ("spikes / sample", "spikes / neuron", "correlation", "saturated", "silent"):
         table.add_column(name, justify="right")
     for item in evaluation.populations:
@@ -82,14 +84,15 @@ def over_time(evaluation: Evaluation) -> Table:
     what, ann = "accuracy", evaluation.ann_accuracy
     if by_step is None:
         by_step, what, ann = evaluation.agreement_by_step, "agreement", 1.0
-    table = Table(box=box.SIMPLE_HEAD, title=f"{what.capitalize()} over time", title_justify="left")
-    table.add_column("step")
-    table.add_column("SNN")
-    for step in _some(range(1, evaluation.steps + 1)):
+    title = f"{what.capitalize()} over time, in %"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column("step", no_wrap=True)
+    steps = _some(range(1, evaluation.steps + 1))
+    for step in steps:
         table.add_column(str(step), justify="right")
-    shown = [f"{100 * by_step[step - 1]:.1f}" for step in _some(range(1, evaluation.steps + 1))]
-    table.add_row("", what, *shown)
-    table.caption = f"ANN {percent(ann)}"
+    table.add_column("ANN", justify="right")
+    shown = [f"{100 * by_step[step - 1]:.1f}" for step in steps]
+    table.add_row("SNN", *shown, f"{100 * (ann or 0.0):.1f}")
     return table
 
 
@@ -112,8 +115,8 @@ def summary(evaluation: Evaluation) -> Table:
         "time steps": f"{evaluation.steps} a sample; first answer after "
         f"{evaluation.latency_steps}, then one every {evaluation.steps}",
         "spikes / sample": quantity(evaluation.spikes_per_sample),
-        "synaptic operations / sample": f"{quantity(evaluation.sops_per_sample)}, against "
-        f"{quantity(evaluation.macs_per_sample)} multiply-accumulates of the ANN",
+        "synaptic operations": f"{quantity(evaluation.sops_per_sample)} a sample, against "
+        f"{quantity(evaluation.macs_per_sample)} MACs of the ANN",
         "samples / second": f"{quantity(evaluation.samples_per_second)} on {evaluation.backend}",
     }
     for name, value in rows.items():
