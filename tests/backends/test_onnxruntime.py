@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from conftest import Example
@@ -22,7 +24,7 @@ def grid_mlp(seed: int = 0) -> tuple[SpikingNetwork, list[np.ndarray], list[np.n
     """Build a perceptron with weights on a binary grid, where float sums are exact."""
     random = np.random.default_rng(seed)
     sizes = (6, 8, 5, 3)
-    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    pairs = list(itertools.pairwise(sizes))
     weights = [random.integers(-8, 9, (a, b)).astype(np.float32) / 8 for a, b in pairs]
     biases = [random.integers(-4, 5, b).astype(np.float32) / 16 for _, b in pairs]
     constants = {f"w{i}": w for i, w in enumerate(weights)}
@@ -38,7 +40,7 @@ def grid_mlp(seed: int = 0) -> tuple[SpikingNetwork, list[np.ndarray], list[np.n
     return network, weights, biases
 
 
-def with_coding(network: SpikingNetwork, threshold: float, coding: str, **options: object):  # noqa: ANN201
+def with_coding(network: SpikingNetwork, threshold: float, coding: str, **options: object):
     from dataclasses import replace
 
     from onnx2genn.coding import make

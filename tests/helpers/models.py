@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ def mlp(seed: int = 0, sizes: Sequence[int] = (6, 8, 5, 3), bias: bool = True) -
     constants: dict[str, np.ndarray] = {}
     steps: list[Step] = []
     name = "x"
-    for index, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for index, (before, after) in enumerate(itertools.pairwise(sizes)):
         weight = random.normal(0, before**-0.5, (after, before))
         constants[f"w{index}"] = weight.astype(np.float32)
         inputs = [name, f"w{index}"]
