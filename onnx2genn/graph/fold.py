@@ -176,7 +176,7 @@ def _scaled_producer(
         return [_reweighted(editor, before, arrays, output)]
     if before.op in _HOMOGENEOUS and factor.size == 1:
         inner = [
-            editor.scaled(name, factor, f"{output}/scaled_{index}")
+            editor.scaled(name, factor.reshape(()), f"{output}/scaled_{index}")
             for index, name in enumerate(before.inputs)
             if name not in editor.constants
         ]
@@ -275,7 +275,7 @@ def _factor_behind(
     if node.op not in _HOMOGENEOUS or node.op == "Concat":
         return None
     if factor.size == 1:
-        return factor
+        return factor.reshape(())  # of no rank: f may change the rank
     channel = _along(factor, rank, 1)
     if node.op == "AveragePool" or (node.op == "ReduceMean" and node.attributes.get("keepdims")):
         spatial = node.op == "AveragePool" or 1 not in editor.constants[node.inputs[1]]

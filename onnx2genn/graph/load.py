@@ -96,7 +96,8 @@ def raw_graph(
         batch axis (None if it leaves it open).
 
     Raises:
-        UnsupportedModelError: An input has no batch axis, or an open axis that nothing fixes.
+        UnsupportedModelError: An input has no batch axis or an open axis that nothing fixes, or
+            the graph branches at run time.
     """
     constants = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
     nodes = _nodes(proto.graph, constants)
@@ -110,6 +111,7 @@ def raw_graph(
         imports=imports,
         name=proto.graph.name or "network",
     ).only_live()
+    _refuse_control_flow(graph)
     read = {name for node in graph.nodes for name in node.inputs} | {output}
     types: dict[str, int] = {}
     batches: set[int] = set()
@@ -123,6 +125,21 @@ def raw_graph(
     if not graph.inputs:
         raise UnsupportedModelError(f"The output {output!r} does not depend on any input.")
     return graph, types, min(batches, default=None)
+
+
+def _refuse_control_flow(graph: Graph) -> None:
+    controls = [
+        Problem(
+            node=node.name,
+            operator=node.operator,
+            reason="control flow has no spiking form.",
+            advice="Export without branches.",
+        )
+        for node in graph.nodes
+        if any(isinstance(value, onnx.GraphProto) for value in node.attributes.values())
+    ]
+    if controls:
+        raise UnsupportedModelError("The model cannot be converted.", controls)
 
 
 def _opsets(proto: onnx.ModelProto) -> tuple[int, dict[str, int]]:

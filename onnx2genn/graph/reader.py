@@ -105,13 +105,6 @@ def _original(
     """Load a model in its own operators, with an open batch axis."""
     proto = load_proto(source)
     graph, types, batch = raw_graph(proto, choose_output(proto, output), input_shape)
-    controls = [
-        problem(graph, node, "control flow has no spiking form.", "Export without branches.")
-        for node in graph.nodes
-        if any(isinstance(value, onnx.GraphProto) for value in node.attributes.values())
-    ]
-    if controls:
-        raise UnsupportedModelError("The model cannot be converted.", controls)
     if batch is not None:
         graph = free_batch(graph, batch, types)
     return graph, types

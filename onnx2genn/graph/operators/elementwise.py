@@ -18,7 +18,7 @@ def aligned(rewrite: Rewrite, name: str, other: str) -> np.ndarray:
     array: np.ndarray = np.asarray(rewrite.constant(name, "operand"), dtype=np.float32)
     rank = len(rewrite.shape(other)) + 1
     array = array.reshape((1,) * max(0, rank - array.ndim) + array.shape)
-    if array.ndim > rank or array.shape[0] != 1:
+    if array.ndim > rank or len(array) != 1:
         raise Refusal(
             f"its constant operand of shape {list(array.shape)} reaches over the batch axis.",
             "Use one that is equal for all samples.",

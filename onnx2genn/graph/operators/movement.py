@@ -9,6 +9,8 @@ import numpy as np
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
 _MOVES = "data movement"
+# Exporters write the largest int32 or int64 for the end of an open slice.
+_OPEN_END = 2**31 - 1
 
 
 def _reshape(rewrite: Rewrite, x: str) -> str:
@@ -119,12 +121,24 @@ def slice_(
         ends = rewrite.constant(ends_input, "ends").tolist()
     if axes_input is not None:
         axes = rewrite.constant(axes_input, "axes").tolist()
-    bounds = [np.array(item, np.int64) for item in (starts, ends)]
-    along = [_axis(rewrite, x, axis) for axis in axes or range(len(bounds[0]))]
-    steps = np.ones(len(along), np.int64)
+    count = len(starts or [])
+    steps = [1] * count
     if steps_input is not None:
-        steps = rewrite.constant(steps_input, "steps").astype(np.int64)
-    return rewrite.emit("Slice", x, *bounds, np.array(along, np.int64), steps)
+        steps = rewrite.constant(steps_input, "steps").tolist()
+    rank = len(rewrite.shape(x)) + 1
+    cuts = list(zip(starts or [], ends or [], axes or range(count), steps, strict=True))
+    cuts = [cut for cut in cuts if not _is_whole_batch(*cut, rank)]
+    if not cuts:
+        return x
+    for cut in cuts:
+        _axis(rewrite, x, cut[2])
+    first, last, along, every = np.array(cuts, np.int64).T
+    return rewrite.emit("Slice", x, first, last, along % rank, every)
+
+
+def _is_whole_batch(start: int, end: int, axis: int, step: int, rank: int) -> bool:
+    """Whether a cut of the batch axis leaves it whole, as x[:, 2:] may be written."""
+    return axis % rank == 0 and start == 0 and end >= _OPEN_END and step == 1
 
 
 @operator("Split", kind=_MOVES)
