@@ -8,6 +8,7 @@ from typing import Any
 from onnx2genn.coding.base import AccumulatingCoding, Coding, StepwiseCoding
 from onnx2genn.coding.few_spike import FewSpike
 from onnx2genn.coding.rate import Rate
+from onnx2genn.coding.two_phase import TwoPhase
 from onnx2genn.errors import CodingError
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
     "make",
 ]
 
-CODINGS: dict[str, type[Coding]] = {item.name: item for item in (FewSpike, Rate)}
+CODINGS: dict[str, type[Coding]] = {item.name: item for item in (FewSpike, TwoPhase, Rate)}
 DEFAULT = FewSpike.name
 
 

@@ -63,9 +63,15 @@ class Coding(ABC):
     def step_value(self, threshold: np.ndarray) -> np.ndarray:
         """Activation, in ANN units, that a code of 1 stands for."""
 
-    @abstractmethod
+    @property
+    def rounding(self) -> float:
+        """Fraction of a step that rounding down adds first; one half rounds to the nearest."""
+        return 0.5
+
     def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
         """Round activations to the values that a spike train of one window can express."""
+        step = self.step_value(threshold)
+        return np.clip(np.floor(values / step + self.rounding), 0, self.levels) * step
 
     @abstractmethod
     def window_start(self, depth: int) -> int:
@@ -133,11 +139,6 @@ class AccumulatingCoding(Coding):
     def step_value(self, threshold: np.ndarray) -> np.ndarray:
         """The unit itself: codes add up within the window."""
         return self.unit(threshold)
-
-    def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-        """Round to the nearest level."""
-        unit = self.unit(threshold)
-        return self.encode(values / unit) * unit
 
     def encode(self, total: np.ndarray) -> np.ndarray:
         """Return the code of a neuron that collected ``total`` units, [...], as whole float32."""

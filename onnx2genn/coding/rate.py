@@ -68,10 +68,10 @@ class Rate(StepwiseCoding):
         """θ / T."""
         return threshold / self.steps
 
-    def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-        """θ / T clip(floor(T a / θ + initial), 0, T), the count under a constant current a."""
-        levels = np.floor(values / threshold * self.steps + self.initial)
-        return np.clip(levels, 0, self.steps) * (threshold / self.steps)
+    @property
+    def rounding(self) -> float:
+        """The initial potential: a constant current a makes floor(T a / θ + V / θ) spikes."""
+        return self.initial
 
     def window_start(self, depth: int) -> int:
         """One step of delay for each population on the way."""

@@ -1,0 +1,111 @@
+"""The forecast: the ANN with its activations rounded to the values that the coding can express."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from onnx2genn.data import samples_for
+from onnx2genn.graph.model import Node, live, to_onnx
+from onnx2genn.runtime import session
+
+if TYPE_CHECKING:
+    from onnx2genn.network import SpikingNetwork
+
+_BATCH = 256
+_LOGITS = "forecast/logits"
+
+
+class Forecast:
+    """The answers that a spiking network is expected to give, computed without spikes.
+
+    After each activation a, with s the value of one code (:meth:`Coding.step_value`), n the
+    coding's levels and r its rounding, the ANN gets::
+
+        a <- s clip(floor(a / s + r), 0, n)
+
+    For a coding that accumulates and then fires this is what the spiking network computes. For
+    any other it leaves out the unevenness of spikes that arrive too early or too late.
+    """
+
+    def __init__(self, network: SpikingNetwork, *, threads: int = 0) -> None:
+        """Write the rounded ANN.
+
+        Args:
+            network: Network whose coding and thresholds say how to round.
+            threads: Threads to use; 0 takes one per core.
+        """
+        self._network = network
+        self._runner = session(rounded(network), threads=threads)
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """Compute the expected readout at the end of its window.
+
+        Args:
+            x: Samples [N, ...] as the ANN takes them.
+
+        Returns:
+            Logits in ANN units, float32 [N, classes].
+
+        Raises:
+            DataError: The samples do not fit the model.
+        """
+        samples = samples_for(self._network.input_shape, x)
+        feeds = (samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH))
+        return np.concatenate(
+            [self._runner.run([_LOGITS], {self._network.input_name: part})[0] for part in feeds]
+        )
+
+
+def rounded(network: SpikingNetwork) -> onnx.ModelProto:
+    """Write the ANN, in its own units, with a rounding after each activation."""
+    graph, coding = network.model.graph, network.coding
+    steps = {
+        item.tensor: coding.step_value(network.thresholds[item.name])
+        for item in network.populations
+    }
+    nodes: list[Node] = []
+    constants = dict(graph.constants)
+
+    def round_to(step: np.ndarray, source: str, output: str) -> None:
+        array = np.asarray(step, np.float32)
+        constants[f"{output}/step"] = array.reshape(1, *array.shape)
+        nodes.extend(_rounding(source, output))
+
+    constants["forecast/rounding"] = np.float32(coding.rounding)
+    constants["forecast/zero"] = np.float32(0)
+    constants["forecast/levels"] = np.float32(coding.levels)
+    for node in graph.nodes:
+        if node.output not in steps:
+            nodes.append(node)
+            continue
+        activation = f"{node.output}/activation"
+        nodes.append(replace(node, outputs=(activation, *node.outputs[1:])))
+        round_to(steps[node.output], activation, node.output)
+    logits = network.model.parts.readout.target
+    if network.firing_readout:
+        round_to(coding.step_value(network.readout_threshold), logits, _LOGITS)
+    else:
+        nodes.append(Node(op="Identity", inputs=(logits,), outputs=(_LOGITS,)))
+    used, constants = live(nodes, constants, [_LOGITS])
+    return to_onnx(used, constants, graph.inputs, {_LOGITS: None})
+
+
+def _rounding(source: str, output: str) -> list[Node]:
+    """Write ``output = s clip(floor(source / s + r), 0, n)``."""
+    chain = [
+        ("Div", (f"{output}/step",)),
+        ("Add", ("forecast/rounding",)),
+        ("Floor", ()),
+        ("Clip", ("forecast/zero", "forecast/levels")),
+        ("Mul", (f"{output}/step",)),
+    ]
+    nodes = []
+    for op, operands in chain:
+        result = output if op == "Mul" else f"{output}/{op.lower()}"
+        nodes.append(Node(op=op, inputs=(source, *operands), outputs=(result,)))
+        source = result
+    return nodes
