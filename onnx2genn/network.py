@@ -37,7 +37,7 @@ _THRESHOLD = "onnx2genn/threshold/"
 _READOUT = "onnx2genn/readout_threshold"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SpikingNetwork:
     """A spiking network that gives the answers of the ANN that it was made from.
 
@@ -58,6 +58,13 @@ class SpikingNetwork:
     readout_threshold: np.ndarray = field(default_factory=lambda: np.ones((), np.float32))
     input_scale: float = 1.0
     calibration_samples: int = 0
+
+    def __repr__(self) -> str:
+        neurons = sum(int(np.prod(item.shape)) for item in self.populations)
+        return (
+            f"<SpikingNetwork {self.model.graph.name!r}: {neurons:,} neurons in "
+            f"{len(self.populations)} populations, {self.coding}>"
+        )
 
     @property
     def populations(self) -> tuple[Population, ...]:
