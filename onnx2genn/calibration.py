@@ -144,7 +144,7 @@ def collect(
     """
     if not len(samples):
         raise CalibrationError("There are no calibration samples. Give at least a hundred.")
-    segments = [population.segment for population in model.parts.populations]
+    segments = [item.segment for item in model.parts.populations if not item.pools]
     shapes: Mapping[str, Shape] = {
         item.target: item.shape for item in [*segments, model.parts.readout]
     }

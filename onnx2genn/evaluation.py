@@ -293,7 +293,7 @@ class _Tally:
         spikes = {item.tensor: self._spikes[item.name] for item in self._network.populations}
         if self._network.poisson:
             spikes[self._network.input_name] = self._input_spikes
-        segments = [item.segment for item in self._network.populations]
+        segments = [item.synapses for item in self._network.populations]
         segments.append(self._network.model.parts.readout)
         return sum(SynapseCounter(segment).count(spikes) for segment in segments)
 

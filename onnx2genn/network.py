@@ -19,7 +19,7 @@ from onnx2genn import coding as codings
 from onnx2genn.calibration import Progress, collect
 from onnx2genn.coding import Coding
 from onnx2genn.coding.rate import Rate
-from onnx2genn.coding.thresholds import choose, from_weights
+from onnx2genn.coding.thresholds import choose, choose_all, from_weights
 from onnx2genn.data import samples_for
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.graph.load import Source, load_proto
@@ -107,7 +107,12 @@ class SpikingNetwork:
         return found
 
     def segment_in_units(self, population: Population) -> Segment:
-        """Return the map from the spikes of a population's sources to its input, in units."""
+        """Return the map from the spikes of a population's sources to its input, in units.
+
+        That of a max pooling has no factors: a pool has the units of the neurons that it reads.
+        """
+        if population.pools:
+            return population.segment
         return population.segment.in_units(self.units, self.units[population.tensor])
 
     def readout_in_units(self) -> Segment:
@@ -286,7 +291,7 @@ def encode(
     return SpikingNetwork(
         model=model,
         coding=coding,
-        thresholds={item.name: threshold(item.segment) for item in model.parts.populations},
+        thresholds=choose_all(model.parts.populations, lambda item: threshold(item.segment)),
         readout_threshold=threshold(model.parts.readout),
         input_scale=float(np.abs(samples).max()) or 1.0,
         calibration_samples=len(samples),
@@ -313,12 +318,14 @@ def _over_channels(values: np.ndarray, shape: Shape) -> np.ndarray:
 def _guess(model: Model, coding: Coding) -> SpikingNetwork:
     """Take for thresholds what the weights allow at most, for inputs in -1..1."""
     bounds = {name: np.ones((), np.float32) for name in model.parts.inputs}
-    thresholds = {}
-    for item in model.parts.populations:
+
+    def threshold(item: Population) -> np.ndarray:
         bound = np.maximum(from_weights(item.segment, bounds), 0)
-        largest = np.float32(bound.max(initial=0.0) or 1.0)
-        thresholds[item.name] = np.full((), largest, np.float32)
-        bounds[item.tensor] = largest
+        bounds[item.tensor] = np.full((), bound.max(initial=0.0) or 1.0, np.float32)
+        return bounds[item.tensor]
+
+    thresholds = choose_all(model.parts.populations, threshold)
+    bounds |= {item.tensor: thresholds[item.name].max() for item in model.parts.populations}
     readout = from_weights(model.parts.readout, bounds).max(initial=0.0) or 1.0
     return SpikingNetwork(
         model=model,

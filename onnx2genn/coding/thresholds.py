@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from onnx2genn.calibration import Statistics
 from onnx2genn.coding.base import Coding
+from onnx2genn.errors import CalibrationError
+from onnx2genn.graph.partition import Population
 from onnx2genn.graph.segment import Segment
 from onnx2genn.runtime import session
 
 _CANDIDATES = 128
 _CHUNK = 64
+
+
+def choose_all(
+    populations: Iterable[Population], choose_one: Callable[[Population], np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Choose the thresholds of all populations; a pool has those of the neurons that it reads.
+
+    Args:
+        populations: In topological order.
+        choose_one: Chooses the threshold of a population that is no pool.
+
+    Returns:
+        Thresholds by the name of the population, in shapes that broadcast to its shape.
+    """
+    by_tensor: dict[str, np.ndarray] = {}
+    for item in populations:
+        by_tensor[item.tensor] = _pooled(item, by_tensor) if item.pools else choose_one(item)
+    return {item.name: by_tensor[item.tensor] for item in populations}
+
+
+def _pooled(pool: Population, thresholds: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Take the thresholds of the neurons that a pool reads, which must agree in each window."""
+    if not pool.segment.nodes:
+        return thresholds[pool.segment.target]
+    feeds = {
+        name: np.broadcast_to(thresholds[name], (1, *pool.segment.shapes[name]))
+        for name in pool.segment.sources
+    }
+    (values,) = session(pool.segment.to_onnx()).run(None, feeds)[0]
+    channels = values.reshape(len(values), -1)
+    largest = channels.max(axis=1)
+    if not ((channels == largest[:, None]) | (channels == 0.0)).all():  # 0: a border of zeros
+        raise CalibrationError(
+            f"Pool {pool.name!r} takes the maximum of neurons whose thresholds differ. Convert "
+            "with one threshold for each population instead of each channel."
+        )
+    return largest.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def choose(coding: Coding, statistics: Statistics) -> np.ndarray:

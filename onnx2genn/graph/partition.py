@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnx2genn.errors import Problem
 from onnx2genn.graph.model import Graph, Node, Shape, live
 from onnx2genn.graph.operators.heads import HEADS
-from onnx2genn.graph.rewrite import REGISTRY, problem
+from onnx2genn.graph.pools import selects_spikes
+from onnx2genn.graph.rewrite import kind_of, problem
 from onnx2genn.graph.segment import Segment
+
+POOL = "MaxPool"
+_SIGNED_POOL = (
+    "it takes the maximum of values that are no activations.",
+    "Put an activation such as Relu before or directly behind it.",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Population:
-    """Neurons that take the place of one activation node.
+    """Neurons that take the place of one activation node, or of one max pooling.
 
     Attributes:
         name: Unique name, a C identifier.
         node: The activation node.
-        segment: Affine map that computes its pre-activation.
+        segment: Affine map that computes its pre-activation. That of a max pooling only moves
+            data: each of its outputs is what one neuron sends.
         depth: Populations before it on the longest way from the input.
     """
 
@@ -42,6 +50,20 @@ class Population:
     def kind(self) -> str:
         """Operator of the activation."""
         return self.node.op
+
+    @property
+    def pools(self) -> bool:
+        """Whether it takes the maximum of its sources' counts, and has their thresholds."""
+        return self.node.op == POOL
+
+    @property
+    def synapses(self) -> Segment:
+        """Map whose non-zero weights are the synapses to it: those of a pool are its windows."""
+        if not self.pools:
+            return self.segment
+        window = replace(self.node, op="AveragePool", inputs=(self.segment.target,))
+        nodes = (*self.segment.nodes, window)
+        return replace(self.segment, target=self.tensor, nodes=nodes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,13 +101,18 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
             "Attention and gating have no spiking form here.",
         )
         for node in graph.nodes
-        if node.output not in heads and _kind(node) == "head"
+        if node.output not in heads and kind_of(node) == "head"
+    ]
+    problems += [
+        problem(graph, node, *_SIGNED_POOL)
+        for node in graph.nodes
+        if node.op == POOL and not selects_spikes(graph, node.inputs[0])
     ]
     depths = dict.fromkeys(graph.inputs, -1)
     names: set[str] = set()
     populations = []
     for node in graph.nodes:
-        if _kind(node) != "population" or node.output in heads:
+        if kind_of(node) != "population" or node.output in heads:
             continue
         segment = _segment(graph, node.inputs[0], set(depths), node.output)
         depth = 1 + max(depths[name] for name in segment.sources)
@@ -101,11 +128,6 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
         depth=1 + max(depths[name] for name in readout.sources),
     )
     return parts, problems
-
-
-def _kind(node: Node) -> str:
-    entry = REGISTRY.get((node.domain, node.op))
-    return entry.kind if entry else "affine"
 
 
 def _strip_heads(graph: Graph) -> tuple[str, set[str]]:

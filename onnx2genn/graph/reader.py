@@ -14,6 +14,7 @@ from onnx2genn.graph.fold import fold_graph
 from onnx2genn.graph.load import Source, choose_output, load_proto, raw_graph
 from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
 from onnx2genn.graph.partition import Partition, partition
+from onnx2genn.graph.pools import settle_pools
 from onnx2genn.graph.probe import probe
 from onnx2genn.graph.rewrite import REGISTRY, canonical, problem
 from onnx2genn.graph.verify import verify
@@ -127,7 +128,7 @@ def _convert(original: Graph, types: Mapping[str, int]) -> tuple[Model | None, l
     graph = replace(
         graph, opset=CANONICAL_OPSET, imports={}, constants=_float32(graph.constants)
     ).only_live()
-    graph = fold_graph(replace(graph, shapes=probe(graph).shapes))
+    graph = settle_pools(fold_graph(replace(graph, shapes=probe(graph).shapes)))
     parts, problems = partition(graph)
     return Model(graph=graph, parts=parts, error=0.0), problems
 

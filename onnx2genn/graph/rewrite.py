@@ -78,6 +78,12 @@ def operator(
     return register
 
 
+def kind_of(node: Node) -> str:
+    """Return what a node of the canonical graph is."""
+    entry = REGISTRY.get((node.domain, node.op))
+    return entry.kind if entry else "affine"
+
+
 class Rewrite:
     """What a handler sees of the graph, and how it writes its nodes."""
 
@@ -173,12 +179,13 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
     constants = dict(graph.constants)
     aliases: dict[str, str] = {}
     problems: list[Problem] = []
+    read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
     for node in graph.nodes:
         if independent >= set(node.outputs):
             continue
         node = replace(node, inputs=tuple(aliases.get(name, name) for name in node.inputs))
         try:
-            written, fixed, renamed = _rewrite(graph, node)
+            written, fixed, renamed = _rewrite(graph, node, read)
         except Refusal as refusal:
             problems.append(problem(graph, node, refusal.reason, refusal.advice))
             continue
@@ -208,7 +215,9 @@ def problem(graph: Graph, node: Node, reason: str, advice: str) -> Problem:
     )
 
 
-def _rewrite(graph: Graph, node: Node) -> tuple[list[Node], dict[str, np.ndarray], dict[str, str]]:
+def _rewrite(
+    graph: Graph, node: Node, read: Set[str]
+) -> tuple[list[Node], dict[str, np.ndarray], dict[str, str]]:
     """Run one handler; return its nodes, its constants and the outputs that got other names."""
     entry = REGISTRY.get((node.domain, node.op))
     if entry is None:
@@ -221,7 +230,13 @@ def _rewrite(graph: Graph, node: Node) -> tuple[list[Node], dict[str, np.ndarray
         rewrite, *(name or None for name in node.inputs), **_attributes(entry, node)
     )
     results = [result] if isinstance(result, str) else list(result)
-    written = {item.output: index for index, item in enumerate(rewrite.nodes)}
+    extra = read & set(node.outputs[len(results) :])
+    if extra:
+        raise Refusal(
+            f"its further output {min(extra)!r} is used.",
+            "Only the first output has a spiking form; export the model without the others.",
+        )
+    written = {item.output for item in rewrite.nodes}
     renamed: dict[str, str] = {}
     for old, new in zip(node.outputs, results, strict=False):
         if new in written:

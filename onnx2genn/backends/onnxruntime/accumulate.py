@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,7 +85,10 @@ class AccumulatingSimulator:
 
 
 def _model_of_codes(network: SpikingNetwork) -> onnx.ModelProto:
-    """Write all segments in units, with the rounding of the neurons between them."""
+    """Write all segments in units, with the rounding of the neurons between them.
+
+    What is largest of several codes needs no rounding, so a pool is a pool.
+    """
     nodes: list[Node] = []
     constants: dict[str, np.ndarray] = {
         "half": np.float32(0.5),
@@ -95,6 +99,9 @@ def _model_of_codes(network: SpikingNetwork) -> onnx.ModelProto:
     for item in network.populations:
         part = network.segment_in_units(item)
         total = _append(part, item.name, spiking, nodes, constants)
+        if item.pools:
+            nodes.append(replace(item.node, inputs=(total,)))
+            continue
         nodes += [
             Node(op="Add", inputs=(total, "half"), outputs=(f"{item.name}/shifted",)),
             Node(op="Floor", inputs=(f"{item.name}/shifted",), outputs=(f"{item.name}/floor",)),

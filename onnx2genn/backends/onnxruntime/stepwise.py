@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.coding.base import StepwiseCoding
+from onnx2genn.graph.partition import Population
 from onnx2genn.graph.segment import Segment
 from onnx2genn.runtime import session
 
@@ -33,12 +34,14 @@ class _Stage:
         segment: Affine map between spikes, in units.
         runner: Session that computes it on one thread.
         last_use: Tensors that nothing after it reads.
+        pools: Whether it ends in a max pooling of counts.
     """
 
     tensor: str | None
     segment: Segment
     runner: onnxruntime.InferenceSession
     last_use: tuple[str, ...]
+    pools: bool
 
 
 class StepwiseSimulator:
@@ -94,16 +97,12 @@ class StepwiseSimulator:
         self, samples: np.ndarray, first: int, record: bool
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Run one group over its window; return the readout by step and spike counts."""
-        steps, network = self._coding.steps, self._network
+        network = self._network
         # Every tensor has a first axis of steps; one of a single step is constant.
         trains = {network.input_name: self._input(samples, first)}
         counts: dict[str, np.ndarray] = {}
         for stage in self._stages[:-1]:
-            current = _current(stage, trains)
-            spikes = current
-            if len(current) != steps:
-                spikes = np.empty((steps, *current.shape[1:]), np.float32)
-            self._coding.fire(current, spikes)
+            spikes = _pool(stage, trains) if stage.pools else self._fire(stage, trains)
             assert stage.tensor is not None
             trains[stage.tensor] = spikes
             if record:
@@ -111,6 +110,14 @@ class StepwiseSimulator:
             for name in stage.last_use:
                 del trains[name]
         return self._readout(_current(self._stages[-1], trains)), counts
+
+    def _fire(self, stage: _Stage, trains: dict[str, np.ndarray]) -> np.ndarray:
+        current = _current(stage, trains)
+        spikes = current
+        if len(current) != self._coding.steps:
+            spikes = np.empty((self._coding.steps, *current.shape[1:]), np.float32)
+        self._coding.fire(current, spikes)
+        return spikes
 
     def _readout(self, current: np.ndarray) -> np.ndarray:
         """Return the logits after each step: the mean current, or the rate of output spikes."""
@@ -143,18 +150,34 @@ def _generator(seed: int, sample: int) -> np.random.Generator:
 
 
 def _stages(network: SpikingNetwork) -> list[_Stage]:
-    parts: list[tuple[str | None, Segment]] = [
-        (item.tensor, network.segment_in_units(item)) for item in network.populations
+    parts: list[tuple[Population | None, Segment]] = [
+        (item, network.segment_in_units(item)) for item in network.populations
     ]
     parts.append((None, network.readout_in_units()))
     stages: list[_Stage] = []
     needed: set[str] = set()
-    for tensor, segment in reversed(parts):
+    for item, segment in reversed(parts):
         last_use = tuple(name for name in segment.sources if name not in needed)
         needed.update(segment.sources)
+        pools = item is not None and item.pools
+        if item is not None and pools:
+            segment = _with_pool(segment, item)
         runner = session(segment.to_onnx(), threads=1)
-        stages.append(_Stage(tensor, segment, runner, last_use))
+        tensor = None if item is None else item.tensor
+        stages.append(_Stage(tensor, segment, runner, last_use, pools))
     return stages[::-1]
+
+
+def _with_pool(segment: Segment, pool: Population) -> Segment:
+    return replace(segment, nodes=(*segment.nodes, pool.node), target=pool.tensor)
+
+
+def _pool(stage: _Stage, trains: dict[str, np.ndarray]) -> np.ndarray:
+    """Fire whenever the largest spike count in the window of a pool grows."""
+    counts = {name: np.cumsum(trains[name], axis=0) for name in stage.segment.sources}
+    spikes = _current(stage, counts)
+    spikes[1:] -= spikes[:-1].copy()
+    return spikes
 
 
 def _current(stage: _Stage, trains: dict[str, np.ndarray]) -> np.ndarray:

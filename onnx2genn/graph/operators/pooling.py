@@ -1,4 +1,4 @@
-"""Average pooling and means."""
+"""Pooling and reductions."""
 
 from __future__ import annotations
 
@@ -39,6 +39,76 @@ def average_pool(
     )
 
 
+@operator("MaxPool", kind="population", restrictions="no indices")
+def max_pool(
+    rewrite: Rewrite,
+    x: str,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    storage_order: int = 0,
+    strides: Sequence[int] | None = None,
+) -> str:
+    """Maximum over windows, with every attribute written out."""
+    kernel = list(kernel_shape)
+    strides = list(strides or [1] * len(kernel))
+    dilations = list(dilations or [1] * len(kernel))
+    return rewrite.emit(
+        "MaxPool",
+        x,
+        kernel_shape=kernel,
+        strides=strides,
+        dilations=dilations,
+        ceil_mode=ceil_mode,
+        pads=explicit_pads(auto_pad, pads, rewrite.shape(x)[1:], kernel, strides, dilations),
+    )
+
+
+@operator("GlobalMaxPool", kind="population")
+def global_max_pool(rewrite: Rewrite, x: str) -> str:
+    """Maximum over all spatial axes, as one window."""
+    return _maximum(rewrite, x, rewrite.shape(x)[1:])
+
+
+def _maximum(rewrite: Rewrite, x: str, window: Sequence[int]) -> str:
+    ones = [1] * len(window)
+    return rewrite.emit(
+        "MaxPool",
+        x,
+        kernel_shape=list(window),
+        strides=ones,
+        dilations=ones,
+        ceil_mode=0,
+        pads=[0] * (2 * len(window)),
+    )
+
+
+@operator("ReduceMax", kind="population", restrictions="not over the batch axis")
+def reduce_max(
+    rewrite: Rewrite,
+    x: str,
+    axes_input: str | None = None,
+    *,
+    axes: Sequence[int] | None = None,
+    keepdims: int = 1,
+    noop_with_empty_axes: int = 0,
+) -> str:
+    """Maximum over axes, as one window along all of them."""
+    reduced = _reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    if not reduced:
+        return x
+    shape = rewrite.shape(x)
+    kept = [axis for axis in range(1, len(shape) + 1) if axis not in reduced]
+    turned = rewrite.emit("Transpose", x, perm=[0, *kept, *reduced])
+    width = int(np.prod([shape[axis - 1] for axis in reduced]))
+    rows = rewrite.emit("Reshape", turned, np.array([0, -1, width], np.int64))
+    largest = _maximum(rewrite, rows, [width])
+    return rewrite.emit("Reshape", largest, np.array([0, *rewrite.output_shape], np.int64))
+
+
 @operator("GlobalAveragePool")
 def global_average_pool(rewrite: Rewrite, x: str) -> str:
     """Mean over all spatial axes."""
@@ -46,25 +116,27 @@ def global_average_pool(rewrite: Rewrite, x: str) -> str:
     return rewrite.emit("ReduceMean", x, axes, keepdims=1)
 
 
-def _reduce(
+def _reduced_axes(
     rewrite: Rewrite,
-    op: str,
     x: str,
     axes_input: str | None,
     axes: Sequence[int] | None,
-    keepdims: int,
     noop_with_empty_axes: int,
-) -> str:
-    """Write a mean or a sum with positive axes; before opset 18 they are an attribute."""
+) -> list[int]:
+    """Return the positive axes of a reduction; from opset 18 on (sum: 13) they are an input."""
     rank = len(rewrite.shape(x)) + 1
     if axes_input is not None:
         axes = rewrite.constant(axes_input, "axes").tolist()
     if not axes and noop_with_empty_axes:
-        return x
+        return []
     positive = sorted({int(axis) % rank for axis in axes or range(rank)})
     if 0 in positive:
         raise Refusal("it reduces over the batch axis.", "Keep samples apart.")
-    return rewrite.emit(op, x, np.array(positive, np.int64), keepdims=keepdims)
+    return positive
+
+
+def _reduce(rewrite: Rewrite, op: str, x: str, axes: list[int], keepdims: int) -> str:
+    return rewrite.emit(op, x, np.array(axes, np.int64), keepdims=keepdims) if axes else x
 
 
 @operator("ReduceMean", restrictions="not over the batch axis")
@@ -78,7 +150,8 @@ def reduce_mean(
     noop_with_empty_axes: int = 0,
 ) -> str:
     """Mean over axes."""
-    return _reduce(rewrite, "ReduceMean", x, axes_input, axes, keepdims, noop_with_empty_axes)
+    reduced = _reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    return _reduce(rewrite, "ReduceMean", x, reduced, keepdims)
 
 
 @operator("ReduceSum", restrictions="not over the batch axis")
@@ -92,4 +165,5 @@ def reduce_sum(
     noop_with_empty_axes: int = 0,
 ) -> str:
     """Sum over axes."""
-    return _reduce(rewrite, "ReduceSum", x, axes_input, axes, keepdims, noop_with_empty_axes)
+    reduced = _reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    return _reduce(rewrite, "ReduceSum", x, reduced, keepdims)
