@@ -66,6 +66,7 @@ def rounded(network: SpikingNetwork) -> onnx.ModelProto:
     steps = {
         item.tensor: coding.step_value(network.thresholds[item.name])
         for item in network.populations
+        if not item.pools  # what is largest of rounded values is rounded
     }
     nodes: list[Node] = []
     constants = dict(graph.constants)

@@ -117,7 +117,9 @@ class SpikingNetwork:
 
     def readout_in_units(self) -> Segment:
         """Return the map from spikes to logits; in units of the readout's threshold if it fires."""
-        unit = self.readout_threshold if self.firing_readout else np.ones((), np.float32)
+        unit = np.ones((), np.float32)
+        if self.firing_readout:
+            unit = self.coding.unit(self.readout_threshold)
         return self.model.parts.readout.in_units(self.units, unit)
 
     def decode(self, population: Population, codes: np.ndarray) -> np.ndarray:

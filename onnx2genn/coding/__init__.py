@@ -56,6 +56,16 @@ PRESETS: dict[str, Preset] = {
         paper="Rueckauer et al. 2017, Conversion of continuous-valued deep networks to efficient "
         "event-driven networks for image classification (Frontiers in Neuroscience)",
     ),
+    "signed": Preset(
+        coding=Rate(steps=16, signed=True),
+        paper="Wang et al. 2022, Signed neuron with memory: towards simple, accurate and "
+        "high-efficient ANN-SNN conversion (IJCAI)",
+    ),
+    "graded": Preset(
+        coding=Rate(steps=2, bits=4),
+        paper="Li and Zeng 2022, Efficient and accurate conversion of spiking neural network with "
+        "burst spikes (IJCAI)",
+    ),
 }
 
 

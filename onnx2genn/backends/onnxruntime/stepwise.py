@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +44,15 @@ class _Stage:
     pools: bool
 
 
+@dataclass(slots=True)
+class _Window:
+    """The readout of a group by step, [T, N, ...]; spike counts and codes by tensor."""
+
+    logits: np.ndarray = field(default_factory=lambda: np.empty(0))
+    spikes: dict[str, np.ndarray] = field(default_factory=dict)
+    codes: dict[str, np.ndarray] = field(default_factory=dict)
+
+
 class StepwiseSimulator:
     """Simulates small groups of samples, each on one thread, over the whole window at once.
 
@@ -80,36 +89,39 @@ class StepwiseSimulator:
                 lambda at: self._window(samples[at : at + self._group], first + at, record), starts
             )
         )
-        logits = np.concatenate([part[0] for part in parts], axis=1)
+        logits = np.concatenate([part.logits for part in parts], axis=1)
         if not record:
             return Activity(logits=logits[-1])
-        counts = {
-            item.name: np.concatenate([part[1][item.tensor] for part in parts])
-            for item in self._network.populations
-        }
-        return Activity(logits=logits[-1], logits_by_step=logits, spikes=counts, codes=counts)
+        spikes, codes = (
+            {
+                item.name: np.concatenate([getattr(part, kind)[item.tensor] for part in parts])
+                for item in self._network.populations
+            }
+            for kind in ("spikes", "codes")
+        )
+        return Activity(logits=logits[-1], logits_by_step=logits, spikes=spikes, codes=codes)
 
     def close(self) -> None:
         """Stop the threads."""
         self._threads.shutdown()
 
-    def _window(
-        self, samples: np.ndarray, first: int, record: bool
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Run one group over its window; return the readout by step and spike counts."""
+    def _window(self, samples: np.ndarray, first: int, record: bool) -> _Window:
+        """Run one group over its window."""
         network = self._network
         # Every tensor has a first axis of steps; one of a single step is constant.
         trains = {network.input_name: self._input(samples, first)}
-        counts: dict[str, np.ndarray] = {}
+        window = _Window()
         for stage in self._stages[:-1]:
             spikes = _pool(stage, trains) if stage.pools else self._fire(stage, trains)
             assert stage.tensor is not None
             trains[stage.tensor] = spikes
             if record:
-                counts[stage.tensor] = spikes.sum(axis=0)
+                window.spikes[stage.tensor] = np.count_nonzero(spikes, axis=0)
+                window.codes[stage.tensor] = spikes.sum(axis=0)
             for name in stage.last_use:
                 del trains[name]
-        return self._readout(_current(self._stages[-1], trains)), counts
+        window.logits = self._readout(_current(self._stages[-1], trains))
+        return window
 
     def _fire(self, stage: _Stage, trains: dict[str, np.ndarray]) -> np.ndarray:
         current = _current(stage, trains)
@@ -125,7 +137,7 @@ class StepwiseSimulator:
         if self._network.firing_readout:
             spikes = np.empty((steps, *current.shape[1:]), np.float32)
             self._coding.fire(current, spikes)
-            current = spikes * self._network.readout_threshold
+            current = spikes * self._coding.unit(self._network.readout_threshold)
         elapsed = np.arange(1, steps + 1, dtype=np.float32).reshape(-1, *[1] * (current.ndim - 1))
         if len(current) == 1:
             return np.repeat(current, steps, axis=0)

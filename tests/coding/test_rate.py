@@ -1,0 +1,80 @@
+"""Integrate-and-fire neurons against their equations, one neuron and one step at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from onnx2genn.coding import make
+from onnx2genn.coding.rate import Rate
+from onnx2genn.errors import CodingError
+
+
+def fired(coding: Rate, current: np.ndarray) -> np.ndarray:
+    spikes = np.empty((coding.steps, *current.shape[1:]), np.float32)
+    coding.fire(current.astype(np.float32), spikes)
+    return spikes
+
+
+def reference(coding: Rate, current: np.ndarray) -> np.ndarray:
+    """Simulate the graded, signed neuron of the docstring with plain numbers."""
+    largest = 2**coding.bits - 1
+    spikes = np.zeros((coding.steps, current.shape[1]))
+    for neuron in range(current.shape[1]):
+        potential, sent = coding.initial, 0
+        for step in range(coding.steps):
+            potential += current[step, neuron]
+            lowest = -min(sent, largest) if coding.signed else 0
+            spike = min(max(math.floor(potential), lowest), largest)
+            potential -= spike
+            sent += spike
+            spikes[step, neuron] = spike
+    return spikes
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_spikes_follow_the_equation(bits: int, signed: bool) -> None:
+    coding = Rate(steps=12, bits=bits, signed=signed)
+    random = np.random.default_rng(bits)
+    current = random.integers(-16, 24, (12, 400)) / 16 * coding.levels / coding.steps
+    spikes = fired(coding, current)
+    assert np.array_equal(spikes, reference(coding, current))
+    assert spikes.max() == 2**bits - 1
+    assert (spikes.min() < 0) == signed
+    assert spikes.cumsum(axis=0).min() == 0
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"bits": 3}, {"signed": True}, {"bits": 2, "signed": True}]
+)
+@pytest.mark.parametrize("initial", [0.0, 0.5])
+def test_a_constant_current_makes_the_code_of_the_quantiser(
+    options: dict[str, int], initial: float
+) -> None:
+    coding = Rate(steps=8, initial=initial, **options)
+    threshold = np.float32(coding.levels / 32)  # a level of 1/4, so that float sums are exact
+    values = np.arange(-64, 640, dtype=np.float32) / 128
+    spikes = fired(coding, values[None] / coding.unit(threshold))
+    decoded = spikes.sum(axis=0) * coding.step_value(threshold)
+    assert np.array_equal(decoded, coding.quantise(values, threshold))
+    assert decoded.max() == threshold
+
+
+def test_signed_spikes_take_back_what_came_too_early() -> None:
+    """The same mean input, first above and then below it: only a signed neuron gets it right."""
+    current = np.array([1.0] * 4 + [-0.5] * 4)[:, None]
+    assert fired(Rate(steps=8), current).sum() == 4
+    assert fired(Rate(steps=8, signed=True), current).sum() == 2
+
+
+def test_the_graded_preset_sends_four_bits() -> None:
+    assert make("graded").levels == make("graded").steps * 15
+
+
+@pytest.mark.parametrize("options", [{"bits": 0}, {"bits": 9}, {"bits": 2, "reset": "hard"}])
+def test_options_that_do_not_fit_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(CodingError):
+        Rate(**options)  # type: ignore[arg-type]
