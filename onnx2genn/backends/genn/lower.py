@@ -1,0 +1,114 @@
+"""Lower a projection, one source of a segment, to a form that a synapse group can have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from onnx2genn.backends.genn.convolution import Convolution, as_convolution
+from onnx2genn.backends.genn.matrix import compose, windows
+from onnx2genn.graph.model import Node, Shape
+from onnx2genn.graph.segment import Segment
+
+# Above this share of weights that are not zero a matrix is kept whole.
+_DENSE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense:
+    """All-to-all weights, float32 [source, target], in the order of :func:`neuron_order`."""
+
+    matrix: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sparse:
+    """Weights that are listed, float32 [source, target], in the order of :func:`neuron_order`."""
+
+    matrix: sparse.csr_array
+
+
+Linear = Convolution | Dense | Sparse
+
+
+def neuron_order(shape: Shape) -> np.ndarray:
+    """Return which element of an ONNX tensor each neuron of a population is.
+
+    Neurons have the channel as their fastest axis, so that the targets of one kernel tap lie side
+    by side.
+    """
+    elements = np.arange(np.prod(shape, dtype=np.int64)).reshape(shape)
+    return np.moveaxis(elements, 0, -1).ravel() if shape else elements.ravel()
+
+
+def lower(segment: Segment, source: str) -> Linear:
+    """Lower what one source contributes to a segment.
+
+    Args:
+        segment: Affine map.
+        source: One of its sources.
+
+    Raises:
+        BackendError: The projection would not fit into memory.
+    """
+    chain = _chain(segment, source)
+    if chain is not None:
+        convolution = as_convolution(segment, source, chain)
+        if convolution is not None and any(node.op == "Conv" for node in chain):
+            return convolution
+        if _is_product(segment, source, chain):
+            return _dense(segment, source, segment.constants[chain[-1].inputs[1]])
+    matrix = compose(segment, source)
+    if matrix.nnz > _DENSE * np.prod(matrix.shape):
+        return _dense(segment, source, matrix.toarray().T)
+    rows, columns = neuron_order(segment.shapes[source]), neuron_order(segment.shape)
+    return Sparse(matrix=matrix.T.tocsr()[rows][:, columns].astype(np.float32))
+
+
+def lower_pool(segment: Segment, source: str, pool: Node) -> Sparse:
+    """Lower what one source contributes to a max pooling.
+
+    Args:
+        segment: Map that moves its sources' elements to the input of the pooling.
+        source: One of its sources.
+        pool: The pooling.
+
+    Returns:
+        Ones, [source, targets times elements of a window]: column n K + k is what target neuron n
+        reads as the k-th of K elements.
+    """
+    matrix = windows(segment, pool) @ compose(segment, source)
+    taps = int(np.prod(pool.attributes["kernel_shape"]))
+    rows, targets = neuron_order(segment.shapes[source]), neuron_order(segment.shapes[pool.output])
+    columns = (targets[:, None] * taps + np.arange(taps)).ravel()
+    return Sparse(matrix=matrix.T.tocsr()[rows][:, columns].astype(np.float32))
+
+
+def _dense(segment: Segment, source: str, matrix: np.ndarray) -> Dense:
+    rows, columns = neuron_order(segment.shapes[source]), neuron_order(segment.shape)
+    return Dense(matrix=np.ascontiguousarray(matrix[rows][:, columns], dtype=np.float32))
+
+
+def _is_product(segment: Segment, source: str, chain: list[Node]) -> bool:
+    """Whether a chain flattens its source and multiplies it with one matrix."""
+    if not chain or chain[-1].op != "MatMul" or any(node.op != "Reshape" for node in chain[:-1]):
+        return False
+    rows, columns = segment.constants[chain[-1].inputs[1]].shape
+    return (rows,) == segment.shapes[chain[-1].inputs[0]] and (columns,) == segment.shape
+
+
+def _chain(segment: Segment, source: str) -> list[Node] | None:
+    """Return the operators from a source to the target if they form one path."""
+    chain: list[Node] = []
+    passed: set[str] = set()
+    end = source
+    for node in segment.nodes:
+        if passed.intersection(node.inputs) or node.inputs.count(end) > 1:
+            return None
+        if end in node.inputs:
+            chain.append(node)
+            passed.add(end)
+            end = node.output
+    return chain

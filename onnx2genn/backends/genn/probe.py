@@ -1,0 +1,191 @@
+"""What GeNN finds on this machine, asked without being able to end this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+INSTALLATION = "https://genn-team.github.io/genn/documentation/5/installation.html"
+
+# A CUDA runtime without a driver makes GeNN end the process that asks it.
+_CHILD = """
+import json, pygenn
+from pygenn import genn_model
+print(json.dumps([pygenn.__version__, sorted(genn_model.backend_modules)]))
+"""
+_TIMEOUT = 60
+_OLDEST = (5, 4)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that GeNN needs.
+
+    Attributes:
+        name: What it is.
+        found: What was found of it; empty if it is missing.
+        remedy: What to do where it is missing.
+        backends: Backends that need it.
+    """
+
+    name: str
+    found: str
+    remedy: str
+    backends: tuple[str, ...] = ("cuda", "hip", "single_threaded_cpu")
+
+
+@cache
+def doctor() -> tuple[Finding, ...]:
+    """Look for everything that GeNN needs, and return what was found."""
+    version, offered, error = _pygenn()
+    install = f"Install PyGeNN {'.'.join(map(str, _OLDEST))} or newer: {INSTALLATION}"
+    findings = [
+        Finding(name="PyGeNN", found=version, remedy=f"{error} {install}".strip()),
+        Finding(
+            name="SciPy",
+            found=_module("scipy"),
+            remedy="Install it: pip install scipy",
+        ),
+        Finding(
+            name="C++ compiler",
+            found=_program(*_compilers()),
+            remedy="Install g++ (Linux: package g++; macOS: xcode-select --install; Windows: "
+            "Visual Studio with C++), or set CXX.",
+        ),
+        Finding(
+            name="make",
+            found=_program("nmake", "msbuild") if os.name == "nt" else _program("make"),
+            remedy="Install make (Linux: package make; macOS: xcode-select --install).",
+        ),
+    ]
+    for backend in ("single_threaded_cpu", "cuda", "hip"):
+        findings.append(
+            Finding(
+                name=f"PyGeNN backend {backend}",
+                found="yes" if backend in offered else "",
+                remedy=f"Build PyGeNN where the toolkit of {backend} is installed: {INSTALLATION}",
+                backends=(backend,),
+            )
+        )
+    return (*findings, *_cuda(), *_hip())
+
+
+def missing(backend: str) -> list[Finding]:
+    """Return what a backend needs and this machine does not have."""
+    return [item for item in doctor() if backend in item.backends and not item.found]
+
+
+def free_device_memory() -> int | None:
+    """Bytes that are free on the first NVIDIA GPU; None if the driver does not say."""
+    answer = _ask("nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits")
+    first = answer.split("\n")[0].strip()
+    return int(first) * 2**20 if first.isdigit() else None
+
+
+def _pygenn() -> tuple[str, list[str], str]:
+    """Return the version and the backends of PyGeNN, or why it cannot be imported."""
+    if not _module("pygenn"):
+        return "", [], "It is not installed."
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", _CHILD],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return "", [], f"It cannot be imported: {error}."
+    if child.returncode:
+        reason = child.stderr.strip().splitlines()[-1:] or [f"exit status {child.returncode}"]
+        return "", [], f"It cannot be imported: {reason[0]}."
+    version, offered = json.loads(child.stdout.splitlines()[-1])
+    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
+        return "", [], f"Version {version} is too old."
+    return version, offered, ""
+
+
+def _cuda() -> list[Finding]:
+    home = os.environ.get("CUDA_PATH", "")
+    header = _header("curand_kernel.h", home)
+    needed = ("cuda",)
+    return [
+        Finding(
+            name="NVIDIA GPU and driver",
+            found=_ask("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"),
+            remedy="Install the driver of the GPU; nvidia-smi has to list it.",
+            backends=needed,
+        ),
+        Finding(
+            name="CUDA toolkit",
+            found=_program(str(Path(home, "bin", "nvcc"))) if home else "",
+            remedy="Install it, and set CUDA_PATH to its folder, which has bin/nvcc.",
+            backends=needed,
+        ),
+        Finding(
+            name="cuRAND header",
+            found=header,
+            remedy="Install the development files of cuRAND, or add the folder of curand_kernel.h "
+            "to CPATH.",
+            backends=needed,
+        ),
+    ]
+
+
+def _hip() -> list[Finding]:
+    home = os.environ.get("HIP_PATH", "")
+    return [
+        Finding(
+            name="ROCm (HIP)",
+            found=_program(str(Path(home, "bin", "hipcc"))) if home else "",
+            remedy="Install it, and set HIP_PATH to its folder, which has bin/hipcc.",
+            backends=("hip",),
+        ),
+        Finding(
+            name="AMD GPU and driver",
+            found=_ask("rocm-smi", "--showproductname", "--csv"),
+            remedy="Install the driver of the GPU; rocm-smi has to list it.",
+            backends=("hip",),
+        ),
+    ]
+
+
+def _compilers() -> tuple[str, ...]:
+    own = os.environ.get("CXX", "").split()[:1]
+    usual = "cl" if os.name == "nt" else "clang++" if platform.system() == "Darwin" else "g++"
+    return (*own, usual)
+
+
+def _program(*names: str) -> str:
+    return next((path for name in names if (path := shutil.which(name))), "")
+
+
+def _module(name: str) -> str:
+    found = importlib.util.find_spec(name)
+    return (found.origin or name) if found else ""
+
+
+def _header(name: str, home: str) -> str:
+    paths = [os.environ.get(key, "").split(os.pathsep) for key in ("CPATH", "CPLUS_INCLUDE_PATH")]
+    folders = [Path(item) for group in paths for item in group if item]
+    folders += [Path(home, "include"), Path("/usr/include"), Path("/usr/local/include")]
+    return next((str(item / name) for item in folders if (item / name).is_file()), "")
+
+
+def _ask(*command: str) -> str:
+    """Return what a program answers, or nothing if it is not there or fails."""
+    try:
+        child = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if child.returncode else child.stdout.strip()
