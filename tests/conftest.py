@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,14 @@ class Example:
     x_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what GeNN compiles out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONNX2GENN_CACHE", str(tmp_path_factory.mktemp("compiled")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,13 @@ def choose(backend: str = "auto") -> Choice:
         raise BackendError(f"There is no backend {backend!r}; choose {', '.join(BACKENDS)}.")
     if backend != "auto":
         return Choice(name=backend, reason="as asked")
-    return Choice(name=EMBEDDED, reason="embedded; PyGeNN is not installed")
+    from onnx2genn.backends.genn import missing
+
+    for name in GENN:
+        if not missing(name):
+            return Choice(name=name, reason="the first that GeNN can use on this machine")
+    lacking = ", ".join(item.name for item in missing(GENN[-1]))
+    return Choice(name=EMBEDDED, reason=f"embedded; GeNN lacks {lacking}")
 
 
 @contextmanager
@@ -58,12 +64,25 @@ def open_simulator(
         BackendError: The backend is missing or cannot build the network.
     """
     chosen = choose(backend)
-    if chosen.name == EMBEDDED:
-        from onnx2genn.backends.onnxruntime import build
-    else:
-        raise BackendError(f"The backend {chosen.name!r} needs PyGeNN, which is not installed.")
-    simulator = build(network, batch_size=batch_size, **options)
+    given = {key: value for key, value in options.items() if value is not None}
+    simulator = _build(network, chosen.name, batch_size, given)
     try:
         yield simulator
     finally:
         simulator.close()
+
+
+def _build(
+    network: SpikingNetwork, backend: str, batch_size: int | None, options: dict[str, Any]
+) -> Simulator:
+    if backend != EMBEDDED:
+        from onnx2genn.backends import genn
+
+        return genn.build(network, backend=backend, batch_size=batch_size, **options)
+    from onnx2genn.backends import onnxruntime
+
+    if "workers" in options:
+        raise BackendError(
+            "Workers are for single_threaded_cpu; onnxruntime uses all cores by itself."
+        )
+    return onnxruntime.build(network, batch_size=batch_size, **options)

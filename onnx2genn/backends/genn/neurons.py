@@ -1,0 +1,136 @@
+"""Neuron models: the text around a coding's equation that keeps time and counters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from onnx2genn.backends.genn.plan import Neurons
+
+ARRIVING = "arriving"
+"""Buffer of a target that the scatter connectivity adds to."""
+
+
+def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
+    """Add a group of neurons to a PyGeNN model; return what of it is compiled.
+
+    On the device the neurons keep the input of the current sample (``bias``) and the counters of
+    the last finished window (``done_code``, ``done_spikes``). A readout keeps the sum of the last
+    finished window (``out``) and of the current one (``V``).
+
+    Args:
+        model: PyGeNN model.
+        item: The neurons.
+        steps: T, the period of samples.
+        scatter: Whether spikes arrive in a buffer instead of by synapse groups.
+    """
+    from pygenn import VarAccess, create_neuron_model
+
+    states = _states(item)
+    fixed = VarAccess.READ_ONLY_DUPLICATE if item.segment is None else VarAccess.READ_ONLY
+    if item.reads_input:
+        fixed = VarAccess.READ_ONLY_DUPLICATE
+    biased = item.code is not None or item.segment is None
+    buffered = scatter and bool(item.projections)
+    code = _simulation(item, steps, buffered=buffered, scatter=scatter)
+    neuron = create_neuron_model(
+        item.name,
+        vars=[*states.items(), *([("bias", "scalar", fixed)] if biased else [])],
+        sim_code=code,
+        additional_input_vars=[
+            (port(index), "scalar", 0.0) for index in range(item.ports) if item.ports > 1
+        ],
+        threshold_condition_code="" if scatter or "S" not in states else "S != 0.0",
+        extra_global_params=[(ARRIVING, "scalar*")] if buffered else [],
+    )
+    initial: dict[str, Any] = dict.fromkeys(states, 0)
+    if biased:
+        initial["bias"] = _bias(item)
+    group = model.add_neuron_population(item.name, item.size, neuron, {}, initial)
+    if buffered:
+        group.extra_global_params[ARRIVING].set_init_values(
+            np.zeros(item.size * item.ports, np.float32)
+        )
+    return f"{item.name} {item.size} {states} {fixed} {code}"
+
+
+def port(index: int) -> str:
+    """Return the input variable of one of several ports."""
+    return f"port_{index}"
+
+
+def _states(item: Neurons) -> dict[str, str]:
+    """Name the state of one neuron, with its types."""
+    if item.segment is None:
+        return {"S": "scalar"}
+    if item.code is None:
+        return {"V": "scalar", "out": "scalar"}
+    own = dict.fromkeys((*item.code.variables, "S", "code", "done_code"), "scalar")
+    own |= dict.fromkeys(_collected(item), "scalar")
+    return {**own, "spikes": "int", "done_spikes": "int"}
+
+
+def _collected(item: Neurons) -> list[str]:
+    """Name the sums of the ports of a max pooling, and the largest of them."""
+    if item.ports == 1:
+        return []
+    return [*(f"sum_{index}" for index in range(item.ports)), "largest"]
+
+
+def _bias(item: Neurons) -> np.ndarray:
+    """Return f(0); what depends on the sample is set for each sample."""
+    if item.segment is None or item.reads_input:
+        return np.zeros(item.size, np.float32)
+    return item.currents(None)[0].ravel()[item.order]
+
+
+def _simulation(item: Neurons, steps: int, *, buffered: bool, scatter: bool) -> str:
+    if item.segment is None:
+        return "S = (gennrand_uniform() < fabs(bias)) ? ((bias > 0.0) ? 1.0 : -1.0) : 0.0;"
+    lines = [
+        f"const int step = (int)t - {item.start};",
+        # A multiple of T is added, since the remainder of a negative number is negative.
+        f"const int phase = (step + {-(-item.start // steps) * steps}) % {steps};",
+        f"const scalar weight = {item.weight};",
+    ]
+    lines += _arrival(item, buffered=buffered, scatter=scatter)
+    if item.code is None:
+        lines += ["if(phase == 0) { out = V; V = 0.0; }", "V += arrived * weight;"]
+        return "\n".join(lines)
+    lines += [
+        "S = 0.0;",
+        "if(phase == 0) {",
+        "done_code = code; done_spikes = spikes; code = 0.0; spikes = 0;",
+        item.code.begin,
+        "}",
+        item.code.step,
+        "if(step < 0) { S = 0.0; }",
+        f"if(S != 0.0) {{ code += S * weight; spikes += {item.code.cost}; }}",
+    ]
+    return "\n".join(lines)
+
+
+def _arrival(item: Neurons, *, buffered: bool, scatter: bool) -> list[str]:
+    """Write how ``arrived`` comes from the synapses."""
+    ports = range(item.ports)
+    if buffered:
+        inputs = [f"{ARRIVING}[(id * {item.ports}) + {index}]" for index in ports]
+    elif scatter or not item.projections:
+        inputs = ["0.0" for _ in ports]
+    else:
+        inputs = ["Isyn"] if item.ports == 1 else [port(index) for index in ports]
+    emptied = [f"{name} = 0.0;" for name in inputs if buffered]
+    if item.ports == 1:
+        return [f"const scalar arrived = {inputs[0]};", *emptied]
+    *sums, largest = _collected(item)
+    return [
+        f"if(phase == 0) {{ {' '.join(f'{name} = 0.0;' for name in (*sums, largest))} }}",
+        *(f"{total} += {name} * weight;" for total, name in zip(sums, inputs, strict=True)),
+        *emptied,
+        f"scalar now = {sums[0]};",
+        *(f"now = fmax(now, {name});" for name in sums[1:]),
+        # In the worth of this step, as all that arrives.
+        f"const scalar arrived = (now - {largest}) / weight;",
+        f"{largest} = now;",
+    ]

@@ -1,0 +1,199 @@
+"""Runs samples through a loaded model, one window after the other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnx2genn.backends.base import Activity
+from onnx2genn.backends.genn.model import LoadedModel
+from onnx2genn.backends.genn.plan import Neurons, make_plan
+
+if TYPE_CHECKING:
+    from onnx2genn.network import SpikingNetwork
+
+# Samples whose input currents are computed at once.
+_BLOCK = 64
+# GeNN's clock counts in float32, which knows whole numbers up to 2^24.
+_CLOCK = 2**20
+
+
+class GennSimulator:
+    """Simulates a network on GeNN, with new samples in every window.
+
+    A group of samples (a single one on the CPU) enters every T steps while those before it are
+    still on their way. Neurons start their windows by themselves: the host sets the input of a
+    group and reads what came of it, once per window each.
+
+    Args:
+        network: Network to simulate.
+        backend: GeNN backend.
+        device_batch: Samples that the device simulates at once.
+        batch_size: Samples that one call of ``run`` should have, so that the time to fill and to
+            empty the network does not count.
+        connectivity: ``portable`` or ``scatter``; see :mod:`onnx2genn.backends.genn.model`.
+
+    Raises:
+        BackendError: The network cannot be built, or does not fit into memory.
+    """
+
+    def __init__(
+        self,
+        network: SpikingNetwork,
+        *,
+        backend: str,
+        device_batch: int,
+        batch_size: int,
+        connectivity: str,
+    ) -> None:
+        self.backend = backend
+        self.batch_size = batch_size
+        self._network = network
+        self._device_batch = device_batch
+        self._plan = make_plan(network)
+        self._steps = self._plan.steps
+        self._model = LoadedModel(
+            self._plan,
+            backend=backend,
+            batch_size=device_batch,
+            connectivity=connectivity,
+            seed=network.coding.options().get("seed", 0),
+        )
+        self._fed = self._by_phase(item for item in self._plan.neurons if item.is_fed)
+        # Whole windows, after which all neurons have started.
+        last = max(item.start for item in self._plan.neurons)
+        self._settled = -(-last // self._steps) * self._steps
+
+    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+        """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`.
+
+        Random input comes from GeNN's own generator, which ``first`` does not seed.
+        """
+        groups = -(-len(samples) // self._device_batch)
+        watched = [item for item in self._plan.neurons if item.results]
+        log = _Log(watched if record else watched[-1:], groups, self._device_batch)
+        entering = _Input(self._network, samples, groups, self._device_batch)
+        leaving = self._by_phase(log.watched)
+        by_step = []
+        self._model.timestep = 0
+        for step in range(groups * self._steps + log.last_start + 1):
+            for item in self._fed.get(step % self._steps, ()):
+                group = (step - item.start) // self._steps
+                if 0 <= group < groups:
+                    self._write(item, entering.current(item, group))
+            self._step()
+            for item in leaving.get(step % self._steps, ()):
+                # What a window gave is there once the next one has begun.
+                group = (step - item.start) // self._steps - 1
+                if 0 <= group < groups:
+                    for name in item.results:
+                        log.keep(item, name, group, self._read(item, name))
+            if record and 0 <= step - self._plan.readout.start < groups * self._steps:
+                by_step.append(self._read(self._plan.readout, self._plan.readout.running).copy())
+        return self._activity(samples, log, by_step)
+
+    def close(self) -> None:
+        """Free the device."""
+        self._model.close()
+
+    def _by_phase(self, items: Iterable[Neurons]) -> dict[int, list[Neurons]]:
+        """Sort neurons by the step of the period in which their windows start."""
+        found = defaultdict(list)
+        for item in items:
+            found[item.start % self._steps].append(item)
+        return dict(found)
+
+    def _step(self) -> None:
+        self._model.step()
+        if self._model.timestep == self._settled + _CLOCK // self._steps * self._steps:
+            self._model.timestep = self._settled
+
+    def _write(self, item: Neurons, current: np.ndarray) -> None:
+        variable = self._model.group(item.name).vars["bias"]
+        variable.view[...] = current.reshape(variable.view.shape)
+        variable.push_to_device()
+
+    def _read(self, item: Neurons, name: str) -> np.ndarray:
+        variable = self._model.group(item.name).vars[name]
+        variable.pull_from_device()
+        return variable.view.reshape(self._device_batch, item.size)
+
+    def _activity(self, samples: np.ndarray, log: _Log, by_step: list[np.ndarray]) -> Activity:
+        """Bring what was read into the order and the units of the ANN."""
+        readout, count = self._plan.readout, len(samples)
+        total = log.ordered(readout, readout.results[0], count)
+        logits = self._logits(total, self._steps, samples)
+        if not by_step:
+            return Activity(logits=logits)
+        running = np.stack(by_step).reshape(-1, self._steps, self._device_batch, readout.size)
+        running = running.swapaxes(0, 1).reshape(self._steps, -1, readout.size)
+        hidden = [item for item in log.watched if item is not readout]
+        return Activity(
+            logits=logits,
+            logits_by_step=np.stack(
+                [
+                    self._logits(readout.in_onnx_order(values[:count]), step + 1, samples)
+                    for step, values in enumerate(running)
+                ]
+            ),
+            codes={item.name: log.ordered(item, "done_code", count) for item in hidden},
+            spikes={item.name: log.ordered(item, "done_spikes", count) for item in hidden},
+        )
+
+    def _logits(self, total: np.ndarray, elapsed: int, samples: np.ndarray) -> np.ndarray:
+        """Return the logits that a sum over the first steps of a window stands for."""
+        if not self._network.coding.accumulates:
+            total = total / np.float32(elapsed)
+        if self._plan.readout.code is not None:
+            return total * self._network.readout_threshold
+        return total + self._plan.readout.currents(samples)
+
+
+class _Input:
+    """The constant currents of samples, computed for some groups at a time."""
+
+    def __init__(
+        self, network: SpikingNetwork, samples: np.ndarray, groups: int, batch: int
+    ) -> None:
+        self._network = network
+        self._batch = batch
+        self._samples = np.zeros((groups * batch, *samples.shape[1:]), np.float32)
+        self._samples[: len(samples)] = samples
+        self._ahead = max(1, _BLOCK // batch)
+        self._blocks: dict[str, np.ndarray] = {}
+
+    def current(self, item: Neurons, group: int) -> np.ndarray:
+        """Return what a group of samples lets arrive at neurons, [batch, neurons]."""
+        offset = group % self._ahead
+        if offset == 0:
+            start = group * self._batch
+            part = self._samples[start : start + self._ahead * self._batch]
+            values = part / np.float32(self._network.input_scale)
+            if item.segment is not None:
+                values = item.currents(part)
+            self._blocks[item.name] = values.reshape(len(part), -1)[:, item.order]
+        return self._blocks[item.name][offset * self._batch : (offset + 1) * self._batch]
+
+
+class _Log:
+    """What was read of the windows, [groups, batch, neurons] for every variable."""
+
+    def __init__(self, watched: list[Neurons], groups: int, batch: int) -> None:
+        self.watched = watched
+        self.last_start = max(item.start for item in watched)
+        self._values = {
+            (item.name, name): np.empty((groups, batch, item.size), np.float32)
+            for item in watched
+            for name in item.results
+        }
+
+    def keep(self, item: Neurons, name: str, group: int, values: np.ndarray) -> None:
+        self._values[item.name, name][group] = values
+
+    def ordered(self, item: Neurons, name: str, count: int) -> np.ndarray:
+        """Return the values of the samples in ONNX order, [count, *shape]."""
+        values = self._values[item.name, name].reshape(-1, item.size)[:count]
+        return item.in_onnx_order(values)
