@@ -14,6 +14,8 @@ from _training import augmented
 
 BATCH_SIZE = 128
 LEARNING_RATE = 0.1
+CROP = 24  # the network pools globally: it can learn on parts of images, which is faster
+CROPPED = 0.6  # share of the epochs that does so
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
 
@@ -90,7 +92,8 @@ def train(x: np.ndarray, y: np.ndarray, output: Path, *, epochs: int, seed: int)
     model.train()
     for epoch in range(epochs):
         start, total = time.perf_counter(), 0.0
-        for images, labels in batches(augmented(x, generator), y, generator):
+        size = CROP if epoch < CROPPED * epochs else None
+        for images, labels in batches(augmented(x, generator, size), y, generator):
             loss = functional.cross_entropy(model(images), labels)
             optimizer.zero_grad()
             loss.backward()

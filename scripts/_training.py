@@ -67,19 +67,19 @@ def _scaled(images: np.ndarray, labels: np.ndarray) -> Split:
     return images.astype(np.float32) / 255, labels.reshape(-1).astype(np.int64)
 
 
-def augmented(x: np.ndarray, generator: np.random.Generator, shift: int = 4) -> np.ndarray:
-    """Flip half of the images [N, H, W, C] and shift each by up to ``shift`` pixels.
+def augmented(
+    x: np.ndarray, generator: np.random.Generator, size: int | None = None, shift: int = 4
+) -> np.ndarray:
+    """Flip half of the images [N, H, W, C], shift each, and cut out ``size`` x ``size`` pixels.
 
-    What comes in at the borders is the image, mirrored.
+    The shift is up to ``shift`` pixels; what comes in at the borders is the image, mirrored.
     """
-    height, width = x.shape[1:3]
+    size = size or x.shape[1]
     flipped = np.where(generator.random(len(x))[:, None, None, None] < 0.5, x[:, :, ::-1], x)
     padded = np.pad(flipped, ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="reflect")
-    offsets = generator.integers(0, 2 * shift + 1, size=(len(x), 2))
-    shifted = np.empty_like(x)
-    for image, source, (row, column) in zip(shifted, padded, offsets, strict=True):
-        image[:] = source[row : row + height, column : column + width]
-    return shifted
+    offsets = generator.integers(0, padded.shape[1] - size + 1, size=(len(x), 2))
+    cuts = zip(padded, offsets, strict=True)
+    return np.stack([image[i : i + size, j : j + size] for image, (i, j) in cuts])
 
 
 def export_keras(model: Any, path: Path, opset: int = 17) -> None:

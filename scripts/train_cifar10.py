@@ -15,7 +15,7 @@ from _training import read_cifar10, summary
 
 MODELS = Path(__file__).parents[1] / "tests" / "models"
 OUTPUTS = {"plain": MODELS / "cifar10_plain.onnx", "residual": MODELS / "cifar10_resnet.onnx"}
-EPOCHS = {"plain": 10, "residual": 14}
+EPOCHS = {"plain": 10, "residual": 8}
 
 
 def main() -> None:
