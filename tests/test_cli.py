@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import pytest
 from conftest import Example
-from helpers.models import mlp, model
+from helpers.models import mlp
+from helpers.onnx_models import model, node
 
 from onnx2genn.cli import main
 
@@ -88,20 +89,19 @@ def test_check(digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run(digits.model, "--check") == 0
     bad = model(
         [
-            ("LRN", ["x"], ["a"], {"size": 3}),
-            ("Relu", ["a"], ["b"], {}),
-            ("Softmax", ["b"], ["c"], {"axis": 1}),
-            ("Mul", ["b", "c"], ["y"], {}),
+            node("LRN", "x", "a", size=3, name="norm"),
+            node("Relu", "a", "b"),
+            node("Softmax", "b", "c", axis=1),
+            node("Mul", "b c", "y", name="gate"),
         ],
-        {},
-        ["N", 3, 4, 4],
+        {"x": ["N", 3, 4, 4]},
     )
     onnx.save(bad, tmp_path / "bad.onnx")
     capsys.readouterr()
     assert run(tmp_path / "bad.onnx", "--check") == 1
     error = capsys.readouterr().err
-    assert "LRN 'LRN_0' with input [3, 4, 4]" in error
-    assert "Mul 'Mul_3'" in error
+    assert "LRN 'norm' with input [3, 4, 4]" in error
+    assert "Mul 'gate'" in error
     assert "Traceback" not in error
 
 

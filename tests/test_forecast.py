@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from conftest import Example
-from helpers.models import model
+from helpers.onnx_models import model, node
 
 import onnx2genn
 from onnx2genn.forecast import Forecast
@@ -24,15 +24,17 @@ def exact_network(coding: str, steps: int) -> SpikingNetwork:
     }
     constants |= {"b0": random.integers(-4, 5, 8).astype(np.float32) / 16}
     layers = [
-        ("Gemm", ["x", "w0", "b0"], ["z0"], {}),
-        ("Relu", ["z0"], ["a0"], {}),
-        ("MatMul", ["a0", "w1"], ["z1"], {}),
-        ("Relu", ["z1"], ["a1"], {}),
-        ("Add", ["a0", "a1"], ["sum"], {}),
-        ("Relu", ["sum"], ["a2"], {}),
-        ("MatMul", ["a2", "w2"], ["y"], {}),
+        node("Gemm", "x w0 b0", "z0"),
+        node("Relu", "z0", "a0"),
+        node("MatMul", "a0 w1", "z1"),
+        node("Relu", "z1", "a1"),
+        node("Add", "a0 a1", "sum"),
+        node("Relu", "sum", "a2"),
+        node("MatMul", "a2 w2", "y"),
     ]
-    network = onnx2genn.convert(model(layers, constants, ["N", 6]), coding=coding, steps=steps)
+    network = onnx2genn.convert(
+        model(layers, {"x": ["N", 6]}, constants), coding=coding, steps=steps
+    )
     for threshold in network.thresholds.values():
         threshold[...] = 2.0
     return network
@@ -67,9 +69,9 @@ def test_equal_to_a_trained_network(digits: Example, coding: str, steps: int) ->
 def test_a_constant_current_gives_the_rate_that_is_forecast() -> None:
     """A population that sees only the input has no uneven spikes: rate coding is exact there."""
     weight = np.eye(6, dtype=np.float32)
-    layers = [("MatMul", ["x", "w"], ["z"], {}), ("Relu", ["z"], ["y"], {})]
+    layers = [node("MatMul", "x w", "z"), node("Relu", "z", "y")]
     network = onnx2genn.convert(
-        model(layers, {"w": weight}, ["N", 6]), coding="rate", steps=16, initial=0.25
+        model(layers, {"x": ["N", 6]}, {"w": weight}), coding="rate", steps=16, initial=0.25
     )
     for threshold in network.thresholds.values():
         threshold[...] = 0.5

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from helpers.models import mlp, model
+from helpers.models import mlp
+from helpers.onnx_models import model, node
 
 from onnx2genn.graph.reader import read
 from onnx2genn.operations import SynapseCounter, macs
+from onnx2genn.runtime import session
 
 
 def test_macs_of_a_perceptron_are_its_weights() -> None:
@@ -17,46 +19,33 @@ def test_macs_of_a_perceptron_are_its_weights() -> None:
 
 def test_macs_of_a_grouped_convolution() -> None:
     weight = np.ones((8, 2, 3, 3), np.float32)
-    attributes = {"group": 2, "strides": [2, 2], "pads": [1, 1, 1, 1]}
-    graph = read(
-        model([("Conv", ["x", "w"], ["y"], attributes)], {"w": weight}, ["N", 4, 8, 8])
-    ).graph
+    conv = node("Conv", "x w", "y", group=2, strides=[2, 2], pads=[1, 1, 1, 1])
+    graph = read(model([conv], {"x": ["N", 4, 8, 8]}, {"w": weight})).graph
     assert macs(graph) == 8 * 4 * 4 * 2 * 9
 
 
-def _network(middle: list[tuple[str, list[str], list[str], dict[str, object]]]) -> onnx.ModelProto:
+def _network(middle: list[onnx.NodeProto]) -> onnx.ModelProto:
     random = np.random.default_rng(0)
     weight = random.normal(size=(2, 3, 3, 3)).astype(np.float32)
     weight[0, 1] = 0
-    steps = [("Relu", ["x"], ["a"], {}), *middle]
-    return model(steps, {"w": weight, "b": np.ones(2, np.float32)}, ["N", 3, 6, 6])
+    weights = {"w": weight, "b": np.ones(2, np.float32)}
+    return model([node("Relu", "x", "a"), *middle], {"x": ["N", 3, 6, 6]}, weights)
 
 
 @pytest.mark.parametrize(
     "middle",
     [
-        [("Conv", ["a", "w", "b"], ["y"], {"strides": [2, 2], "pads": [1, 0, 0, 1]})],
+        [node("Conv", "a w b", "y", strides=[2, 2], pads=[1, 0, 0, 1])],
         [
-            ("AveragePool", ["a"], ["p"], {"kernel_shape": [2, 2], "strides": [2, 2]}),
-            ("Conv", ["p", "w", "b"], ["y"], {}),
+            node("AveragePool", "a", "p", kernel_shape=[2, 2], strides=[2, 2]),
+            node("Conv", "p w b", "y"),
         ],
-        [("GlobalAveragePool", ["a"], ["y"], {})],
-        [
-            (
-                "AveragePool",
-                ["a"],
-                ["y"],
-                {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4},
-            ),
-        ],
+        [node("GlobalAveragePool", "a", "y")],
+        [node("AveragePool", "a", "y", kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)],
     ],
 )
-def test_synapses_are_the_entries_of_the_matrix(
-    middle: list[tuple[str, list[str], list[str], dict[str, object]]],
-) -> None:
+def test_synapses_are_the_entries_of_the_matrix(middle: list[onnx.NodeProto]) -> None:
     readout = read(_network(middle)).parts.readout
-    from onnx2genn.runtime import session
-
     runner = session(readout.to_onnx())
     size = 3 * 6 * 6
     basis = np.eye(size, dtype=np.float32).reshape(size, 3, 6, 6)
