@@ -20,10 +20,7 @@ Constants = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """One operator: ``outputs = op(*inputs, **attributes)``; a left-out input is ``""``.
-
-    A node of several operators that are one function has them as its ``body``.
-    """
+    """One operator: ``outputs = op(*inputs, **attributes)``; a left-out input is ``""``."""
 
     op: str
     inputs: tuple[str, ...]
@@ -31,7 +28,6 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     domain: str = ""
-    body: tuple[Node, ...] = ()
 
     @property
     def output(self) -> str:
@@ -134,7 +130,7 @@ def to_onnx(
     """
     types = input_types or {}
     graph = helper.make_graph(
-        [_node_proto(item) for node in nodes for item in (node.body or (node,))],
+        [_node_proto(node) for node in nodes],
         name,
         [
             helper.make_tensor_value_info(

@@ -121,11 +121,11 @@ def test_samples_do_not_depend_on_their_company(digits: Example, options: dict[s
 
 def test_poisson_input_has_the_right_rate_and_is_seeded() -> None:
     network = onnx2genn.convert(
-        mlp(seed=1), np.eye(6, dtype=np.float32), "rate", steps=4000, input="poisson", seed=3
+        mlp(), np.eye(6, dtype=np.float32), "rate", steps=4000, input="poisson", seed=3
     )
     x = np.array([[0.0, 1.0, -0.25, 0.5, -1.0, 0.75]], np.float32)
     first = simulate(network, x)
-    constant = onnx2genn.convert(mlp(seed=1), np.eye(6, dtype=np.float32), "rate", steps=4000)
+    constant = onnx2genn.convert(mlp(), np.eye(6, dtype=np.float32), "rate", steps=4000)
     assert np.allclose(first.logits, simulate(constant, x).logits, atol=0.05)
     assert np.array_equal(first.logits, simulate(network, x).logits)
     with open_simulator(network, "onnxruntime") as simulator:

@@ -64,9 +64,9 @@ class ScatterUpdates:
             # A ring of what was sent in the last steps, with one place for each step of delay.
             arrays["sent"] = np.zeros(projection.delay * source.size, np.float32)
             lines = [
-                f"const int at = (place * {source.size}) + (int)id;",
-                "const scalar spike = sent[at];",
-                "sent[at] = S;",
+                f"const int slot = (place * {source.size}) + (int)id;",
+                "const scalar spike = sent[slot];",
+                "sent[slot] = S;",
                 f"place = (place == {projection.delay - 1}) ? 0 : place + 1;",
             ]
         code = "\n".join([*lines, "if(spike != 0.0) {", scatter.code, "}"])

@@ -1,0 +1,22 @@
+"""Tests of what GeNN runs need PyGeNN and what it compiles with."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from onnx2genn.backends.genn import missing
+
+_LACKING = [item.name for item in missing("single_threaded_cpu")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked ``genn`` where it cannot run, and say so in one line."""
+    marked = [item for item in items if item.get_closest_marker("genn")]
+    if not (_LACKING and marked):
+        return
+    reason = f"GENN CANNOT RUN HERE, ITS TESTS ARE SKIPPED: missing {', '.join(_LACKING)}"
+    warnings.warn(reason, stacklevel=1)
+    for item in marked:
+        item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,0 +1,193 @@
+"""Networks on a binary grid, where float32 sums are exact in whatever order they are taken.
+
+Weights and inputs are small multiples of 1/8, thresholds powers of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+
+from helpers.onnx_models import model, node
+from onnx2genn.coding import make
+from onnx2genn.graph.reader import read
+from onnx2genn.network import SpikingNetwork
+
+
+def grid(*shape: int, seed: int = 0) -> np.ndarray:
+    """Random multiples of 1/8 from -1/2 to 1/2."""
+    values = np.random.default_rng([seed, *shape]).integers(-4, 5, shape)
+    return values.astype(np.float32) / 8
+
+
+def relu(source: str, target: str) -> onnx.NodeProto:
+    return node("Relu", source, target, name=target)
+
+
+def residual() -> onnx.ModelProto:
+    """Identity and projection skips past one and two populations; the input skips, too."""
+    nodes = [
+        node("Conv", "x w0 b0", "c0", pads=[1] * 4),
+        relu("c0", "r0"),
+        node("Conv", "r0 w1 b1", "c1", pads=[1] * 4),
+        relu("c1", "r1"),
+        node("Conv", "r1 w2", "c2", pads=[1] * 4),
+        node("Add", "c2 r0", "s2"),
+        relu("s2", "r2"),
+        node("Conv", "r2 w3 b3", "c3", strides=[2, 2], pads=[1] * 4),
+        relu("c3", "r3"),
+        node("Conv", "r3 w4", "c4", pads=[1] * 4),
+        relu("c4", "r4"),
+        node("Conv", "r4 w5", "c5", pads=[1] * 4),
+        node("Conv", "r2 w6", "c6", strides=[2, 2]),
+        node("Conv", "x w7 b7", "c7", strides=[2, 2]),
+        node("Add", "c5 c6", "s5"),
+        node("Add", "s5 c7", "s6"),
+        relu("s6", "r5"),
+        node("GlobalAveragePool", "r5", "g"),
+        node("Flatten", "g", "f"),
+        node("Gemm", "f w8 b8", "y"),
+    ]
+    weights = {
+        **{f"w{i}": grid(4, 4, 3, 3, seed=i) for i in (1, 2)},
+        **{f"w{i}": grid(6, 6, 3, 3, seed=i) for i in (4, 5)},
+        "w0": grid(4, 2, 3, 3),
+        "w3": grid(6, 4, 3, 3),
+        "w6": grid(6, 4, 1, 1),
+        "w7": grid(6, 2, 1, 1),
+        "w8": grid(6, 3),
+        "b0": grid(4),
+        "b1": grid(4),
+        "b3": grid(6),
+        "b7": grid(6),
+        "b8": grid(3),
+    }
+    return model(nodes, {"x": ["N", 2, 8, 8]}, weights)
+
+
+def mobile() -> onnx.ModelProto:
+    """Depthwise and strided convolutions with asymmetric pads, pooling with a remainder."""
+    nodes = [
+        node("Conv", "x w0 b0", "c0", strides=[2, 2], pads=[0, 0, 1, 1]),
+        relu("c0", "r0"),
+        node("Conv", "r0 w1 b1", "c1", group=4, pads=[0, 1, 2, 1]),
+        relu("c1", "r1"),
+        node("Conv", "r1 w2 b2", "c2", group=2, dilations=[1, 2], pads=[1, 2, 0, 1]),
+        relu("c2", "r2"),
+        node("AveragePool", "r2", "p", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Conv", "p w3 b3", "c3", strides=[2, 1]),
+        relu("c3", "r3"),
+        node("Flatten", "r3", "f"),
+        node("Gemm", "f w4", "y"),
+    ]
+    weights = {
+        "w0": grid(4, 2, 3, 3),
+        "w1": grid(4, 1, 3, 3),
+        "w2": grid(6, 2, 2, 2),
+        "w3": grid(5, 6, 2, 2),
+        "w4": grid(10, 3),
+        "b0": grid(4),
+        "b1": grid(4),
+        "b2": grid(6),
+        "b3": grid(5),
+    }
+    return model(nodes, {"x": ["N", 2, 13, 13]}, weights)
+
+
+def branches() -> onnx.ModelProto:
+    """Branches of unequal depth that are joined, and overlapping max pooling of both."""
+    nodes = [
+        node("Conv", "x w0 b0", "c0", pads=[1] * 4),
+        relu("c0", "r0"),
+        node("Conv", "r0 w1 b1", "c1", pads=[1] * 4),
+        relu("c1", "r1"),
+        node("Concat", "r0 r1", "j", axis=1),
+        node("Conv", "j w2 b2", "c2"),
+        relu("c2", "r2"),
+        node("MaxPool", "j", "m", kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4, name="pool"),
+        node("Conv", "m w3", "c3"),
+        node("Conv", "r2 w4", "c4", strides=[2, 2]),
+        node("Concat", "c3 c4", "k", axis=1),
+        relu("k", "r3"),
+        node("Flatten", "r3", "f"),
+        node("Gemm", "f w5 b5", "y"),
+    ]
+    weights = {
+        "w0": grid(3, 2, 3, 3),
+        "w1": grid(5, 3, 3, 3),
+        "w2": grid(4, 8, 3, 3),
+        "w3": grid(3, 8, 2, 2),
+        "w4": grid(2, 4, 1, 1),
+        "w5": grid(45, 3),
+        "b0": grid(3),
+        "b1": grid(5),
+        "b2": grid(4),
+        "b5": grid(3),
+    }
+    return model(nodes, {"x": ["N", 2, 7, 7]}, weights)
+
+
+def signal() -> onnx.ModelProto:
+    """Convolutions over one axis, and data movement that no convolution has."""
+    nodes = [
+        node("Conv", "x w0 b0", "c0", strides=[2], pads=[2, 1]),
+        relu("c0", "r0"),
+        node("Conv", "r0 w1 b1", "c1", group=2, dilations=[2], pads=[2, 2]),
+        relu("c1", "r1"),
+        node("Transpose", "r1", "t", perm=[0, 2, 1]),
+        node("MatMul", "t w2", "u"),
+        relu("u", "r2"),
+        node("Slice", "r2 starts ends axes steps", "v"),
+        node("Flatten", "v", "f"),
+        node("Gemm", "f w3", "y"),
+    ]
+    weights = {
+        "w0": grid(4, 2, 5),
+        "w1": grid(6, 2, 3),
+        "w2": grid(6, 5),
+        "w3": grid(20, 3),
+        "b0": grid(4),
+        "b1": grid(6),
+        "starts": np.array([7]),
+        "ends": np.array([-100]),
+        "axes": np.array([1]),
+        "steps": np.array([-2]),
+    }
+    return model(nodes, {"x": ["N", 2, 16]}, weights)
+
+
+NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
+    "residual": residual,
+    "mobile": mobile,
+    "branches": branches,
+    "signal": signal,
+}
+
+FOUR = ("r2", "r4")
+
+
+def convert(name: str, coding: str, *, scale: float = 1.0, **options: object) -> SpikingNetwork:
+    """Convert a network with thresholds of two, and of four in some populations.
+
+    Args:
+        name: One of ``NETWORKS``.
+        coding: Name of the coding.
+        scale: Factor of the thresholds, so that the value of the smallest spike is on the grid.
+        options: Of the coding.
+    """
+    found = read(NETWORKS[name]())
+    return SpikingNetwork(
+        model=found,
+        coding=make(coding, **options),
+        thresholds={
+            item.name: np.full((), scale * (4.0 if item.name in FOUR else 2.0), np.float32)
+            for item in found.parts.populations
+        },
+    )
+
+
+def samples(network: SpikingNetwork, count: int = 64) -> np.ndarray:
+    """Random inputs on the grid."""
+    return 4 * grid(count, *network.input_shape, seed=7)
