@@ -99,7 +99,7 @@ def probe(graph: Graph, input_types: Mapping[str, int] | None = None) -> Probe:
     first, second = (
         run_all(graph, random_inputs(graph, batch, input_types), input_types) for batch in _BATCHES
     )
-    fixed = _independent(graph)
+    fixed = independent(graph)
     shapes: dict[str, Shape] = dict(graph.inputs)
     constants = dict(graph.constants)
     for name, value in first.items():
@@ -126,7 +126,7 @@ def _constant(value: np.ndarray, other: np.ndarray, by_batch: bool) -> np.ndarra
     return None
 
 
-def _independent(graph: Graph) -> set[str]:
+def independent(graph: Graph) -> set[str]:
     """Find the tensors whose values do not depend on the values of the inputs."""
     fixed = set(graph.constants)
     for node in graph.nodes:

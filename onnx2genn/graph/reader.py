@@ -15,8 +15,8 @@ from onnx2genn.graph.load import Source, choose_output, load_proto, raw_graph
 from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
 from onnx2genn.graph.partition import Partition, partition
 from onnx2genn.graph.pools import settle_pools
-from onnx2genn.graph.probe import probe
-from onnx2genn.graph.rewrite import REGISTRY, canonical, problem
+from onnx2genn.graph.probe import independent, probe
+from onnx2genn.graph.rewrite import canonical, unknown
 from onnx2genn.graph.verify import verify
 
 
@@ -116,9 +116,9 @@ def _convert(original: Graph, types: Mapping[str, int]) -> tuple[Model | None, l
     try:
         seen = probe(original, types)
     except UnsupportedModelError:
-        unknown = _unknown(original)
-        if unknown:
-            return None, unknown
+        problems = unknown(original, independent(original))
+        if problems:
+            return None, problems
         raise
     notes = [*original.notes, *_precision_notes(original)]
     known = replace(original, constants=_float32(seen.constants), shapes=seen.shapes, notes=notes)
@@ -131,15 +131,6 @@ def _convert(original: Graph, types: Mapping[str, int]) -> tuple[Model | None, l
     graph = settle_pools(fold_graph(replace(graph, shapes=probe(graph).shapes)))
     parts, problems = partition(graph)
     return Model(graph=graph, parts=parts, error=0.0), problems
-
-
-def _unknown(graph: Graph) -> list[Problem]:
-    """Name the operators that neither onnxruntime nor a handler knows."""
-    return [
-        problem(graph, node, "this operator is unknown.", "Export with standard ONNX operators.")
-        for node in graph.nodes
-        if (node.domain, node.op) not in REGISTRY and node.domain
-    ]
 
 
 def _float32(constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -50,6 +50,11 @@ class Operator:
 
 REGISTRY: dict[tuple[str, str], Operator] = {}
 
+_UNKNOWN = (
+    "no spiking form of this operator is known.",
+    "Replace it in the model, or register a handler of your own with onnx2genn.operator.",
+)
+
 
 def operator(
     op: str, *, kind: str = "affine", restrictions: str = "", domain: str = ""
@@ -207,6 +212,22 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
     return replace(graph, nodes=nodes, constants=constants), problems
 
 
+def unknown(graph: Graph, independent: Set[str]) -> list[Problem]:
+    """List the nodes without a handler, for a graph that cannot be run and so not be rewritten.
+
+    Args:
+        graph: Graph in its own operators.
+        independent: Tensors that do not depend on the values of the inputs.
+    """
+    from onnx2genn.graph import operators  # noqa: F401  (fills the registry)
+
+    return [
+        problem(graph, node, *_UNKNOWN)
+        for node in graph.nodes
+        if (node.domain, node.op) not in REGISTRY and not independent >= set(node.outputs)
+    ]
+
+
 def problem(graph: Graph, node: Node, reason: str, advice: str) -> Problem:
     """Describe why a node cannot be converted."""
     shapes = tuple(graph.shapes[name] for name in node.inputs if name in graph.shapes)
@@ -221,10 +242,7 @@ def _rewrite(
     """Run one handler; return its nodes, its constants and the outputs that got other names."""
     entry = REGISTRY.get((node.domain, node.op))
     if entry is None:
-        raise Refusal(
-            "no spiking form of this operator is known.",
-            "Replace it in the model, or register a handler of your own with onnx2genn.operator.",
-        )
+        raise Refusal(*_UNKNOWN)
     rewrite = Rewrite(graph, node)
     result = entry.handler(
         rewrite, *(name or None for name in node.inputs), **_attributes(entry, node)

@@ -316,3 +316,20 @@ def test_operators_that_nobody_knows():
     (problem,) = check(model([call], {"x": ["N", 3]}, domains={"com.example": 1}))
     assert problem.node == "spline"
     assert problem.operator == "com.example.Spline"
+
+
+def test_a_graph_that_only_runs_at_its_batch_size_still_names_its_operators() -> None:
+    """Attention exported for a fixed batch: the operators say more than the failing Reshape."""
+    fixed = model(
+        [
+            node("Hardmax", "x", "a"),
+            node("Reshape", "a shape", "b"),
+            node("Transpose", "b", "c", perm=[1, 0, 2]),
+            node("Reshape", "c back", "y"),
+        ],
+        {"x": [2, 4, 3, 3]},
+        {"shape": np.array([4, 2, 9]), "back": np.array([2, 4, 3, 3])},
+    )
+    with pytest.raises(UnsupportedModelError) as caught:
+        read(fixed)
+    assert [item.operator for item in caught.value.problems] == ["Hardmax"]
