@@ -35,7 +35,8 @@ class Operator:
 
     Attributes:
         op: ONNX operator.
-        kind: What it becomes: ``affine``, ``data movement``, ``population`` or ``head``.
+        kind: What it becomes: ``affine``, ``data movement``, ``population`` or ``head``; or that it
+            is ``refused``.
         handler: Function that rewrites it.
         restrictions: What is not converted, in a few words, for the support matrix.
         domain: ONNX domain, empty for the standard operators.
@@ -275,13 +276,13 @@ def _rename(nodes: list[Node], old: str, new: str) -> None:
 
 def _attributes(entry: Operator, node: Node) -> dict[str, Any]:
     """Return the attributes that the handler takes; refuse one that it does not know."""
+    parameters = inspect.signature(entry.handler).parameters
+    kinds = {item.kind for item in parameters.values()}
     known = {
-        name
-        for name, item in inspect.signature(entry.handler).parameters.items()
-        if item.kind is inspect.Parameter.KEYWORD_ONLY
+        name for name, item in parameters.items() if item.kind is inspect.Parameter.KEYWORD_ONLY
     }
     unknown = set(node.attributes) - known
-    if unknown:
+    if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
         raise Refusal(
             f"its attribute {', '.join(sorted(unknown))} is not known here.",
             "Export the model with a lower opset.",

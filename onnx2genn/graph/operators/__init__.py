@@ -2,11 +2,24 @@
 
 from onnx2genn.graph.operators import (
     activations,
+    classical,
     elementwise,
     heads,
     linear,
     movement,
     pooling,
+    refused,
+    resampling,
 )
 
-__all__ = ["activations", "elementwise", "heads", "linear", "movement", "pooling"]
+__all__ = [
+    "activations",
+    "classical",
+    "elementwise",
+    "heads",
+    "linear",
+    "movement",
+    "pooling",
+    "refused",
+    "resampling",
+]

@@ -82,6 +82,47 @@ def neg(rewrite: Rewrite, x: str) -> str:
     return rewrite.emit("Mul", x, np.float32(-1))
 
 
+@operator("Sum")
+def sum_(rewrite: Rewrite, *inputs: str) -> str:
+    """Sum of all operands."""
+    return _total(rewrite, inputs)
+
+
+@operator("Mean")
+def mean(rewrite: Rewrite, *inputs: str) -> str:
+    """Mean of all operands."""
+    return rewrite.emit("Mul", _total(rewrite, inputs), np.float32(1 / len(inputs)))
+
+
+def _total(rewrite: Rewrite, inputs: tuple[str, ...]) -> str:
+    variable = [name for name in inputs if not rewrite.is_constant(name)]
+    total = variable[0]
+    for name in variable[1:]:
+        _same_rank(rewrite, variable[0], name)
+        total = rewrite.emit("Add", total, name)
+    for name in inputs:
+        if name not in variable:
+            total = rewrite.emit("Add", total, aligned(rewrite, name, variable[0]))
+    return total
+
+
+@operator("Where", restrictions="constant condition")
+def where(rewrite: Rewrite, condition: str, a: str, b: str) -> str:
+    """A where the condition holds, B elsewhere, as a sum of masked operands."""
+    mask = np.asarray(rewrite.constant(condition, "condition"), dtype=bool)
+    rank = len(rewrite.output_shape) + 1
+    mask = mask.reshape((1,) * (rank - mask.ndim) + mask.shape)
+    parts: list[str | np.ndarray] = []
+    for name, part in ((a, mask), (b, ~mask)):
+        if rewrite.is_constant(name):
+            values = np.broadcast_to(rewrite.constant(name, "operand"), (1, *rewrite.output_shape))
+            parts.append(np.where(part, values, 0).astype(np.float32))
+        else:
+            parts.append(rewrite.emit("Mul", name, part.astype(np.float32)))
+    parts.sort(key=lambda part: not isinstance(part, str))
+    return rewrite.emit("Add", *parts)
+
+
 @operator("BatchNormalization", restrictions="inference mode")
 def batch_normalization(
     rewrite: Rewrite,

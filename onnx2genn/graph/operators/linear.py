@@ -115,3 +115,98 @@ def conv(
         group=group,
         pads=explicit_pads(auto_pad, pads, spatial, kernel, strides, dilations),
     )
+
+
+@operator("ConvTranspose", restrictions="weights constant")
+def conv_transpose(
+    rewrite: Rewrite,
+    x: str,
+    w: str,
+    b: str | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    output_padding: Sequence[int] | None = None,
+    output_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> str:
+    """Transposed convolution with every attribute written out."""
+    weight = rewrite.constant(w, "kernel")
+    bias = [] if b is None else [rewrite.constant(b, "bias")]
+    kernel = list(weight.shape[2:])
+    strides = list(strides or [1] * len(kernel))
+    dilations = list(dilations or [1] * len(kernel))
+    added = list(output_padding or [0] * len(kernel))
+    if auto_pad not in ("NOTSET", "") or output_shape:
+        # All that the full result has more than the output is cut off.
+        full = [
+            (size - 1) * stride + more + (width - 1) * dilation + 1
+            for size, stride, more, width, dilation in zip(
+                rewrite.shape(x)[1:], strides, added, kernel, dilations, strict=True
+            )
+        ]
+        cut = np.subtract(full, rewrite.output_shape[1:])
+        less = cut // 2
+        begins = less if auto_pad == "SAME_UPPER" else cut - less
+        pads = np.concatenate([begins, cut - begins]).tolist()
+        if min(pads) < 0:
+            raise Refusal("its output is larger than its kernel reaches.", "Use output_padding.")
+    return rewrite.emit(
+        "ConvTranspose",
+        x,
+        weight,
+        *bias,
+        kernel_shape=kernel,
+        strides=strides,
+        dilations=dilations,
+        group=group,
+        output_padding=added,
+        pads=list(pads or [0] * (2 * len(kernel))),
+    )
+
+
+@operator("Einsum", restrictions="one variable operand, each letter once in it")
+def einsum(rewrite: Rewrite, *inputs: str, equation: str) -> str:
+    """Product of one variable with constants: transpose, multiply by one matrix, transpose."""
+    terms, arrow, out = equation.replace(" ", "").partition("->")
+    letters = terms.split(",")
+    (variable, *others) = [name for name in inputs if not rewrite.is_constant(name)]
+    at = inputs.index(variable)
+    of_x = letters[at]
+    if others or "." in equation or not arrow or len(set(of_x)) < len(of_x):
+        raise Refusal(
+            f"its equation {equation!r} is no product of one tensor with constants.",
+            "Write it with MatMul and Transpose.",
+        )
+    kept = [letter for letter in of_x if letter in out and letter not in "".join(_but(letters, at))]
+    summed = [letter for letter in of_x if letter not in kept]
+    fresh = [letter for letter in out if letter not in of_x]
+    if of_x[0] not in kept or out[0] != of_x[0] or set(summed) & set(out):
+        raise Refusal(
+            f"its equation {equation!r} mixes samples, or has one matrix for each element.",
+            "Write it with MatMul and Transpose.",
+        )
+    sizes = dict(zip(of_x[1:], rewrite.shape(variable), strict=True))
+    sizes |= dict(zip(out[1:], rewrite.output_shape, strict=True))
+    constants = [rewrite.constant(name, "operand") for name in _but(inputs, at)]
+    ones = np.ones([sizes[letter] for letter in summed], np.float32)
+    weight = np.einsum(
+        f"{','.join([*_but(letters, at), ''.join(summed)])}->{''.join(summed + fresh)}",
+        *constants,
+        ones,
+    ).reshape(ones.size, -1)
+    order = [of_x.index(letter) for letter in kept + summed]
+    rows = rewrite.emit("Transpose", variable, perm=order)
+    shape = [0, *(sizes[letter] for letter in kept[1:]), ones.size]
+    rows = rewrite.emit("Reshape", rows, np.array(shape, np.int64))
+    product = rewrite.emit("MatMul", rows, weight.astype(np.float32))
+    shape = [0, *(sizes[letter] for letter in kept[1:] + fresh)]
+    product = rewrite.emit("Reshape", product, np.array(shape, np.int64))
+    return rewrite.emit("Transpose", product, perm=[(kept + fresh).index(item) for item in out])
+
+
+def _but(items: Sequence[str], index: int) -> list[str]:
+    return [item for at, item in enumerate(items) if at != index]

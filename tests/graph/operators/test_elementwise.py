@@ -79,3 +79,17 @@ def test_a_constant_that_differs_between_samples_is_refused():
 
 def test_residual_with_itself():
     check_model(model([node("Add", "x x", "y")], {"x": ["N", 3]}))
+
+
+@pytest.mark.parametrize("op", ["Sum", "Mean"])
+def test_sum_and_mean_of_many(op):
+    check_op(op, [(3, 4), normal(4), (3, 4), (3, 1)])
+    check_op(op, [(3, 4)])
+
+
+def test_where_with_a_constant_condition():
+    mask = normal(3, 4) > 0
+    check_op("Where", [mask, (3, 4), normal(4)])
+    check_op("Where", [mask, (3, 4), (3, 4)])
+    assert check(model([node("Greater", "x z", "c"), node("Where", "c x z", "y")],
+                       {"x": ["N", 3]}, {"z": np.zeros(1, np.float32)}))  # fmt: skip

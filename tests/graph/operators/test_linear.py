@@ -118,3 +118,48 @@ def test_channel_bias_of_a_separate_add_goes_into_the_conv():
         weights = {"w": normal(3, 2, 3, 3), "b": normal(*shape)}
         found = check_model(model(nodes, {"x": ["N", 2, 5, 5]}, weights))
         assert operators(found) == ["Conv"]
+
+
+@pytest.mark.parametrize("opset", [9, 11, 22])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"strides": [2, 3], "pads": [1, 0, 0, 1]},
+        {"strides": [2, 2], "output_padding": [1, 1], "pads": [1, 1, 1, 1]},
+        {"dilations": [2, 1]},
+    ],
+)
+def test_conv_transpose(opset, attributes):
+    check_op("ConvTranspose", [(4, 5, 6), normal(4, 3, 3, 2), normal(3)], opset=opset, **attributes)
+
+
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "NOTSET"])
+def test_conv_transpose_of_a_given_shape(auto_pad):
+    attributes = {"strides": [2, 2], "output_shape": [10, 12], "auto_pad": auto_pad}
+    check_op("ConvTranspose", [(4, 5, 6), normal(4, 3, 3, 3)], opset=11, **attributes)
+
+
+def test_grouped_conv_transpose():
+    check_op("ConvTranspose", [(4, 5), normal(4, 3, 3)], group=2, strides=[2])
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ni,io->no", [(4,), normal(4, 3)]),
+        ("nci,oi->nco", [(2, 4), normal(3, 4)]),
+        ("ntc,chd->nhtd", [(5, 4), normal(4, 2, 3)]),
+        ("io,nih->nho", [normal(4, 3), (4, 5)]),
+        ("nij->nji", [(3, 4)]),
+        ("nij->ni", [(3, 4)]),
+        ("ni,i,io->no", [(4,), normal(4), normal(4, 3)]),
+    ],
+)
+def test_einsum(equation, shapes):
+    check_op("Einsum", shapes, equation=equation)
+
+
+def test_einsum_of_two_activations_is_refused():
+    (problem,) = check(one_node("Einsum", [(3, 4), (4, 5)], equation="nij,njk->nik"))
+    assert "no product" in problem.reason

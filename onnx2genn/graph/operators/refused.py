@@ -1,0 +1,60 @@
+"""Operators without a spiking form that models often have: why, and what to do instead."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
+
+_RECURRENT = (
+    "it is recurrent: its state goes from one time step of the sequence to the next.",
+    "Only feed-forward networks convert; a 1-D convolution over time often does as well.",
+)
+_NORMALISES = (
+    "it divides by statistics of its own input, which no sum of spikes can.",
+    "Train with BatchNormalization, whose statistics are constants at inference.",
+)
+_ATTENTION = (
+    "attention multiplies activations with each other.",
+    "A product of two activations has no spiking form here.",
+)
+_CONTINUES = (
+    "it jumps, so that the smallest error of a spike train may change its answer.",
+    "Take it off the end of the model, or compute it on the decoded answer.",
+)
+_REASONS = {
+    "LRN": (
+        _NORMALISES[0],
+        "Train with BatchNormalization instead, or without it: local response normalisation "
+        "hardly changes the accuracy.",
+    ),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
+    **dict.fromkeys(
+        (
+            "GroupNormalization",
+            "InstanceNormalization",
+            "LayerNormalization",
+            "LpNormalization",
+            "MeanVarianceNormalization",
+            "RMSNormalization",
+        ),
+        _NORMALISES,
+    ),
+    "Attention": _ATTENTION,
+    **dict.fromkeys(("Ceil", "Floor", "Round", "Sign", "Equal", "Greater", "Less"), _CONTINUES),
+    "MaxUnpool": (
+        "it needs the positions of the maxima, which spike counts do not carry.",
+        "Upsample with Resize or ConvTranspose instead.",
+    ),
+}
+
+
+def _refuse(op: str, reason: str, advice: str) -> None:
+    def handler(rewrite: Rewrite, *inputs: str, **attributes: Any) -> NoReturn:
+        raise Refusal(reason, advice)
+
+    operator(op, kind="refused", restrictions=f"{reason} {advice}")(handler)
+
+
+for _op, (_reason, _advice) in _REASONS.items():
+    _refuse(_op, _reason, _advice)
