@@ -27,6 +27,7 @@ _HOMOGENEOUS = {
     "Slice",
     "Transpose",
 }
+_CONVOLUTIONS = ("Conv", "ConvTranspose")
 _BATCH_AND_CHANNEL = 2
 
 
@@ -167,11 +168,11 @@ def _scaled_producer(
     if before.op == "MatMul" and weight is not None:
         vector = _along(factor, rank, -1)
         return None if vector is None else [_reweighted(editor, before, [weight * vector], output)]
-    if before.op == "Conv" and weight is not None:
+    if before.op in _CONVOLUTIONS and weight is not None:
         vector = _along(factor, rank, 1)
         if vector is None:
             return None
-        arrays = [weight * vector.reshape(-1, *[1] * (weight.ndim - 1))]
+        arrays = [_scaled_outputs(before, weight, vector)]
         arrays += [editor.constants[name] * vector for name in before.inputs[2:]]
         return [_reweighted(editor, before, arrays, output)]
     if before.op in _HOMOGENEOUS and factor.size == 1:
@@ -241,12 +242,12 @@ def _scaled_consumer(
             return None
         moved = replace(node, inputs=(source, *node.inputs[1:]))
         return [_reweighted(editor, moved, [weight * vector[:, None]], node.output)]
-    if node.op == "Conv" and weight is not None:
+    if node.op in _CONVOLUTIONS and weight is not None:
         vector = _along(factor, rank, 1)
         if vector is None:
             return None
         moved = replace(node, inputs=(source, *node.inputs[1:]))
-        arrays = [_scaled_inputs(weight, vector, node.attributes["group"])]
+        arrays = [_scaled_inputs(node, weight, vector)]
         arrays += [editor.constants[name] for name in node.inputs[2:]]
         return [_reweighted(editor, moved, arrays, node.output)]
     behind = _factor_behind(editor, node, factor, source, rank)
@@ -258,14 +259,27 @@ def _scaled_consumer(
     return [moved, editor.scaled(inner, behind, node.output)]
 
 
-def _scaled_inputs(weight: np.ndarray, vector: np.ndarray, group: int) -> np.ndarray:
-    """Scale the input channels of a kernel [out, in / group, ...]."""
-    tail = [1] * (weight.ndim - _BATCH_AND_CHANNEL)
+def _scaled_inputs(node: Node, weight: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Scale the source channels of a kernel."""
+    if node.op == "Conv":  # [out, in / group, ...]
+        return _scaled_within_groups(node, weight, vector)
+    return weight * vector.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def _scaled_outputs(node: Node, weight: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Scale the target channels of a kernel."""
+    if node.op == "ConvTranspose":  # [in, out / group, ...]
+        return _scaled_within_groups(node, weight, vector)
+    return weight * vector.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def _scaled_within_groups(node: Node, weight: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Scale the second axis of a kernel, whose channels are counted within each group."""
     if vector.size == 1:
         return weight * vector[0]
+    group, tail = node.attributes["group"], [1] * (weight.ndim - _BATCH_AND_CHANNEL)
     per_group = vector.reshape(group, 1, weight.shape[1], *tail)
-    split = weight.reshape(group, -1, *weight.shape[1:])
-    return (split * per_group).reshape(weight.shape)
+    return (weight.reshape(group, -1, *weight.shape[1:]) * per_group).reshape(weight.shape)
 
 
 def _factor_behind(
@@ -295,7 +309,7 @@ def _sum_into_conv(editor: _Editor, node: Node) -> list[Node] | None:
     if node.op != "Add":
         return None
     shift, before = editor.fixed(node), editor.producer(node.inputs[0])
-    if shift is None or before is None or before.op != "Conv":
+    if shift is None or before is None or before.op not in _CONVOLUTIONS:
         return None
     channels = editor.shapes[node.output][0]
     vector = _along(shift, len(editor.shapes[node.output]) + 1, 1)

@@ -65,7 +65,8 @@ def _label(source: Source) -> str:
 def choose_output(proto: onnx.ModelProto, wanted: str | None = None) -> str:
     """Choose the output to convert: the one wanted, else the first that holds floats.
 
-    Classifiers of scikit-learn put integer labels first and the probabilities second.
+    Classifiers of scikit-learn put integer labels first and the probabilities second, and may turn
+    these into dictionaries (ZipMap): then the tensor before is taken.
 
     Raises:
         UnsupportedModelError: The wanted output does not exist.
@@ -75,10 +76,14 @@ def choose_output(proto: onnx.ModelProto, wanted: str | None = None) -> str:
         raise UnsupportedModelError(
             f"The model has no output {wanted!r}; its outputs are {', '.join(outputs)}."
         )
+    zipped = {
+        node.output[0]: node.input[0] for node in proto.graph.node if node.op_type == "ZipMap"
+    }
     if wanted is not None:
-        return wanted
+        return zipped.get(wanted, wanted)
     floats = [key for key, info in outputs.items() if info.type.tensor_type.elem_type in _FLOATS]
-    return (floats or list(outputs))[0]
+    dictionaries = [zipped[key] for key in outputs if key in zipped]
+    return (floats or dictionaries or list(outputs))[0]
 
 
 def raw_graph(

@@ -133,11 +133,33 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
 def _strip_heads(graph: Graph) -> tuple[str, set[str]]:
     """Walk back from the output over heads; return the logits and the outputs of the heads."""
     producers = graph.producers()
-    logits, heads = graph.output, set()
-    while logits in producers and producers[logits].op in HEADS:
-        heads.add(logits)
-        logits = producers[logits].inputs[0]
+    logits = graph.output
+    heads: set[str] = set()
+    while logits in producers:
+        node = producers[logits]
+        passed = [node] if node.op in HEADS else _two_classes(graph, node)
+        if not passed:
+            break
+        heads.update(item.output for item in passed)
+        logits = passed[-1].inputs[0]
     return logits, heads
+
+
+def _two_classes(graph: Graph, node: Node) -> list[Node]:
+    """Match [1 - p, p] with p = Sigmoid(x), as scikit-learn writes it; end with the Sigmoid."""
+    producers = graph.producers()
+    if node.op != "Concat" or len(node.inputs) != 2:
+        return []
+    rest, sigmoid = (producers.get(name) for name in node.inputs)
+    negative = producers.get(rest.inputs[0]) if rest is not None and rest.op == "Add" else None
+    if sigmoid is None or sigmoid.op != "Sigmoid" or rest is None or negative is None:
+        return []
+    if negative.op != "Mul" or negative.inputs[0] != sigmoid.output:
+        return []
+    operands = [graph.constants.get(item.inputs[1], np.zeros(0)) for item in (negative, rest)]
+    if [array.ravel().tolist() for array in operands] != [[-1.0], [1.0]]:
+        return []
+    return [node, rest, negative, sigmoid]
 
 
 def _segment(graph: Graph, target: str, spiking: set[str], tensor: str) -> Segment:

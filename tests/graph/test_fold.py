@@ -8,6 +8,8 @@ NEXT_TO = {
     "conv": ("Conv", normal(4, 4, 3, 3), {"pads": [1, 1, 1, 1]}),
     "grouped conv": ("Conv", normal(4, 2, 3, 3), {"group": 2}),
     "depthwise conv": ("Conv", normal(4, 1, 3, 3), {"group": 4}),
+    "transposed conv": ("ConvTranspose", normal(4, 4, 3, 3), {"strides": [2, 2]}),
+    "grouped transposed conv": ("ConvTranspose", normal(4, 2, 1, 1), {"group": 2}),
     "matmul": ("MatMul", normal(5, 4), {}),
 }
 SCALAR = np.array(1.7, np.float32)
@@ -19,15 +21,19 @@ def chain(*nodes, **weights):
     return check_model(model(nodes, {"x": ["N", 4, 5, 5]}, weights))
 
 
+def layer_width(op, weight, attributes):
+    """Size of the last axis of a layer's output."""
+    return chain(node(op, "x w", "y", **attributes), w=weight).graph.shapes["y"][-1]
+
+
 @pytest.mark.parametrize("layer", NEXT_TO)
 @pytest.mark.parametrize("factor", [SCALAR, CHANNEL, LAST], ids=["scalar", "channel", "last"])
 @pytest.mark.parametrize("order", ["before", "behind"])
 def test_factor_beside_a_layer(layer, factor, order):
     op, weight, attributes = NEXT_TO[layer]
-    factor = factor[:4] if order == "behind" and factor is LAST and op == "MatMul" else factor
-    folds = factor is SCALAR or (factor is CHANNEL) == (op == "Conv")
-    if factor is LAST and op == "Conv" and order == "behind" and not attributes.get("pads"):
-        factor = factor[:3]
+    folds = factor is SCALAR or (factor is CHANNEL) == (op != "MatMul")
+    if factor is LAST and order == "behind":
+        factor = normal(layer_width(op, weight, attributes))
     if order == "before":
         nodes = [node("Mul", "x s", "a"), node(op, "a w", "y", **attributes)]
     else:

@@ -15,6 +15,10 @@ SEGMENTS = {
         [node("Conv", "r w", "o", group=2, strides=[2, 2])],
         {"w": normal(6, 2, 3, 3)},
     ),
+    "transposed conv": (
+        [node("ConvTranspose", "r w b", "o")],
+        {"w": normal(4, 3, 3, 3), "b": normal(3)},
+    ),
     "pool and dense": (
         [
             node("AveragePool", "r", "p", kernel_shape=[2, 2], pads=[1, 0, 0, 1]),

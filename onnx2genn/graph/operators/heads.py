@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
-HEADS = ("Softmax", "LogSoftmax", "ArgMax", "Identity")
+HEADS = ("Softmax", "LogSoftmax", "ArgMax", "Identity", "Sigmoid")
 
 _OPSET_OF_ONE_AXIS = 13
 

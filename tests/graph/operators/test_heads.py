@@ -1,5 +1,6 @@
+import numpy as np
 import pytest
-from helpers.onnx_models import check_op, model, node, normal, one_node, operators
+from helpers.onnx_models import check_model, check_op, model, node, normal, one_node, operators
 
 from onnx2genn.graph.reader import check, read
 
@@ -48,3 +49,35 @@ def test_a_head_in_the_middle_is_refused():
     (problem,) = check(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 3), "v": normal(3, 2)}))
     assert problem.node == "attention"
     assert "head" in problem.reason
+
+
+def test_a_sigmoid_at_the_end_is_a_head():
+    nodes = [node("MatMul", "x w", "logit"), node("Sigmoid", "logit", "y")]
+    found = read(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 1)}))
+    assert found.parts.readout.target == "logit"
+    assert found.parts.populations == ()
+
+
+def test_probabilities_of_two_classes_have_one_logit():
+    nodes = [
+        node("MatMul", "x w", "logit"),
+        node("Sigmoid", "logit", "p"),
+        node("Sub", "one p", "q"),
+        node("Concat", "q p", "y", axis=1),
+    ]
+    weights = {"w": normal(4, 1), "one": np.ones(1, np.float32)}
+    found = check_model(model(nodes, {"x": ["N", 4]}, weights))
+    assert found.parts.readout.target == "logit"
+    assert found.parts.populations == ()
+
+
+def test_other_sums_of_a_sigmoid_stay():
+    nodes = [
+        node("MatMul", "x w", "logit"),
+        node("Sigmoid", "logit", "p"),
+        node("Sub", "two p", "q"),
+        node("Concat", "q p", "y", axis=1),
+    ]
+    weights = {"w": normal(4, 1), "two": np.full(1, 2, np.float32)}
+    found = check_model(model(nodes, {"x": ["N", 4]}, weights))
+    assert [item.kind for item in found.parts.populations] == ["Sigmoid"]
