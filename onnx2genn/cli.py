@@ -119,10 +119,9 @@ def _version() -> str:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -193,6 +192,8 @@ def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
     from onnx2genn.graph.reader import read
 
     chosen = codings.make(options.coding or codings.DEFAULT, **_coding_options(options))
+    if "seed" not in dict(options.option) and "seed" in chosen.options():
+        chosen = codings.make(chosen, seed=options.seed)
     raw = _raw_samples(options.calibrate)
     shape = None if raw is None else raw.shape[1:]
     model = read(proto, output=options.output, input_shape=shape)
@@ -214,15 +215,12 @@ def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
 
 
 def _coding_options(options: argparse.Namespace) -> dict[str, Any]:
-    given = {
+    return {
         "steps": options.steps,
         "threshold": options.threshold,
         "percentile": options.percentile,
         **dict(options.option),
     }
-    if options.seed:
-        given.setdefault("seed", options.seed)
-    return given
 
 
 def _refuse_coding_options(options: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ from onnx2genn.coding import Coding
 from onnx2genn.coding.rate import Rate
 from onnx2genn.coding.thresholds import choose, choose_all, from_weights
 from onnx2genn.data import samples_for
-from onnx2genn.errors import UnsupportedModelError
+from onnx2genn.errors import DataError, UnsupportedModelError
 from onnx2genn.graph.load import Source, load_proto
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.partition import Population
@@ -208,16 +208,23 @@ class SpikingNetwork:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then move it there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write a file beside its place, then move it there.
+
+    Raises:
+        DataError: It cannot be written; a file that was there before is left as it was.
+    """
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def convert(

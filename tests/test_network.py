@@ -58,7 +58,7 @@ def test_a_failed_write_leaves_the_old_file(
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match="disk full"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
@@ -111,6 +111,8 @@ def test_more_steps_come_closer_to_the_ann(digits: Example) -> None:
         ({"coding": "none"}, CodingError),
         ({"stepz": 3}, CodingError),
         ({"steps": 0}, CodingError),
+        ({"steps": "many"}, CodingError),
+        ({"per_channel": 3}, CodingError),
         ({"calibration": np.zeros((3, 7), np.float32)}, DataError),
         ({"calibration": np.zeros((0, 6), np.float32)}, DataError),
         ({"output": "none"}, UnsupportedModelError),

@@ -88,7 +88,19 @@ def make(coding: str | Coding = DEFAULT, **options: Any) -> Coding:
             f"Coding {base.name!r} has no option {', '.join(unknown)}; "
             f"it has {', '.join(sorted(known))}."
         )
+    _check_types(base, given)
     return replace(base, **given)
+
+
+def _check_types(base: Coding, given: dict[str, Any]) -> None:
+    """Refuse a value of another type than the option's own; a whole number is also a fraction."""
+    for key, value in given.items():
+        wanted = type(getattr(base, key))
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            raise CodingError(f"{key}={value!r} is no {_TYPES[wanted]}.")
+
+
+_TYPES = {int: "whole number", float: "number", bool: "true or false", str: "word"}
 
 
 def _named(name: str) -> Coding:

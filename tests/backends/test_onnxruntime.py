@@ -15,6 +15,7 @@ import onnx2genn
 from onnx2genn.backends import open_simulator
 from onnx2genn.backends.base import Activity
 from onnx2genn.coding import make
+from onnx2genn.errors import BackendError
 from onnx2genn.network import SpikingNetwork
 
 
@@ -121,11 +122,11 @@ def test_samples_do_not_depend_on_their_company(digits: Example, options: dict[s
 
 def test_poisson_input_has_the_right_rate_and_is_seeded() -> None:
     network = onnx2genn.convert(
-        mlp(), np.eye(6, dtype=np.float32), "rate", steps=4000, input="poisson", seed=3
+        mlp(seed=1), np.eye(6, dtype=np.float32), "rate", steps=4000, input="poisson", seed=3
     )
     x = np.array([[0.0, 1.0, -0.25, 0.5, -1.0, 0.75]], np.float32)
     first = simulate(network, x)
-    constant = onnx2genn.convert(mlp(), np.eye(6, dtype=np.float32), "rate", steps=4000)
+    constant = onnx2genn.convert(mlp(seed=1), np.eye(6, dtype=np.float32), "rate", steps=4000)
     assert np.allclose(first.logits, simulate(constant, x).logits, atol=0.05)
     assert np.array_equal(first.logits, simulate(network, x).logits)
     with open_simulator(network, "onnxruntime") as simulator:
@@ -144,3 +145,9 @@ def test_a_network_without_activations_is_its_readout() -> None:
         activity = simulate(onnx2genn.convert(linear, x, coding), x)
         assert activity.logits.shape == (5, 3)
         assert activity.spikes == {}
+
+
+def test_a_window_that_would_not_fit_is_refused() -> None:
+    network = onnx2genn.convert(mlp(), coding="rate", steps=2**28)
+    with pytest.raises(BackendError, match=r"8\.0 GiB for each sample"):
+        simulate(network, np.zeros((1, 6)))

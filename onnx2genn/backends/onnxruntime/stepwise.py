@@ -11,6 +11,7 @@ import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.coding.base import StepwiseCoding
+from onnx2genn.errors import BackendError
 from onnx2genn.graph.partition import Population
 from onnx2genn.graph.segment import Segment
 from onnx2genn.runtime import session
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _BATCH = 256
 # Spikes of the largest population over all steps stay in the cache; larger groups measured slower.
+_MOST_WINDOW_BYTES = 2**30
 _WINDOW_BYTES = 8 * 2**20
 
 
@@ -78,7 +80,13 @@ class StepwiseSimulator:
         largest = max(
             [np.prod(item.shape) for item in network.populations] + [np.prod(network.input_shape)]
         )
-        self._group = int(max(1, min(32, _WINDOW_BYTES // (4 * self._coding.steps * largest))))
+        window = 4 * self._coding.steps * int(largest)
+        if window > _MOST_WINDOW_BYTES:
+            raise BackendError(
+                f"The spikes of the largest population over {self._coding.steps} steps take "
+                f"{window / 2**30:.1f} GiB for each sample. Use fewer steps."
+            )
+        self._group = max(1, min(32, _WINDOW_BYTES // window))
         self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1)
 
     def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
