@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from onnx2genn.errors import Problem
 from onnx2genn.graph.model import Graph, Node, Shape, live
 from onnx2genn.graph.operators.heads import HEADS
