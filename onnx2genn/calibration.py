@@ -125,6 +125,7 @@ def collect(
     model: Model,
     samples: np.ndarray,
     *,
+    offsets: Mapping[str, np.ndarray] | None = None,
     per_channel: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Statistics]:
@@ -133,21 +134,23 @@ def collect(
     Args:
         model: Canonical model.
         samples: Inputs [N, ...], as the network takes them.
+        offsets: What is subtracted from each channel of a tensor first.
         per_channel: Separate statistics for each channel (the first axis of a sample's tensor).
         progress: Called with the number of samples done and the total.
 
     Returns:
-        Statistics of the pre-activation of each population, and of the logits, by tensor.
+        Statistics of the measured tensor of each population, and of the logits, by tensor.
 
     Raises:
         CalibrationError: There are no samples, or the network's answer is not finite.
     """
     if not len(samples):
         raise CalibrationError("There are no calibration samples. Give at least a hundred.")
-    segments = [item.segment for item in model.parts.populations if not item.pools]
-    shapes: Mapping[str, Shape] = {
-        item.target: item.shape for item in [*segments, model.parts.readout]
+    readout = model.parts.readout
+    shapes: dict[str, Shape] = {
+        item.measured: item.shape for item in model.parts.populations if not item.pools
     }
+    shapes[readout.target] = readout.shape
     runner = session(model.to_onnx([name for name in shapes if name not in model.parts.inputs]))
     found = {
         name: Statistics(channels=shape[0] if per_channel else 1) for name, shape in shapes.items()
@@ -162,9 +165,43 @@ def collect(
                     f"The ANN computes infinite or undefined values in {name!r} on the calibration "
                     "samples. Check their scaling."
                 )
-            found[name].update(values)
+            found[name].update(values - _for_channels(offsets, name, values))
         if entry in found:
             found[entry].update(batch)
         if progress is not None:
             progress(min(start + _BATCH, len(samples)), len(samples))
+    return found
+
+
+def _for_channels(
+    offsets: Mapping[str, np.ndarray] | None, name: str, values: np.ndarray
+) -> np.ndarray | np.float32:
+    if offsets is None or name not in offsets:
+        return np.float32(0)
+    return offsets[name].reshape(-1, *[1] * (values.ndim - 2))
+
+
+def minima(model: Model, samples: np.ndarray, *, per_channel: bool = True) -> dict[str, np.ndarray]:
+    """Find the smallest values that neurons of signed values have to express.
+
+    Args:
+        model: Canonical model.
+        samples: Inputs [N, ...], as the network takes them.
+        per_channel: One value for each channel; otherwise one for each population.
+
+    Returns:
+        Minima, [channels] or [1], by tensor.
+    """
+    names = [item.tensor for item in model.parts.populations if item.signed]
+    if not names:
+        return {}
+    runner = session(model.to_onnx(names))
+    (entry,) = model.parts.inputs
+    found: dict[str, np.ndarray] = {}
+    for start in range(0, len(samples), _BATCH):
+        batch = np.ascontiguousarray(samples[start : start + _BATCH], dtype=np.float32)
+        for name, values in zip(names, runner.run(names, {entry: batch}), strict=True):
+            rows = np.moveaxis(values, 1, 0).reshape(values.shape[1] if per_channel else 1, -1)
+            lowest = rows.min(axis=1)
+            found[name] = np.minimum(found.get(name, lowest), lowest)
     return found

@@ -140,6 +140,8 @@ def _run(options: argparse.Namespace) -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _FILE_WIDTH
+    if options.doctor:
+        return _doctor(console)
     if options.model is None:
         print("onnx2genn: error: MODEL.onnx is missing; see --help", file=sys.stderr)
         return _USAGE
@@ -157,6 +159,17 @@ def _run(options: argparse.Namespace) -> int:
 
         record = {**evaluation.to_dict(), "model": options.model}
         write_atomically(Path(options.json), json.dumps(record, indent=2).encode())
+    return _DONE
+
+
+def _doctor(console: Console) -> int:
+    from onnx2genn.backends import choose
+    from onnx2genn.backends.genn.probe import doctor
+    from onnx2genn.report import text
+
+    console.print(text.findings(doctor()))
+    backend = choose()
+    console.print(f"auto takes {backend.name}: {backend.reason}")
     return _DONE
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 
 from onnx2genn.data import samples_for
+from onnx2genn.graph.functions import renamed
 from onnx2genn.graph.model import Node, live, to_onnx
 from onnx2genn.runtime import session
 
@@ -23,9 +23,9 @@ class Forecast:
     """The answers that a spiking network is expected to give, computed without spikes.
 
     After each activation a, with s the value of one code (:meth:`Coding.step_value`), n the
-    coding's levels and r its rounding, the ANN gets::
+    coding's levels, r its rounding and o the population's offset, the ANN gets::
 
-        a <- s clip(floor(a / s + r), 0, n)
+        a <- s clip(floor((a - o) / s + r), 0, n) + o
 
     For a coding that accumulates and then fires this is what the spiking network computes. For
     any other it leaves out the unevenness of spikes that arrive too early or too late.
@@ -68,12 +68,13 @@ def rounded(network: SpikingNetwork) -> onnx.ModelProto:
         for item in network.populations
         if not item.pools  # what is largest of rounded values is rounded
     }
+    offsets = {item.tensor: network.offsets[item.name] for item in network.populations}
     nodes: list[Node] = []
     constants = dict(graph.constants)
 
-    def round_to(step: np.ndarray, source: str, output: str) -> None:
-        array = np.asarray(step, np.float32)
-        constants[f"{output}/step"] = array.reshape(1, *array.shape)
+    def round_to(step: np.ndarray, offset: np.ndarray, source: str, output: str) -> None:
+        for role, array in (("step", step), ("offset", offset)):
+            constants[f"{output}/{role}"] = np.asarray(array, np.float32)[None]
         nodes.extend(_rounding(source, output))
 
     constants["forecast/rounding"] = np.float32(coding.rounding)
@@ -84,11 +85,12 @@ def rounded(network: SpikingNetwork) -> onnx.ModelProto:
             nodes.append(node)
             continue
         activation = f"{node.output}/activation"
-        nodes.append(replace(node, outputs=(activation, *node.outputs[1:])))
-        round_to(steps[node.output], activation, node.output)
+        nodes.append(renamed(node, {node.output: activation}))
+        round_to(steps[node.output], offsets[node.output], activation, node.output)
     logits = network.model.parts.readout.target
     if network.firing_readout:
-        round_to(coding.step_value(network.readout_threshold), logits, _LOGITS)
+        step = coding.step_value(network.readout_threshold)
+        round_to(step, np.zeros_like(step), logits, _LOGITS)
     else:
         nodes.append(Node(op="Identity", inputs=(logits,), outputs=(_LOGITS,)))
     used, constants = live(nodes, constants, [_LOGITS])
@@ -96,17 +98,19 @@ def rounded(network: SpikingNetwork) -> onnx.ModelProto:
 
 
 def _rounding(source: str, output: str) -> list[Node]:
-    """Write ``output = s clip(floor(source / s + r), 0, n)``."""
+    """Write ``output = s clip(floor((source - o) / s + r), 0, n) + o``."""
     chain = [
+        ("Sub", (f"{output}/offset",)),
         ("Div", (f"{output}/step",)),
         ("Add", ("forecast/rounding",)),
         ("Floor", ()),
         ("Clip", ("forecast/zero", "forecast/levels")),
         ("Mul", (f"{output}/step",)),
+        ("Add", (f"{output}/offset",)),
     ]
     nodes = []
-    for op, operands in chain:
-        result = output if op == "Mul" else f"{output}/{op.lower()}"
+    for index, (op, operands) in enumerate(chain, start=1):
+        result = output if index == len(chain) else f"{output}/rounding_{index}"
         nodes.append(Node(op=op, inputs=(source, *operands), outputs=(result,)))
         source = result
     return nodes

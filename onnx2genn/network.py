@@ -16,12 +16,18 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnx2genn import coding as codings
-from onnx2genn.calibration import Progress, collect
+from onnx2genn.calibration import Progress, collect, minima
 from onnx2genn.coding import Coding
 from onnx2genn.coding.rate import Rate
-from onnx2genn.coding.thresholds import choose, choose_all, from_weights
+from onnx2genn.coding.thresholds import (
+    choose,
+    choose_all,
+    from_weights,
+    limited,
+    range_from_bound,
+)
 from onnx2genn.data import samples_for
-from onnx2genn.errors import DataError, UnsupportedModelError
+from onnx2genn.errors import CodingError, DataError, UnsupportedModelError
 from onnx2genn.graph.load import Source, load_proto
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.partition import Population
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
 _KEY = "onnx2genn"
 _FORMAT = 1
 _THRESHOLD = "onnx2genn/threshold/"
+_OFFSET = "onnx2genn/offset/"
 _READOUT = "onnx2genn/readout_threshold"
 
 
@@ -46,6 +53,8 @@ class SpikingNetwork:
         coding: How values become spikes.
         thresholds: Threshold of each population in ANN units, in a shape that broadcasts to the
             population's shape, by the name of the population.
+        offsets: Value in ANN units that each population stands for without a spike, in the same
+            way; 0 but for neurons that send signed values.
         readout_threshold: Threshold of output neurons, for a coding whose readout fires.
         input_scale: Largest magnitude of the input, for a Poisson input.
         calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed
@@ -55,6 +64,7 @@ class SpikingNetwork:
     model: Model
     coding: Coding
     thresholds: Mapping[str, np.ndarray]
+    offsets: Mapping[str, np.ndarray]
     readout_threshold: np.ndarray = field(default_factory=lambda: np.ones((), np.float32))
     input_scale: float = 1.0
     calibration_samples: int = 0
@@ -110,21 +120,32 @@ class SpikingNetwork:
         """Return the map from the spikes of a population's sources to its input, in units.
 
         That of a max pooling has no factors: a pool has the units of the neurons that it reads.
+        That of a function gives its argument in ANN units.
         """
         if population.pools:
             return population.segment
-        return population.segment.in_units(self.units, self.units[population.tensor])
+        if population.is_function:
+            return self._in_units(population.segment, np.ones((), np.float32))
+        offset = self.offsets[population.name]
+        return self._in_units(population.segment, self.units[population.tensor], offset)
 
     def readout_in_units(self) -> Segment:
         """Return the map from spikes to logits; in units of the readout's threshold if it fires."""
         unit = np.ones((), np.float32)
         if self.firing_readout:
             unit = self.coding.unit(self.readout_threshold)
-        return self.model.parts.readout.in_units(self.units, unit)
+        return self._in_units(self.model.parts.readout, unit)
+
+    def _in_units(
+        self, segment: Segment, unit: np.ndarray, offset: np.ndarray | float = 0.0
+    ) -> Segment:
+        offsets = {item.tensor: self.offsets[item.name] for item in self.populations}
+        return segment.in_units(self.units, unit, source_offsets=offsets, target_offset=offset)
 
     def decode(self, population: Population, codes: np.ndarray) -> np.ndarray:
         """Return the activations, in ANN units, that codes [N, *shape] stand for."""
-        return codes * self.coding.step_value(self.thresholds[population.name])
+        value = self.coding.step_value(self.thresholds[population.name])
+        return codes * value + self.offsets[population.name]
 
     def predict(
         self, x: np.ndarray, *, backend: str = "auto", batch_size: int | None = None
@@ -199,6 +220,7 @@ class SpikingNetwork:
         }
         helper.set_model_props(proto, {_KEY: json.dumps(record)})
         arrays = {_THRESHOLD + item.tensor: self.thresholds[item.name] for item in self.populations}
+        arrays |= {_OFFSET + item.tensor: self.offsets[item.name] for item in self.populations}
         arrays[_READOUT] = self.readout_threshold
         proto.graph.initializer.extend(
             numpy_helper.from_array(np.asarray(array, np.float32), name)
@@ -284,27 +306,51 @@ def encode(
 
     Raises:
         CalibrationError: Thresholds cannot be chosen from the samples.
+        CodingError: The coding cannot express an activation of the model.
         DataError: The samples do not fit the model.
     """
+    _refuse_functions(model, coding)
     if calibration is None:
         return _guess(model, coding)
     (shape,) = model.parts.inputs.values()
     samples = samples_for(shape, calibration)
-    found = collect(model, samples, per_channel=coding.per_channel, progress=progress)
+    populations = model.parts.populations
+    lowest = minima(model, samples, per_channel=coding.per_channel)
+    found = collect(
+        model, samples, offsets=lowest, per_channel=coding.per_channel, progress=progress
+    )
     floor = _weight_maximum if isinstance(coding, Rate) and coding.weight_maximum else _no_floor
 
-    def threshold(segment: Segment) -> np.ndarray:
-        chosen = np.maximum(choose(coding, found[segment.target]), floor(segment))
+    def threshold(tensor: str, segment: Segment) -> np.ndarray:
+        chosen = np.maximum(choose(coding, found[tensor]), floor(segment))
         return _over_channels(chosen.astype(np.float32), segment.shape)
+
+    def offset(item: Population) -> np.ndarray:
+        return _over_channels(lowest.get(item.tensor, np.zeros(1, np.float32)), item.shape)
 
     return SpikingNetwork(
         model=model,
         coding=coding,
-        thresholds=choose_all(model.parts.populations, lambda item: threshold(item.segment)),
-        readout_threshold=threshold(model.parts.readout),
+        thresholds=choose_all(
+            populations, lambda item: limited(coding, item, threshold(item.measured, item.segment))
+        ),
+        offsets=choose_all(populations, offset),
+        readout_threshold=threshold(model.parts.readout.target, model.parts.readout),
         input_scale=float(np.abs(samples).max()) or 1.0,
         calibration_samples=len(samples),
     )
+
+
+def _refuse_functions(model: Model, coding: Coding) -> None:
+    """Refuse functions with a coding whose neurons fire before they know their argument."""
+    functions = [item for item in model.parts.populations if item.is_function]
+    if functions and not coding.accumulates:
+        names = ", ".join(f"{item.node.op} {item.node.name!r}" for item in functions)
+        raise CodingError(
+            f"Coding {coding.name!r} cannot express {names}: its neurons fire while they still "
+            "integrate, and only Relu and Clip come out right on average. Use coding few-spike, or "
+            "train the model with Relu."
+        )
 
 
 def _no_floor(segment: Segment) -> float:
@@ -326,19 +372,23 @@ def _over_channels(values: np.ndarray, shape: Shape) -> np.ndarray:
 
 def _guess(model: Model, coding: Coding) -> SpikingNetwork:
     """Take for thresholds what the weights allow at most, for inputs in -1..1."""
+    populations = model.parts.populations
     bounds = {name: np.ones((), np.float32) for name in model.parts.inputs}
-    for item in model.parts.populations:
-        if item.pools:
-            bound = max(bounds[name].max() for name in item.segment.sources)
-        else:
-            bound = from_weights(item.segment, bounds).max(initial=0.0) or 1.0
-        bounds[item.tensor] = np.full((), bound, np.float32)
-    thresholds = choose_all(model.parts.populations, lambda item: bounds[item.tensor])
+    lowest, widths = {}, {}
+    for item in populations:
+        bound = np.full((), from_weights(item.segment, bounds).max(initial=0.0) or 1.0, np.float32)
+        low, high = (-bound, bound) if item.pools else range_from_bound(item, bound)
+        bounds[item.tensor] = np.maximum(high, -low)
+        lowest[item.tensor] = low
+        widths[item.tensor] = np.asarray(limited(coding, item, high - low))
+    thresholds = choose_all(populations, lambda item: widths[item.tensor])
+    offsets = choose_all(populations, lambda item: lowest[item.tensor])
     readout = from_weights(model.parts.readout, bounds).max(initial=0.0) or 1.0
     return SpikingNetwork(
         model=model,
         coding=coding,
         thresholds=thresholds,
+        offsets=offsets,
         readout_threshold=np.full((), readout, np.float32),
     )
 
@@ -373,6 +423,7 @@ def load(source: Source) -> SpikingNetwork:
         thresholds={
             item.name: arrays[_THRESHOLD + item.tensor] for item in model.parts.populations
         },
+        offsets={item.name: arrays[_OFFSET + item.tensor] for item in model.parts.populations},
         readout_threshold=arrays[_READOUT],
         input_scale=record["input_scale"],
         calibration_samples=record["calibration_samples"],

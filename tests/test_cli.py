@@ -202,3 +202,10 @@ def test_start_up_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--calibrate" in done.stdout
+
+
+def test_the_doctor_says_what_genn_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--doctor") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "PyGeNN backend cuda" in out
+    assert "auto takes" in out

@@ -57,5 +57,5 @@ def test_a_single_logit_decides_at_zero() -> None:
     assert predicted_classes(np.array([[-1.0], [2.0]])).tolist() == [0, 1]
     x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     network = onnx2genn.convert(mlp(sizes=(6, 8, 1)), x)
-    y = (network.predict(x)[:, 0] > 0).astype(int)
-    assert network.evaluate(x, y).snn_accuracy == 1.0
+    y = (network.predict(x, backend="onnxruntime")[:, 0] > 0).astype(int)
+    assert network.evaluate(x, y, backend="onnxruntime").snn_accuracy == 1.0

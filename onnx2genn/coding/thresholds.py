@@ -16,19 +16,20 @@ from onnx2genn.runtime import session
 
 _CANDIDATES = 128
 _CHUNK = 64
+_REACH = 8.0
 
 
 def choose_all(
     populations: Iterable[Population], choose_one: Callable[[Population], np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Choose the thresholds of all populations; a pool has those of the neurons that it reads.
+    """Choose the thresholds, or offsets, of all populations; a pool has those that it reads.
 
     Args:
         populations: In topological order.
-        choose_one: Chooses the threshold of a population that is no pool.
+        choose_one: Chooses for a population that is no pool.
 
     Returns:
-        Thresholds by the name of the population, in shapes that broadcast to its shape.
+        What was chosen by the name of the population, in shapes that broadcast to its shape.
     """
     by_tensor: dict[str, np.ndarray] = {}
     for item in populations:
@@ -36,23 +37,51 @@ def choose_all(
     return {item.name: by_tensor[item.tensor] for item in populations}
 
 
-def _pooled(pool: Population, thresholds: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Take the thresholds of the neurons that a pool reads, which must agree in each window."""
+def _pooled(pool: Population, chosen: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Take what was chosen for the neurons that a pool reads, which must agree in each window."""
     if not pool.segment.nodes:
-        return thresholds[pool.segment.target]
+        return chosen[pool.segment.target]
     feeds = {
-        name: np.broadcast_to(thresholds[name], (1, *pool.segment.shapes[name]))
+        name: np.broadcast_to(chosen[name], (1, *pool.segment.shapes[name]))
         for name in pool.segment.sources
     }
     (values,) = session(pool.segment.to_onnx()).run(None, feeds)[0]
     channels = values.reshape(len(values), -1)
-    largest = channels.max(axis=1)
+    largest = channels[np.arange(len(channels)), np.abs(channels).argmax(axis=1)]
     if not ((channels == largest[:, None]) | (channels == 0.0)).all():  # 0: a border of zeros
         raise CalibrationError(
             f"Pool {pool.name!r} takes the maximum of neurons whose thresholds differ. Convert "
             "with one threshold for each population instead of each channel."
         )
     return largest.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def limited(coding: Coding, population: Population, threshold: np.ndarray) -> np.ndarray:
+    """Lower a threshold until the highest level is the bound m of Clip(x, 0, m), if it is above."""
+    if population.bound is None:
+        return threshold
+    top = coding.step_value(np.ones((), np.float32)) * coding.levels
+    return np.minimum(threshold, np.float32(population.bound / top))
+
+
+def range_from_bound(population: Population, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Guess the smallest and largest activation from a bound of what a population receives.
+
+    Args:
+        population: Population that is no pool.
+        bound: Largest magnitude of its pre-activation.
+    """
+    zero = np.zeros((), np.float32)
+    if population.bound is not None:
+        return zero, np.full((), population.bound, np.float32)
+    if not population.signed:
+        return zero, bound
+    # Beyond, curves such as Exp reach values that nobody means.
+    reach = min(float(bound), _REACH) if population.is_function else float(bound)
+    values = population.function(np.linspace(-reach, reach, 1 << 10, dtype=np.float32))
+    finite = values[np.isfinite(values)]
+    low, high = finite.min(), finite.max()
+    return np.asarray(low), np.asarray(high if high > low else low + 1)
 
 
 def choose(coding: Coding, statistics: Statistics) -> np.ndarray:

@@ -20,7 +20,10 @@ Constants = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """One operator: ``outputs = op(*inputs, **attributes)``; a left-out input is ``""``."""
+    """One operator: ``outputs = op(*inputs, **attributes)``; a left-out input is ``""``.
+
+    A node of several operators that are one function has them as its ``body``.
+    """
 
     op: str
     inputs: tuple[str, ...]
@@ -28,6 +31,7 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     domain: str = ""
+    body: tuple[Node, ...] = ()
 
     @property
     def output(self) -> str:
@@ -130,7 +134,7 @@ def to_onnx(
     """
     types = input_types or {}
     graph = helper.make_graph(
-        [_node_proto(node) for node in nodes],
+        [_node_proto(item) for node in nodes for item in (node.body or (node,))],
         name,
         [
             helper.make_tensor_value_info(

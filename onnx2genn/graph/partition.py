@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 import numpy as np
 
 from onnx2genn.errors import Problem
-from onnx2genn.graph.model import Graph, Node, Shape, live
+from onnx2genn.graph.functions import IDENTITY, is_function
+from onnx2genn.graph.model import Graph, Node, Shape, live, to_onnx
 from onnx2genn.graph.operators.heads import HEADS
-from onnx2genn.graph.pools import selects_spikes
 from onnx2genn.graph.rewrite import kind_of, problem
 from onnx2genn.graph.segment import Segment
+from onnx2genn.runtime import session
 
 POOL = "MaxPool"
-_SIGNED_POOL = (
-    "it takes the maximum of values that are no activations.",
-    "Put an activation such as Relu before or directly behind it.",
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,12 +31,14 @@ class Population:
         segment: Affine map that computes its pre-activation. That of a max pooling only moves
             data: each of its outputs is what one neuron sends.
         depth: Populations before it on the longest way from the input.
+        constants: Constants of the activation node.
     """
 
     name: str
     node: Node
     segment: Segment
     depth: int
+    constants: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def tensor(self) -> str:
@@ -57,6 +59,35 @@ class Population:
     def pools(self) -> bool:
         """Whether it takes the maximum of its sources' counts, and has their thresholds."""
         return self.node.op == POOL
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it sends a function of what it collected, and not a clipped sum."""
+        return is_function(self.node) and self.node.op != IDENTITY
+
+    @property
+    def signed(self) -> bool:
+        """Whether its spikes carry values from an offset on, and not from 0."""
+        return is_function(self.node)
+
+    @property
+    def bound(self) -> float | None:
+        """Largest value of its activation, m in Clip(x, 0, m); None if there is none."""
+        if self.node.op != "Clip":
+            return None
+        return float(self.constants[self.node.inputs[2]])
+
+    @property
+    def measured(self) -> str:
+        """Tensor whose values its threshold is chosen from."""
+        return self.segment.target if self.kind == "Relu" else self.tensor
+
+    def function(self, values: np.ndarray) -> np.ndarray:
+        """Compute the activation of pre-activations [n]."""
+        entry, output = self.node.inputs[0], self.tensor
+        model = to_onnx([self.node], self.constants, {entry: ()}, {output: None})
+        (result,) = session(model).run([output], {entry: values})
+        return result
 
     @property
     def synapses(self) -> Segment:
@@ -105,11 +136,6 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
         for node in graph.nodes
         if node.output not in heads and kind_of(node) == "head"
     ]
-    problems += [
-        problem(graph, node, *_SIGNED_POOL)
-        for node in graph.nodes
-        if node.op == POOL and not selects_spikes(graph, node.inputs[0])
-    ]
     depths = dict.fromkeys(graph.inputs, -1)
     names: set[str] = set()
     populations = []
@@ -119,7 +145,13 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
         segment = _segment(graph, node.inputs[0], set(depths), node.output)
         depth = 1 + max(depths[name] for name in segment.sources)
         populations.append(
-            Population(name=_identifier(node, names), node=node, segment=segment, depth=depth)
+            Population(
+                name=_identifier(node, names),
+                node=node,
+                segment=segment,
+                depth=depth,
+                constants={name: graph.constants[name] for name in node.inputs[1:] if name},
+            )
         )
         depths[node.output] = depth
     readout = _segment(graph, logits, set(depths), logits)

@@ -6,19 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnx2genn.graph.functions import identity, is_function
 from onnx2genn.graph.model import Graph, Node
 from onnx2genn.graph.rewrite import kind_of
 
 # g(max(x)) = max(g(x)): they grow with x.
-_GROWING = {"Clip", "Relu"}
+_GROWING = {"Celu", "Clip", "Elu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"}
 
 
 def settle_pools(graph: Graph) -> Graph:
-    """Move each max pooling of signed values behind the activation that follows it.
+    """Put a population directly before each max pooling.
+
+    A max pooling of signed values moves behind the activation that follows it.
 
     For a function g that grows, such as Relu, a positive factor of each channel or a shift of each
     channel, g(max(x)) = max(g(x)) is exact; borders do not count in either. A pool then reads the
-    spikes of a population, whose largest count it passes on.
+    spikes of a population, whose largest count it passes on. Where no activation follows, neurons
+    that send the signed values themselves go before it.
 
     Args:
         graph: Canonical graph with shapes.
@@ -26,22 +30,38 @@ def settle_pools(graph: Graph) -> Graph:
     for pool in [node for node in graph.nodes if node.op == "MaxPool"]:
         if not selects_spikes(graph, pool.inputs[0]):
             graph = _behind_activation(graph, pool)
+    for pool in [node for node in graph.nodes if node.op == "MaxPool"]:
+        if not selects_spikes(graph, pool.inputs[0]):
+            graph = _behind_neurons(graph, pool)
     return graph
 
 
 def selects_spikes(graph: Graph, tensor: str) -> bool:
-    """Whether each element of a tensor is the output of one neuron, or zero at a border."""
+    """Whether each element of a tensor is the output of one neuron, or zero at a border.
+
+    Where neurons send values from an offset on, no spike is not zero, and a border is refused.
+    """
     producers = graph.producers()
-    front = [tensor]
+    front, ops = [tensor], set()
     while front:
         node = producers.get(front.pop())
-        if node is None:
+        if node is None or kind_of(node) not in ("data movement", "population"):
             return False
-        if kind_of(node) == "data movement":
+        ops.add("offset" if is_function(node) else node.op)
+        if kind_of(node) == "data movement" or node.op == "MaxPool":
             front += [name for name in node.inputs if name not in graph.constants]
-        elif kind_of(node) != "population":
-            return False
-    return True
+    return not {"offset", "Pad"} <= ops
+
+
+def _behind_neurons(graph: Graph, pool: Node) -> Graph:
+    """Put neurons that send signed values before a pool."""
+    source = pool.inputs[0]
+    values = f"{pool.output}/values"
+    neurons = identity(source, values, f"{pool.name}/values")
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        nodes += [neurons, replace(pool, inputs=(values,))] if node is pool else [node]
+    return replace(graph, nodes=nodes, shapes={**graph.shapes, values: graph.shapes[source]})
 
 
 def _behind_activation(graph: Graph, pool: Node) -> Graph:

@@ -11,7 +11,9 @@ import onnx
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.graph.batch import free_batch
 from onnx2genn.graph.fold import fold_graph
+from onnx2genn.graph.functions import fuse_functions
 from onnx2genn.graph.load import Source, choose_output, load_proto, raw_graph
+from onnx2genn.graph.lower import lower_activations
 from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
 from onnx2genn.graph.partition import Partition, partition
 from onnx2genn.graph.pools import settle_pools
@@ -128,6 +130,8 @@ def _convert(original: Graph, types: Mapping[str, int]) -> tuple[Model | None, l
     graph = replace(
         graph, opset=CANONICAL_OPSET, imports={}, constants=_float32(graph.constants)
     ).only_live()
+    graph = replace(graph, shapes=probe(graph).shapes)
+    graph = lower_activations(fuse_functions(graph))
     graph = settle_pools(fold_graph(replace(graph, shapes=probe(graph).shapes)))
     parts, problems = partition(graph)
     return Model(graph=graph, parts=parts, error=0.0), problems

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from onnx2genn.errors import Problem
+from onnx2genn.graph.functions import is_function, root_of
 from onnx2genn.graph.model import Graph, Node, Shape
 
 Handler = Callable[..., "str | Sequence[str]"]
@@ -86,6 +87,8 @@ def operator(
 
 def kind_of(node: Node) -> str:
     """Return what a node of the canonical graph is."""
+    if is_function(node):
+        return "population"
     entry = REGISTRY.get((node.domain, node.op))
     return entry.kind if entry else "affine"
 
@@ -118,6 +121,14 @@ class Rewrite:
                 "Only constant weights make an affine map; export the model without it.",
             )
         return self._graph.constants[name]
+
+    def producer(self, name: str) -> Node | None:
+        """Return the node of the graph that computes a tensor; None for an input or a constant."""
+        return self._graph.producers().get(name)
+
+    def is_function(self) -> bool:
+        """Whether the node is an elementwise function of a single tensor."""
+        return root_of(self._graph, self.node) is not None
 
     def shape(self, name: str) -> Shape:
         """Return the shape of an input of the node, or of its output, without the batch axis.
@@ -161,7 +172,7 @@ class Rewrite:
                 inputs=tuple(names),
                 outputs=(output,),
                 attributes={key: value for key, value in attributes.items() if value is not None},
-                name=self.node.name if not index else f"{self.node.name}/{index}",
+                name=output,
             )
         )
         return output
@@ -255,14 +266,32 @@ def _rewrite(
             f"its further output {min(extra)!r} is used.",
             "Only the first output has a spiking form; export the model without the others.",
         )
+    nodes, renamed = finish(rewrite, *results)
+    return nodes, rewrite.constants, renamed
+
+
+def finish(rewrite: Rewrite, *results: str) -> tuple[list[Node], dict[str, str]]:
+    """Give what was written the names of the node and of its outputs.
+
+    Args:
+        rewrite: A rewrite whose nodes are written.
+        results: Tensors that take the place of the node's outputs.
+
+    Returns:
+        The nodes, and other names for those outputs that are tensors which existed before.
+    """
+    if rewrite.nodes:
+        populations = [item for item in rewrite.nodes if kind_of(item) == "population"]
+        main = (populations or rewrite.nodes[-1:])[0]
+        rewrite.nodes[rewrite.nodes.index(main)] = replace(main, name=rewrite.node.name)
     written = {item.output for item in rewrite.nodes}
     renamed: dict[str, str] = {}
-    for old, new in zip(node.outputs, results, strict=False):
+    for old, new in zip(rewrite.node.outputs, results, strict=False):
         if new in written:
             _rename(rewrite.nodes, new, old)
         elif old:
             renamed[old] = new
-    return rewrite.nodes, rewrite.constants, renamed
+    return rewrite.nodes, renamed
 
 
 def _rename(nodes: list[Node], old: str, new: str) -> None:

@@ -48,8 +48,15 @@ class Segment:
             {output: self.shape},
         )
 
-    def in_units(self, source_units: Mapping[str, np.ndarray], target_unit: np.ndarray) -> Segment:
-        """Return ``g(n) = f(u n) / v``: the same map between counts of spikes.
+    def in_units(
+        self,
+        source_units: Mapping[str, np.ndarray],
+        target_unit: np.ndarray,
+        *,
+        source_offsets: Mapping[str, np.ndarray] | None = None,
+        target_offset: np.ndarray | float = 0.0,
+    ) -> Segment:
+        """Return ``g(n) = (f(u n + o) - p) / v``: the same map between counts of spikes.
 
         This is data-based weight normalisation (Diehl et al. 2015; Rueckauer et al. 2017): with u
         and v the values of one spike of the sources and of the target, a neuron with threshold 1
@@ -57,38 +64,54 @@ class Segment:
         their values. The factors are folded into the weights wherever that is exact.
 
         Args:
-            source_units: Value of one spike of each source; broadcasts to the source's shape.
+            source_units: u, value of one spike of each source; broadcasts to the source's shape.
                 Sources that are not named keep their unit.
-            target_unit: Value of one spike of the target; broadcasts to its shape.
+            target_unit: v, value of one spike of the target; broadcasts to its shape.
+            source_offsets: o, value of a source that sends no spikes, where it is not 0.
+            target_offset: p, value of the target that stands for no spikes.
         """
-        constants, shapes = dict(self.constants), dict(self.shapes)
-        scaled = {name: f"{name}/value" for name in self.sources if name in source_units}
-        nodes = [
-            _product(name, output, source_units[name], constants, shapes)
-            for name, output in scaled.items()
-        ]
-        inner = scaled.get(self.target, self.target)
-        nodes += [
+        editor = _Chain(dict(self.constants), dict(self.shapes), [])
+        scaled = {}
+        for name in self.sources:
+            if name in source_units:
+                shift = (source_offsets or {}).get(name, np.zeros(())) / source_units[name]
+                shifted = editor.plus(name, f"{name}/count", shift)
+                scaled[name] = editor.times(shifted, f"{name}/value", source_units[name])
+        editor.nodes.extend(
             replace(node, inputs=tuple(scaled.get(name, name) for name in node.inputs))
             for node in self.nodes
-        ]
-        target = f"{self.target}/units"
-        nodes.append(_product(inner, target, 1.0 / target_unit, constants, shapes))
-        left, used, shapes = fold(nodes, constants, shapes, [*self.sources, target])
+        )
+        rest = editor.plus(
+            scaled.get(self.target, self.target), f"{self.target}/rest", -np.asarray(target_offset)
+        )
+        target = editor.times(rest, f"{self.target}/units", 1.0 / target_unit)
+        left, used, shapes = fold(
+            editor.nodes, editor.constants, editor.shapes, [*self.sources, target]
+        )
         return replace(self, target=target, nodes=tuple(left), constants=used, shapes=shapes)
 
 
-def _product(
-    source: str,
-    output: str,
-    factor: np.ndarray,
-    constants: dict[str, np.ndarray],
-    shapes: dict[str, Shape],
-) -> Node:
-    """Write ``output = source * factor``; note its constant and its shape."""
-    rank = len(shapes[source])
-    array = np.asarray(factor, dtype=np.float32)
-    name = f"{output}/factor"
-    constants[name] = array.reshape(1, *[1] * (rank - array.ndim), *array.shape)
-    shapes[output] = shapes[source]
-    return Node(op="Mul", inputs=(source, name), outputs=(output,), name=output)
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """Nodes under construction, with their constants and shapes."""
+
+    constants: dict[str, np.ndarray]
+    shapes: dict[str, Shape]
+    nodes: list[Node]
+
+    def times(self, source: str, output: str, factor: np.ndarray) -> str:
+        """Write ``output = source * factor``."""
+        return self._write("Mul", source, output, factor)
+
+    def plus(self, source: str, output: str, shift: np.ndarray) -> str:
+        """Write ``output = source + shift``, or nothing for a shift of zero."""
+        return self._write("Add", source, output, shift) if np.any(shift) else source
+
+    def _write(self, op: str, source: str, output: str, operand: np.ndarray) -> str:
+        rank = len(self.shapes[source])
+        array = np.asarray(operand, dtype=np.float32)
+        name = f"{output}/operand"
+        self.constants[name] = array.reshape(1, *[1] * (rank - array.ndim), *array.shape)
+        self.shapes[output] = self.shapes[source]
+        self.nodes.append(Node(op=op, inputs=(source, name), outputs=(output,), name=output))
+        return output

@@ -12,9 +12,11 @@ from rich.table import Table
 from onnx2genn.evaluation import Evaluation, PopulationActivity
 
 if TYPE_CHECKING:
+    from onnx2genn.backends.genn.probe import Finding
     from onnx2genn.network import SpikingNetwork
 
 _SHOWN_STEPS = 10
+_PLACE_WIDTH = 24
 _LOW_CORRELATION = 0.95
 _MANY_SATURATED = 0.05
 
@@ -35,6 +37,19 @@ def quantity(value: float) -> str:
 def _span(values: np.ndarray) -> str:
     low, high = float(values.min()), float(values.max())
     return f"{low:.3g}" if low == high else f"{low:.3g} .. {high:.3g}"
+
+
+def findings(found: Sequence[Finding]) -> Table:
+    """One line for each thing that GeNN needs: what was found, or what to do."""
+    table = Table(box=box.SIMPLE_HEAD, title="GeNN on this machine", title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column("found", overflow="fold", max_width=_PLACE_WIDTH)
+    table.add_column("what to do", overflow="fold")
+    for item in found:
+        table.add_row(
+            item.name, item.found or "[yellow]no[/yellow]", "" if item.found else item.remedy
+        )
+    return table
 
 
 def layers(network: SpikingNetwork) -> Table:

@@ -106,7 +106,11 @@ def test_nodes_without_names_or_with_the_same_name():
 
 
 def test_names_become_identifiers():
-    nodes = [node("Relu", "x", "a", name="7/a.b:0"), node("Relu", "a", "y", name="7/a-b:0")]
+    nodes = [
+        node("Relu", "x", "a", name="7/a.b:0"),
+        node("Neg", "a", "n"),
+        node("Relu", "n", "y", name="7/a-b:0"),
+    ]
     names = [item.name for item in read(model(nodes, {"x": ["N", 3]})).parts.populations]
     assert len(set(names)) == 2
     assert all(name.isidentifier() and name.isascii() for name in names)
@@ -275,22 +279,23 @@ def test_the_labels_of_scikit_learn_are_not_the_default_output():
 
 def test_all_problems_are_reported_at_once():
     nodes = [
-        node("Relu", "x", "a", name="fine"),
-        node("Mul", "a a", "b", name="square"),
-        node("LSTM", "b w r", "c", name="memory", hidden_size=2),
+        node("MatMul", "x w", "a"),
+        node("Mul", "x a", "b", name="gate"),
         node("Cast", "a", "d", to=onnx.TensorProto.INT32, name="rounding"),
         node("Cast", "d", "e", to=onnx.TensorProto.FLOAT),
-        node("Squeeze", "c", "f"),
-        node("Add", "e e", "y"),
+        node("Add", "b e", "y"),
     ]
-    problems = onnx2genn.check(model(nodes[:2] + nodes[3:5] + nodes[6:], {"x": ["N", 3]}))
-    assert [item.node for item in problems] == ["rounding"]  # the square leads nowhere
-    nodes = [*nodes[:2], *nodes[3:5], node("Add", "b e", "y")]
-    proto = model(nodes, {"x": ["N", 3]})
-    assert [item.node for item in check(proto)] == ["square", "rounding"]
-    with pytest.raises(UnsupportedModelError, match=r"(?s)Mul 'square'.*Cast 'rounding'") as caught:
+    weights = {"w": normal(3, 3)}
+    proto = model(nodes, {"x": ["N", 3]}, weights)
+    assert [item.node for item in onnx2genn.check(proto)] == ["gate", "rounding"]
+    with pytest.raises(UnsupportedModelError, match=r"(?s)Mul 'gate'.*Cast 'rounding'") as caught:
         read(proto)
     assert len(caught.value.problems) == 2
+
+
+def test_dead_nodes_are_no_problem():
+    nodes = [node("MatMul", "x w", "a"), node("Mul", "x a", "dead"), node("Relu", "a", "y")]
+    assert check(model(nodes, {"x": ["N", 3]}, {"w": normal(3, 3)})) == []
 
 
 def test_an_open_size_needs_samples():

@@ -10,7 +10,9 @@ import onnx
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.coding.base import AccumulatingCoding
+from onnx2genn.graph.functions import renamed
 from onnx2genn.graph.model import Node, to_onnx
+from onnx2genn.graph.partition import Population
 from onnx2genn.graph.segment import Segment
 from onnx2genn.runtime import session
 
@@ -102,6 +104,8 @@ def _model_of_codes(network: SpikingNetwork) -> onnx.ModelProto:
         if item.pools:
             nodes.append(replace(item.node, inputs=(total,)))
             continue
+        if item.is_function:
+            total = _append_function(network, item, total, nodes, constants)
         nodes += [
             Node(op="Add", inputs=(total, "half"), outputs=(f"{item.name}/shifted",)),
             Node(op="Floor", inputs=(f"{item.name}/shifted",), outputs=(f"{item.name}/floor",)),
@@ -136,3 +140,27 @@ def _append(
         for node in part.nodes
     ]
     return local(part.target)
+
+
+def _append_function(
+    network: SpikingNetwork,
+    population: Population,
+    argument: str,
+    nodes: list[Node],
+    constants: dict[str, np.ndarray],
+) -> str:
+    """Add the units ``(g(u) - offset) / unit`` of a function g of u; return their name."""
+    scope, node = population.name, population.node
+    inner = {name for item in node.body for name in (*item.inputs, *item.outputs)}
+    names = {name: f"{scope}/{name}" for name in {*node.inputs, *node.outputs, *inner} if name}
+    names[node.inputs[0]] = argument
+    nodes.append(renamed(node, names))
+    constants |= {names[name]: array for name, array in population.constants.items()}
+    constants[f"{scope}/offset"] = network.offsets[scope][None]
+    constants[f"{scope}/unit"] = network.units[population.tensor][None]
+    from_offset, units = f"{scope}/from_offset", f"{scope}/in_units"
+    nodes += [
+        Node(op="Sub", inputs=(names[node.output], f"{scope}/offset"), outputs=(from_offset,)),
+        Node(op="Div", inputs=(from_offset, f"{scope}/unit"), outputs=(units,)),
+    ]
+    return units

@@ -58,22 +58,32 @@ def _same_rank(rewrite: Rewrite, a: str, b: str) -> None:
         )
 
 
-@operator("Mul", restrictions="one operand constant")
+@operator("Mul", restrictions="one operand constant, or both a function of one tensor")
 def mul(rewrite: Rewrite, a: str, b: str) -> str:
-    """A B with one constant."""
+    """A B with one constant; x Sigmoid(x) and the like become one function."""
     if rewrite.is_constant(a):
         a, b = b, a
-    if not rewrite.is_constant(b):
+    if rewrite.is_constant(b):
+        return rewrite.emit("Mul", a, aligned(rewrite, b, a))
+    if not rewrite.is_function():
         raise Refusal("both operands are computed from the network's input.", _MIXED)
-    return rewrite.emit("Mul", a, aligned(rewrite, b, a))
+    return rewrite.emit("Mul", a, b)
 
 
-@operator("Div", restrictions="divisor constant")
+@operator("Div", restrictions="divisor constant, or both a function of one tensor")
 def div(rewrite: Rewrite, a: str, b: str) -> str:
-    """A / B with constant B."""
+    """A / B with constant B; x / (1 + Exp(-x)) and the like become one function."""
     if not rewrite.is_constant(b):
-        raise Refusal("its divisor is computed from the network's input.", _MIXED)
+        return _quotient(rewrite, a, b)
     return rewrite.emit("Mul", a, np.float32(1) / aligned(rewrite, b, a))
+
+
+def _quotient(rewrite: Rewrite, a: str, b: str) -> str:
+    if not rewrite.is_function():
+        raise Refusal("its divisor is computed from the network's input.", _MIXED)
+    if rewrite.is_constant(a):
+        return rewrite.emit("Mul", rewrite.emit("Reciprocal", b), aligned(rewrite, a, b))
+    return rewrite.emit("Div", a, b)
 
 
 @operator("Neg")

@@ -47,8 +47,9 @@ def test_products_of_activations_are_refused(op):
 
 
 def test_division_by_an_activation_is_refused():
+    nodes = [node("MatMul", "x w", "a"), node("Div", "x a", "y")]
     with pytest.raises(UnsupportedModelError, match="divisor"):
-        read(one_node("Div", [normal(3), (3,)]))
+        read(model(nodes, {"x": ["N", 3]}, {"w": normal(3, 3)}))
 
 
 def test_neg():
