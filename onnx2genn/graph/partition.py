@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-import numpy as np
-
 from onnx2genn.errors import Problem
 from onnx2genn.graph.functions import IDENTITY, is_function
 from onnx2genn.graph.model import Graph, Node, Shape, live, to_onnx
