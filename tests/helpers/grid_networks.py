@@ -185,6 +185,7 @@ def convert(name: str, coding: str, *, scale: float = 1.0, **options: object) ->
             item.name: np.full((), scale * (4.0 if item.name in FOUR else 2.0), np.float32)
             for item in found.parts.populations
         },
+        offsets={item.name: np.zeros((), np.float32) for item in found.parts.populations},
     )
 
 
