@@ -63,7 +63,8 @@ class FewSpike(AccumulatingCoding):
         """F collects the sources' digits by their weight; V drains, one digit a step."""
         return NeuronCode(
             variables=("V", "F"),
-            begin=f"V = fmin(F + bias + 0.5, {self.levels + 0.5}); F = 0.0;",
+            collected="F + bias",
+            begin=f"V = fmin(total + 0.5, {self.levels + 0.5}); F = 0.0;",
             step="F += arrived * weight; if(V >= weight) { S = 1.0; V -= weight; }",
             weight=f"(scalar)(1 << ({self.steps - 1} - phase))",
         )

@@ -28,6 +28,7 @@ class NeuronCode:
     =========== ==================================================================================
     ``phase``   int, step within the population's own window, 0 to T-1
     ``weight``  scalar, value of ``weight`` in this step
+    ``total``   scalar, in ``begin``: value of ``collected``, or of a function of it
     ``arrived`` scalar, what the sources sent, summed over the synapses
     ``bias``    scalar, the constant part b = f(0) of the neuron's input
     ``S``       scalar, to be set: what is sent in this step; 0 sends nothing
@@ -39,6 +40,8 @@ class NeuronCode:
         step: Statements of every step.
         weight: Value, in units, that S = 1 stands for, by ``phase``; receivers multiply what
             arrives by it, which keeps the synapses free of it.
+        collected: For neurons that accumulate first: what they have collected when ``begin`` runs.
+            Activations other than Relu put their function around it.
         cost: Number of binary spikes that S counts as, by ``S``.
         graded: Whether S takes other values than 0 and 1. The synapses then carry w S instead of w.
     """
@@ -47,5 +50,6 @@ class NeuronCode:
     begin: str
     step: str
     weight: str = "1.0"
+    collected: str = ""
     cost: str = "1"
     graded: bool = False

@@ -56,6 +56,7 @@ class TwoPhase(AccumulatingCoding):
         steps = float(self.steps)
         return NeuronCode(
             variables=("V", "N", "F"),
-            begin=f"N = fmin(fmax(floor(F + bias + 0.5), 0.0), {steps}); V = {steps / 2}; F = 0.0;",
+            collected="F + bias",
+            begin=f"N = fmin(fmax(floor(total + 0.5), 0.0), {steps}); V = {steps / 2}; F = 0.0;",
             step=f"F += arrived; V += N; if(V >= {steps}) {{ S = 1.0; V -= {steps}; }}",
         )

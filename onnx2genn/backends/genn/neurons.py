@@ -36,7 +36,11 @@ def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
     code = _simulation(item, steps, buffered=buffered, scatter=scatter)
     neuron = create_neuron_model(
         item.name,
-        vars=[*states.items(), *([("bias", "scalar", fixed)] if biased else [])],
+        vars=[
+            *states.items(),
+            *([("bias", "scalar", fixed)] if biased else []),
+            *((name, "scalar", VarAccess.READ_ONLY) for name in item.constants),
+        ],
         sim_code=code,
         additional_input_vars=[
             (port(index), "scalar", 0.0) for index in range(item.ports) if item.ports > 1
@@ -47,6 +51,8 @@ def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
     initial: dict[str, Any] = dict.fromkeys(states, 0)
     if biased:
         initial["bias"] = _bias(item)
+    for name, values in item.constants.items():
+        initial[name] = np.broadcast_to(values, item.shape).ravel()[item.order]
     group = model.add_neuron_population(item.name, item.size, neuron, {}, initial)
     if buffered:
         group.extra_global_params[ARRIVING].set_init_values(
@@ -102,6 +108,7 @@ def _simulation(item: Neurons, steps: int, *, buffered: bool, scatter: bool) -> 
         "S = 0.0;",
         "if(phase == 0) {",
         "done_code = code; done_spikes = spikes; code = 0.0; spikes = 0;",
+        *([f"const scalar total = {item.code.collected};"] if item.code.collected else []),
         item.code.begin,
         "}",
         item.code.step,

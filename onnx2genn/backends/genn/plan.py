@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnx2genn.backends.genn.functions import expression
 from onnx2genn.backends.genn.lower import Linear, lower, lower_pool, neuron_order
 from onnx2genn.coding import Coding
 from onnx2genn.coding.neuron import NeuronCode
@@ -57,6 +59,7 @@ class Neurons:
         graded: Whether their own spikes carry a value.
         ports: Inputs that a neuron keeps apart: the elements of the window of a max pooling, of
             whose sums only the largest counts.
+        constants: Values that the equation reads under these names; they broadcast to the shape.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Neurons:
     projections: tuple[Projection, ...] = ()
     graded: bool = False
     ports: int = 1
+    constants: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -203,6 +207,7 @@ class _Planner:
             start=self._coding.window_start(item.depth) + self._shift,
             graded=code.graded,
             ports=int(np.prod(item.node.attributes["kernel_shape"])) if item.pools else 1,
+            constants=_function_constants(self._network, item) if item.is_function else {},
             **self._fed_by(
                 self._network.segment_in_units(item), item.depth, item.node if item.pools else None
             ),
@@ -243,14 +248,27 @@ class _Planner:
 
 
 def neuron_code(network: SpikingNetwork, population: Population) -> NeuronCode:
-    """Return the equation of a population; the place for activations with one of their own.
+    """Return the equation of a population.
 
     What arrives in a max pooling is by how much the largest of its ports has grown. Neurons that
-    accumulate first then send it as any other sum; others pass it on at once.
+    accumulate first then send it as any other sum; others pass it on at once. Neurons that send a
+    function accumulate its argument in ANN units.
     """
+    code = network.coding.neuron()
     if population.pools and not network.coding.accumulates:
-        return replace(_RELAY, graded=network.coding.neuron().graded)
-    return network.coding.neuron()
+        return replace(_RELAY, graded=code.graded)
+    if population.is_function:
+        value = expression(population, code.collected)
+        return replace(code, collected=f"({value} - {_OFFSET}) / {_UNIT}")
+    return code
 
 
+def _function_constants(network: SpikingNetwork, population: Population) -> dict[str, np.ndarray]:
+    return {
+        _OFFSET: network.offsets[population.name],
+        _UNIT: network.units[population.tensor],
+    }
+
+
+_OFFSET, _UNIT = "offset", "unit"
 _RELAY = NeuronCode(variables=(), begin="", step="S = arrived;")

@@ -1,0 +1,80 @@
+"""Activations other than Relu on GeNN: what the embedded engine sends, all in one network."""
+
+import numpy as np
+import pytest
+from helpers.onnx_models import model, node, normal
+
+import onnx2genn
+from onnx2genn.backends import open_simulator
+from onnx2genn.backends.genn.functions import expression
+from onnx2genn.graph.functions import CURVES
+
+POSITIVE = ("Log", "Sqrt", "Reciprocal")
+SPELLED_OUT = {
+    "silu": [node("Sigmoid", "a", "s1"), node("Mul", "a s1", "silu")],
+    "gelu": [
+        node("Mul", "a half", "g1"),
+        node("Erf", "g1", "g2"),
+        node("Add", "g2 one", "g3"),
+        node("Mul", "a g3", "gelu"),
+    ],
+    "swish": [
+        node("HardSigmoid", "a", "h1", alpha=1 / 6, beta=0.5),
+        node("Mul", "a h1", "swish"),
+    ],
+    "gate": [
+        node("Clip", "a zero one", "c1"),
+        node("Max", "a half", "c2"),
+        node("Div", "c1 c2", "gate"),
+    ],
+    "leaky": [node("LeakyRelu", "a", "leaky")],
+    "bounded": [node("Clip", "a zero one", "bounded")],
+}
+
+
+def network():
+    """Let every function read the same neurons' sum; those of positive numbers one above 1."""
+    attributes = {"Celu": {"alpha": 0.5}, "Elu": {"alpha": 0.7}, "ThresholdedRelu": {"alpha": 0.3}}
+    nodes = [node("MatMul", "x w", "a"), node("Relu", "a", "r"), node("Add", "r one", "b")]
+    made = []
+    for op in sorted(CURVES):
+        source = "b" if op in POSITIVE else "a"
+        extra = " two" if op == "Pow" else ""
+        made.append(f"out_{op}")
+        nodes.append(node(op, source + extra, made[-1], **attributes.get(op, {})))
+    for name, parts in SPELLED_OUT.items():
+        nodes += parts
+        made.append(name)
+    nodes.append(node("Concat", " ".join(made), "all", axis=1))
+    nodes.append(node("MatMul", "all v", "y"))
+    weights = {"w": normal(6, 4, scale=0.5), "v": normal(4 * len(made), 3, scale=0.2)}
+    weights |= {"one": np.ones((), "f4"), "two": np.full((), 2, "f4"), "zero": np.zeros((), "f4")}
+    weights["half"] = np.full((), 0.5, "f4")
+    return model(nodes, {"x": ["N", 6]}, weights, opset=20)
+
+
+@pytest.fixture(scope="module")
+def snn():
+    return onnx2genn.convert(network(), normal(256, 6, seed=4))
+
+
+def test_every_curve_has_an_expression(snn):
+    functions = [item for item in snn.populations if item.is_function]
+    assert {item.kind for item in functions} == {*CURVES, "Function"}
+    for item in functions:
+        assert "u" in expression(item, "u")
+
+
+@pytest.mark.genn
+def test_equal_to_the_embedded_engine(snn):
+    x = normal(32, 6, seed=5)
+    with open_simulator(snn, "onnxruntime") as simulator:
+        wanted = simulator.run(x, record=True)
+    with open_simulator(snn, "single_threaded_cpu") as simulator:
+        got = simulator.run(x, record=True)
+    for item in snn.populations:
+        difference = np.abs(got.codes[item.name] - wanted.codes[item.name])
+        # Two libraries' exp may differ in the last bit, and tip a level.
+        assert difference.max() <= 1, item.name
+        assert (difference > 0).mean() <= 0.02, item.name
+    np.testing.assert_allclose(got.logits, wanted.logits, atol=0.05)
