@@ -116,9 +116,12 @@ def batches(
 
 
 def export(model: nn.Module, path: Path, opset: int = 18) -> None:
-    """Write the network to one ONNX file with a free batch dimension."""
+    """Write the network to one ONNX file with a free batch dimension.
+
+    With weights in the order channels last, pooling would be exported as ``as_strided``.
+    """
     program = torch.onnx.export(
-        model,
+        model.to(memory_format=torch.contiguous_format),
         (torch.rand(2, 3, 32, 32),),
         input_names=["image"],
         output_names=["logits"],
