@@ -58,8 +58,9 @@ def lower(segment: Segment, source: str) -> Linear:
         convolution = as_convolution(segment, source, chain)
         if convolution is not None and any(node.op == "Conv" for node in chain):
             return convolution
-        if _is_product(segment, source, chain):
-            return _dense(segment, source, segment.constants[chain[-1].inputs[1]])
+        weight = _product(segment, chain)
+        if weight is not None:
+            return _dense(segment, source, weight)
     matrix = compose(segment, source)
     if matrix.nnz > _DENSE * np.prod(matrix.shape):
         return _dense(segment, source, matrix.toarray().T)
@@ -91,12 +92,21 @@ def _dense(segment: Segment, source: str, matrix: np.ndarray) -> Dense:
     return Dense(matrix=np.ascontiguousarray(matrix[rows][:, columns], dtype=np.float32))
 
 
-def _is_product(segment: Segment, source: str, chain: list[Node]) -> bool:
-    """Whether a chain flattens its source and multiplies it with one matrix."""
-    if not chain or chain[-1].op != "MatMul" or any(node.op != "Reshape" for node in chain[:-1]):
-        return False
-    rows, columns = segment.constants[chain[-1].inputs[1]].shape
-    return (rows,) == segment.shapes[chain[-1].inputs[0]] and (columns,) == segment.shape
+def _product(segment: Segment, chain: list[Node]) -> np.ndarray | None:
+    """Return the one matrix of a chain that flattens its source and multiplies it, plus sums."""
+    linear = [node for node in chain if not _is_sum(segment, node)]
+    if [node.op for node in linear if node.op != "Reshape"] != ["MatMul"]:
+        return None
+    (product,) = (node for node in linear if node.op == "MatMul")
+    weight = segment.constants[product.inputs[1]]
+    row, column = segment.shapes[product.inputs[0]], segment.shapes[product.output]
+    return weight if (row, column) == (weight.shape[:1], weight.shape[1:]) else None
+
+
+def _is_sum(segment: Segment, node: Node) -> bool:
+    """Whether a node adds, and repeats no operand."""
+    shapes = {segment.shapes[name] for name in node.inputs if name in segment.shapes}
+    return node.op == "Add" and shapes == {segment.shapes[node.output]}
 
 
 def _chain(segment: Segment, source: str) -> list[Node] | None:
