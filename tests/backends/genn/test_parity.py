@@ -31,8 +31,9 @@ CODINGS: dict[str, dict[str, Any]] = {
     "signed": {"coding": "rate", "steps": 8, "signed": True, "bits": 2, "scale": 3.0},
 }
 SCATTER = [
-    *itertools.product(["residual", "branches"], CODINGS),
-    *itertools.product(["mobile", "signal"], ["few-spike", "soft"]),
+    *itertools.product(grid_networks.NETWORKS, ["few-spike", "soft", "hard"]),
+    ("branches", "two-phase"),
+    ("branches", "signed"),
 ]
 PORTABLE = [
     ("residual", "soft"),

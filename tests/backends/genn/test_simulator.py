@@ -1,0 +1,207 @@
+"""Simulators on GeNN: inputs, readouts, workers, the cache of compiled models, refusals."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Example
+from helpers import grid_networks
+from helpers.onnx_models import model, node, normal
+
+import onnx2genn
+from onnx2genn.backends import open_simulator
+from onnx2genn.backends.genn import build, cache, memory
+from onnx2genn.backends.genn.cache import CodeDirectory
+from onnx2genn.errors import BackendError
+from onnx2genn.network import SpikingNetwork
+
+pytestmark = pytest.mark.genn
+
+CPU = "single_threaded_cpu"
+
+
+@pytest.fixture(scope="module")
+def network() -> SpikingNetwork:
+    return grid_networks.convert("signal", "few-spike", steps=5)
+
+
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("ONNX2GENN_CACHE", str(tmp_path))
+    yield tmp_path
+
+
+def test_a_second_start_compiles_nothing(
+    network: SpikingNetwork,
+    compiled: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    x = grid_networks.samples(network, 3)
+    first = build(network, backend=CPU)
+    # A library that is loaded twice in one process has its memory once: the second is a copy.
+    second = build(network, backend=CPU)
+    logits = first.run(x).logits
+    np.testing.assert_array_equal(second.run(x[::-1]).logits, logits[::-1])
+    np.testing.assert_array_equal(first.run(x).logits, logits)
+    assert len(list(compiled.iterdir())) == 2
+    first.close()
+    second.close()
+    (kept,) = compiled.iterdir()
+    before = compilations(kept)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("onnx2genn.backends.genn.missing", lambda backend: [])
+    third = build(network, backend=CPU)
+    np.testing.assert_array_equal(third.run(x).logits, logits)
+    third.close()
+    assert compilations(kept) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def compilations(folder: Path) -> dict[Path, int]:
+    """Return when each object and library was written."""
+    found = {item: item.stat().st_mtime_ns for item in folder.rglob("*.*o")}
+    assert any(item.suffix == ".so" for item in found)
+    return found
+
+
+def test_other_weights_need_no_compiler(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = {"w": normal(4, 5), "v": normal(5, 3)}
+    nodes = [node("MatMul", "x w", "a"), node("Relu", "a", "r"), node("MatMul", "r v", "y")]
+    x = normal(20, 4)
+    for factor in (1, 2):
+        scaled = {name: array * np.float32(factor) for name, array in weights.items()}
+        snn = onnx2genn.convert(model(nodes, {"x": ["N", 4]}, scaled), x)
+        np.testing.assert_allclose(
+            snn.predict(x, backend=CPU), snn.predict(x, backend="onnxruntime"), atol=1e-4
+        )
+    assert len(list(compiled.iterdir())) == 1
+
+
+def test_a_model_that_cannot_be_compiled_leaves_nothing(
+    network: SpikingNetwork, compiled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "false")
+    with pytest.raises(BackendError, match=r"(?s)cannot build the network.*https://genn-team"):
+        build(network, backend=CPU)
+    assert list(compiled.iterdir()) == []
+
+
+def test_the_slower_of_two_processes_uses_its_own(compiled: Path) -> None:
+    first, second = CodeDirectory("key"), CodeDirectory("key")
+    assert first.path != second.path
+    first.publish()
+    second.publish()
+    assert first.path == compiled / "key"
+    assert second.path != first.path
+    first.release()
+    second.release()
+    assert [item.name for item in compiled.iterdir()] == ["key"]
+    assert CodeDirectory("key").is_built
+    cache._LOADED.discard(compiled / "key")
+
+
+def test_workers_give_the_same(network: SpikingNetwork) -> None:
+    x = grid_networks.samples(network, 7)
+    with open_simulator(network, CPU) as alone, open_simulator(network, CPU, workers=2) as two:
+        wanted, got = (simulator.run(x, record=True) for simulator in (alone, two))
+        np.testing.assert_array_equal(two.run(x[:1]).logits, wanted.logits[:1])
+    np.testing.assert_array_equal(got.logits, wanted.logits)
+    np.testing.assert_array_equal(got.logits_by_step, wanted.logits_by_step)
+    assert wanted.codes is not None and got.codes is not None
+    for name, codes in wanted.codes.items():
+        np.testing.assert_array_equal(got.codes[name], codes)
+
+
+def test_random_input_and_firing_readout(digits: Example) -> None:
+    network = onnx2genn.convert(digits.model, digits.x_train, "diehl", steps=200)
+    x = digits.x_test[:100]
+    with open_simulator(network, "onnxruntime") as embedded:
+        wanted = embedded.run(x, record=True)
+    with open_simulator(network, CPU) as simulator:
+        got = simulator.run(x, record=True)
+        again = simulator.run(x)
+    assert wanted.spikes is not None and got.spikes is not None
+    assert got.logits_by_step is not None
+    np.testing.assert_array_equal(got.logits_by_step[-1], got.logits)
+    assert not np.array_equal(again.logits, got.logits)
+    for name, spikes in wanted.spikes.items():
+        # Other random numbers of the same distribution: equal on the average of samples.
+        assert np.corrcoef(got.spikes[name].mean(0).ravel(), spikes.mean(0).ravel())[0, 1] > 0.99
+    assert (got.logits.argmax(1) == wanted.logits.argmax(1)).mean() > 0.9
+    assert np.corrcoef(got.logits.ravel(), wanted.logits.ravel())[0, 1] > 0.98
+
+
+def test_a_long_run_winds_the_clock_back(
+    network: SpikingNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = grid_networks.samples(network, 30)
+    with open_simulator(network, CPU) as simulator:
+        wanted = simulator.run(x).logits
+        monkeypatch.setattr("onnx2genn.backends.genn.simulator._CLOCK", 10)
+        np.testing.assert_array_equal(simulator.run(x).logits, wanted)
+
+
+def test_what_does_not_fit_is_named(
+    network: SpikingNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 1000)
+    with pytest.raises(BackendError, match=r"(?s)MatMul.*sparse matrix.*GiB.*onnxruntime"):
+        build(network, backend=CPU)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backend": CPU, "connectivity": "dense"}, "scatter or portable"),
+        ({"backend": "cuda", "workers": 2}, "neither workers nor scatter"),
+        ({"backend": "cuda", "connectivity": "scatter"}, "neither workers nor scatter"),
+    ],
+)
+def test_wrong_options_are_explained(
+    network: SpikingNetwork,
+    options: dict[str, object],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("onnx2genn.backends.genn.missing", lambda backend: [])
+    with pytest.raises(BackendError, match=message):
+        build(network, **options)
+
+
+def test_workers_are_not_for_the_embedded_engine(network: SpikingNetwork) -> None:
+    with (
+        pytest.raises(BackendError, match="all cores by itself"),
+        open_simulator(network, "onnxruntime", workers=2),
+    ):
+        pass
+
+
+def test_two_processes_build_the_same_model(compiled: Path) -> None:
+    code = (
+        "from helpers import grid_networks as g\n"
+        "network = g.convert('signal', 'rate', steps=4)\n"
+        "print(network.predict(g.samples(network, 2), backend='single_threaded_cpu').sum())"
+    )
+    folders = [str(Path(__file__).parents[2]), *sys.path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    outputs = [child.communicate(timeout=300) for child in children]
+    assert [child.returncode for child in children] == [0, 0], outputs
+    assert outputs[0][0] == outputs[1][0]
+    assert len(list(compiled.iterdir())) == 1
