@@ -117,6 +117,12 @@ class Statistics:
         edge = np.minimum(at, self.bins) / self.bins * self.top
         return np.minimum(edge, self.positive_maximum)
 
+    def mean_excess(self, q: float) -> np.ndarray:
+        """Mean of what the values above a percentile exceed it by, [channels]; see percentile."""
+        over = self.centres - self.percentile(q)[:, None]
+        counts = np.where(over > 0, self.histogram, 0)
+        return (counts * over).sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
+
 
 Progress = Callable[[int, int], None]
 

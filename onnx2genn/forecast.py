@@ -27,6 +27,8 @@ class Forecast:
 
         a <- s clip(floor((a - o) / s + r), 0, n) + o
 
+    and before it the network's bias correction, if it has one.
+
     For a coding that accumulates and then fires this is what the spiking network computes. For
     any other it leaves out the unevenness of spikes that arrive too early or too late.
     """
@@ -77,6 +79,20 @@ def rounded(network: SpikingNetwork) -> onnx.ModelProto:
             constants[f"{output}/{role}"] = np.asarray(array, np.float32)[None]
         nodes.extend(_rounding(source, output))
 
+    def corrected(source: str, scope: str) -> str:
+        if source not in network.corrections:
+            return source
+        array = network.corrections[source]
+        constants[f"{scope}/correction"] = array.reshape(1, *array.shape)
+        nodes.append(
+            Node(
+                op="Add",
+                inputs=(source, f"{scope}/correction"),
+                outputs=(f"{scope}/corrected",),
+            )
+        )
+        return f"{scope}/corrected"
+
     constants["forecast/rounding"] = np.float32(coding.rounding)
     constants["forecast/zero"] = np.float32(0)
     constants["forecast/levels"] = np.float32(coding.levels)
@@ -85,9 +101,10 @@ def rounded(network: SpikingNetwork) -> onnx.ModelProto:
             nodes.append(node)
             continue
         activation = f"{node.output}/activation"
-        nodes.append(renamed(node, {node.output: activation}))
+        source = corrected(node.inputs[0], activation)
+        nodes.append(renamed(node, {node.output: activation, node.inputs[0]: source}))
         round_to(steps[node.output], offsets[node.output], activation, node.output)
-    logits = network.model.parts.readout.target
+    logits = corrected(network.model.parts.readout.target, _LOGITS)
     if network.firing_readout:
         step = coding.step_value(network.readout_threshold)
         round_to(step, np.zeros_like(step), logits, _LOGITS)

@@ -42,6 +42,7 @@ _FORMAT = 1
 _THRESHOLD = "onnx2genn/threshold/"
 _OFFSET = "onnx2genn/offset/"
 _READOUT = "onnx2genn/readout_threshold"
+_CORRECTION = "onnx2genn/correction/"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -56,6 +57,8 @@ class SpikingNetwork:
         offsets: Value in ANN units that each population stands for without a spike, in the same
             way; 0 but for neurons that send signed values.
         readout_threshold: Threshold of output neurons, for a coding whose readout fires.
+        corrections: Added to the input of populations, and to the logits, in ANN units, in a shape
+            that broadcasts to theirs, by the tensor of the pre-activation.
         input_scale: Largest magnitude of the input, for a Poisson input.
         calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed
             from the weights.
@@ -66,6 +69,7 @@ class SpikingNetwork:
     thresholds: Mapping[str, np.ndarray]
     offsets: Mapping[str, np.ndarray]
     readout_threshold: np.ndarray = field(default_factory=lambda: np.ones((), np.float32))
+    corrections: Mapping[str, np.ndarray] = field(default_factory=dict)
     input_scale: float = 1.0
     calibration_samples: int = 0
 
@@ -140,6 +144,7 @@ class SpikingNetwork:
         self, segment: Segment, unit: np.ndarray, offset: np.ndarray | float = 0.0
     ) -> Segment:
         offsets = {item.tensor: self.offsets[item.name] for item in self.populations}
+        offset = offset - self.corrections.get(segment.target, np.float32(0))
         return segment.in_units(self.units, unit, source_offsets=offsets, target_offset=offset)
 
     def decode(self, population: Population, codes: np.ndarray) -> np.ndarray:
@@ -221,6 +226,7 @@ class SpikingNetwork:
         helper.set_model_props(proto, {_KEY: json.dumps(record)})
         arrays = {_THRESHOLD + item.tensor: self.thresholds[item.name] for item in self.populations}
         arrays |= {_OFFSET + item.tensor: self.offsets[item.name] for item in self.populations}
+        arrays |= {_CORRECTION + name: array for name, array in self.corrections.items()}
         arrays[_READOUT] = self.readout_threshold
         proto.graph.initializer.extend(
             numpy_helper.from_array(np.asarray(array, np.float32), name)
@@ -328,7 +334,7 @@ def encode(
     def offset(item: Population) -> np.ndarray:
         return _over_channels(lowest.get(item.tensor, np.zeros(1, np.float32)), item.shape)
 
-    return SpikingNetwork(
+    network = SpikingNetwork(
         model=model,
         coding=coding,
         thresholds=choose_all(
@@ -339,6 +345,18 @@ def encode(
         input_scale=float(np.abs(samples).max()) or 1.0,
         calibration_samples=len(samples),
     )
+    return _refine(network, samples)
+
+
+def _refine(network: SpikingNetwork, samples: np.ndarray) -> SpikingNetwork:
+    """Do what can only be done with spikes."""
+    from onnx2genn import layerwise
+
+    if network.coding.threshold == "spike-norm":
+        network = layerwise.norm_by_spikes(network, samples)
+    if network.coding.bias_correction:
+        network = layerwise.correct_biases(network, samples)
+    return network
 
 
 def _refuse_functions(model: Model, coding: Coding) -> None:
@@ -425,6 +443,11 @@ def load(source: Source) -> SpikingNetwork:
         },
         offsets={item.name: arrays[_OFFSET + item.tensor] for item in model.parts.populations},
         readout_threshold=arrays[_READOUT],
+        corrections={
+            name.removeprefix(_CORRECTION): array
+            for name, array in arrays.items()
+            if name.startswith(_CORRECTION)
+        },
         input_scale=record["input_scale"],
         calibration_samples=record["calibration_samples"],
     )

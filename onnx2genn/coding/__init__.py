@@ -44,6 +44,7 @@ PRESETS: dict[str, Preset] = {
             readout="spikes",
             threshold="max",
             per_channel=False,
+            bias_correction=False,
             weight_maximum=True,
         ),
         paper="Diehl et al. 2015, Fast-classifying, high-accuracy spiking deep networks through "
@@ -51,10 +52,28 @@ PRESETS: dict[str, Preset] = {
     ),
     "rueckauer": Preset(
         coding=Rate(
-            steps=350, initial=0.0, threshold="percentile", percentile=99.9, per_channel=False
+            steps=350,
+            initial=0.0,
+            threshold="percentile",
+            percentile=99.9,
+            per_channel=False,
+            bias_correction=False,
         ),
         paper="Rueckauer et al. 2017, Conversion of continuous-valued deep networks to efficient "
         "event-driven networks for image classification (Frontiers in Neuroscience)",
+    ),
+    "sengupta": Preset(
+        coding=Rate(
+            steps=2500,
+            reset="hard",
+            initial=0.0,
+            input="poisson",
+            threshold="spike-norm",
+            per_channel=False,
+            bias_correction=False,
+        ),
+        paper="Sengupta et al. 2019, Going deeper in spiking neural networks: VGG and residual "
+        "architectures (Frontiers in Neuroscience)",
     ),
     "signed": Preset(
         coding=Rate(steps=16, signed=True),

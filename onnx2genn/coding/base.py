@@ -11,7 +11,7 @@ import numpy as np
 from onnx2genn.coding.neuron import NeuronCode
 from onnx2genn.errors import CodingError
 
-THRESHOLD_RULES = ("max", "percentile", "mse")
+THRESHOLD_RULES = ("max", "percentile", "mse", "balance", "spike-norm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +25,14 @@ class Coding(ABC):
     Attributes:
         steps: T, the length of the window in which a population may fire, in time steps.
         threshold: How thresholds are chosen: ``max`` of the calibration activations (Diehl et
-            al. 2015), a ``percentile`` of the positive ones (Rueckauer et al. 2017), or the least
-            squared error of the coding's own levels (``mse``).
+            al. 2015), a ``percentile`` of the positive ones (Rueckauer et al. 2017), the least
+            squared error of the coding's own levels (``mse``), local threshold balancing
+            (``balance``; Bu et al. 2025), or the largest current that the spikes themselves cause
+            (``spike-norm``; Sengupta et al. 2019), which simulates layer after layer.
         percentile: For the rule of that name, 0 to 100.
         per_channel: One threshold for each channel; otherwise one for each population.
+        bias_correction: Shift the input of each channel so that its mean over the calibration
+            samples is the ANN's (after Li et al. 2021); simulates layer after layer.
     """
 
     name: ClassVar[str]
@@ -39,6 +43,7 @@ class Coding(ABC):
     threshold: str = "mse"
     percentile: float = 99.9
     per_channel: bool = True
+    bias_correction: bool = True
 
     def __post_init__(self) -> None:
         if self.steps < 1:

@@ -14,7 +14,10 @@ from onnx2genn.graph.partition import Population
 from onnx2genn.graph.segment import Segment
 from onnx2genn.runtime import session
 
-_CANDIDATES = 128
+_CANDIDATES = 160
+_SMALLEST, _LARGEST = 0.03, 1.7  # of the largest calibration activation
+_TAIL = 99.0  # percentile where the tail of the activations begins
+_BALANCE_STEPS = 1000
 _CHUNK = 64
 _REACH = 8.0
 
@@ -95,8 +98,10 @@ def choose(coding: Coding, statistics: Statistics) -> np.ndarray:
         Thresholds in ANN units, [channels]. A channel that was silent takes the largest
         threshold of its population (1 if all were silent), so that it stays nearly silent.
     """
-    if coding.threshold == "max":
+    if coding.threshold in ("max", "spike-norm"):  # the latter starts from the former
         found = statistics.positive_maximum
+    elif coding.threshold == "balance":
+        found = balance(statistics)
     elif coding.threshold == "percentile":
         found = statistics.percentile(coding.percentile)
     else:
@@ -119,12 +124,15 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
     Returns:
         Thresholds, [channels].
     """
-    # Just above the largest value the top level, which lies one unit below, reaches it.
-    grid = np.geomspace(0.05, 1.0 + 1.0 / coding.levels, _CANDIDATES)
+    grid = np.geomspace(_SMALLEST, _LARGEST, _CANDIDATES)
+    beyond = statistics.positive_maximum + np.sqrt(2.0) * statistics.mean_excess(_TAIL)
     best = np.zeros(statistics.channels)
     for start in range(0, statistics.channels, _CHUNK):
         rows = slice(start, start + _CHUNK)
-        centres, counts = statistics.centres[rows], statistics.histogram[rows]
+        # As many samples again exceed the largest value about once, by the mean excess m if the
+        # tail is exponential: a squared error of 2 m^2, were the largest value the threshold.
+        centres = np.column_stack([statistics.centres[rows], beyond[rows]])
+        counts = np.column_stack([statistics.histogram[rows], np.ones_like(beyond[rows])])
         top = statistics.positive_maximum[rows]
         safe = np.where(top > 0, top, 1.0)
         errors = np.stack(
@@ -135,6 +143,35 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
         )
         best[rows] = top * grid[errors.argmin(axis=0)]
     return best
+
+
+def balance(statistics: Statistics) -> np.ndarray:
+    """Balance thresholds locally (Bu et al. 2025, "Inference-scale complexity...").
+
+    It descends the squared error that clipping makes, sum max(a - θ, 0)^2 over all activations a,
+    from 0 and for a fixed number of steps::
+
+        θ <- θ + 2 mean(max(a - θ, 0))
+
+    which ends below the largest activation. The number of time steps plays no part in it.
+
+    Args:
+        statistics: Histogram of the activations.
+
+    Returns:
+        Thresholds, [channels].
+    """
+    width = statistics.top / statistics.histogram.shape[1]
+    above = np.cumsum(statistics.histogram[:, ::-1], axis=1)[:, ::-1]
+    excess = np.cumsum((statistics.histogram * statistics.centres)[:, ::-1], axis=1)[:, ::-1]
+    channel = np.arange(statistics.channels)
+    threshold = np.zeros(statistics.channels)
+    for _ in range(_BALANCE_STEPS):
+        at = np.divide(threshold, width, out=np.zeros_like(width), where=width > 0).astype(int)
+        at = np.minimum(at, above.shape[1] - 1)
+        clipped = excess[channel, at] - threshold * above[channel, at]
+        threshold += 2 * np.maximum(clipped, 0) / statistics.count
+    return np.minimum(threshold, statistics.positive_maximum)
 
 
 def from_weights(segment: Segment, source_bounds: Mapping[str, np.ndarray]) -> np.ndarray:
