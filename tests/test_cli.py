@@ -209,3 +209,10 @@ def test_the_doctor_says_what_genn_needs(capsys: pytest.CaptureFixture[str]) -> 
     out = " ".join(capsys.readouterr().out.split())
     assert "PyGeNN backend cuda" in out
     assert "auto takes" in out
+
+
+def test_the_package_runs_as_a_module(digits: Example) -> None:
+    words = [sys.executable, "-m", "onnx2genn", str(digits.model), "--check"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "can be converted" in done.stdout
