@@ -83,7 +83,19 @@ def _parser() -> argparse.ArgumentParser:
         help=f"how values become spikes (default {DEFAULT}); the names "
         f"{', '.join(PRESETS)} are codings set as in a paper",
     )
-    group.add_argument("--steps", metavar="T", type=_positive, help="time steps for one sample")
+    group.add_argument(
+        "--steps",
+        metavar="T",
+        type=_steps,
+        help="time steps for one sample, or auto for the fewest that keep the ANN's answers",
+    )
+    group.add_argument(
+        "--loss",
+        metavar="SHARE",
+        type=float,
+        help="for --steps auto, the share of calibration samples that may be answered differently "
+        "(default 0.01)",
+    )
     group.add_argument("--threshold", choices=THRESHOLD_RULES, help="how thresholds are chosen")
     group.add_argument("--percentile", metavar="P", type=float, help="for --threshold percentile")
     group.add_argument(
@@ -122,6 +134,10 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def _steps(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -203,6 +219,7 @@ def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
     from onnx2genn import coding as codings
     from onnx2genn.data import load_samples
     from onnx2genn.graph.reader import read
+    from onnx2genn.search import encode_with_fewest_steps
 
     chosen = codings.make(options.coding or codings.DEFAULT, **_coding_options(options))
     if "seed" not in dict(options.option) and "seed" in chosen.options():
@@ -216,8 +233,12 @@ def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
     calibration = raw
     if options.calibrate and raw is None:
         calibration = load_samples(options.calibrate, input_shape).x
-    with _progress("Calibrating") as progress:
-        network = encode(model, chosen, calibration, progress=progress)
+    if options.steps == "auto":
+        with console.status("Looking for the fewest time steps"):
+            network = encode_with_fewest_steps(model, chosen, calibration, loss=options.loss)
+    else:
+        with _progress("Calibrating") as progress:
+            network = encode(model, chosen, calibration, progress=progress)
     console.print(f"Converted {options.model}: {_coding_line(network)}")
     if calibration is None:
         console.print(
@@ -229,7 +250,7 @@ def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
 
 def _coding_options(options: argparse.Namespace) -> dict[str, Any]:
     return {
-        "steps": options.steps,
+        "steps": None if options.steps == "auto" else options.steps,
         "threshold": options.threshold,
         "percentile": options.percentile,
         **dict(options.option),
@@ -237,7 +258,8 @@ def _coding_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _refuse_coding_options(options: argparse.Namespace) -> None:
-    if options.calibrate or options.coding or any(_coding_options(options).values()):
+    given = (options.calibrate, options.coding, options.steps, *_coding_options(options).values())
+    if any(given):
         raise CodingError(
             f"{options.model} is a saved spiking network with a coding and thresholds of its own; "
             "leave out --calibrate and the options of the coding, or convert the original model."

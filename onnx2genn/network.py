@@ -260,6 +260,8 @@ def convert(
     calibration: np.ndarray | None = None,
     coding: str | Coding = codings.DEFAULT,
     *,
+    steps: int | str | None = None,
+    loss: float | None = None,
     output: str | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -271,9 +273,12 @@ def convert(
         calibration: Training samples [N, ...] as the ANN takes them; a few hundred are enough.
             Without them thresholds are guessed from the weights, and the result is poor.
         coding: Name of a coding or preset, or a coding.
+        steps: Time steps of a window; ``"auto"`` for the fewest that keep the ANN's answers.
+        loss: For ``"auto"``, the share of calibration samples that may be answered differently;
+            0.01 by default.
         output: Name of the output to convert; by default the first one of floats.
         progress: Called with the number of calibration samples done and the total.
-        options: Options of the coding, as ``steps=8``.
+        options: Options of the coding, as ``threshold="max"``.
 
     Returns:
         The network, ready for ``predict``, ``evaluate`` and ``save``.
@@ -289,9 +294,14 @@ def convert(
         >>> network = onnx2genn.convert("model.onnx", calibration=x)  # doctest: +SKIP
         >>> network.predict(x_test).argmax(axis=1)  # doctest: +SKIP
     """
-    chosen = codings.make(coding, **options)
+    automatic = steps == "auto"
+    chosen = codings.make(coding, steps=None if automatic else steps, **options)
     shape = None if calibration is None else np.shape(calibration)[1:]
     model = read(source, output=output, input_shape=shape)
+    if automatic:
+        from onnx2genn.search import encode_with_fewest_steps
+
+        return encode_with_fewest_steps(model, chosen, calibration, loss=loss)
     return encode(model, chosen, calibration, progress=progress)
 
 

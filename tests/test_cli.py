@@ -67,6 +67,19 @@ def test_a_saved_network_gives_the_same_numbers(digits: Example, tmp_path: Path)
     assert a == b
 
 
+def test_the_fewest_steps_are_found(digits: Example, tmp_path: Path) -> None:
+    steps = []
+    for loss in (0.0, 0.05):
+        result = tmp_path / f"{loss}.json"
+        status = run(
+            digits.model, "--calibrate", digits.train, "--evaluate", digits.test, "--limit", 10,
+            "--backend", "onnxruntime", "--steps", "auto", "--loss", loss, "--json", result,
+        )  # fmt: skip
+        assert status == 0
+        steps.append(json.loads(result.read_text())["steps"])
+    assert 1 <= steps[1] < steps[0] <= 16
+
+
 def test_options_of_the_coding_do_not_fit_a_saved_network(
     digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

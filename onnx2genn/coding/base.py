@@ -38,6 +38,8 @@ class Coding(ABC):
     name: ClassVar[str]
     accumulates: ClassVar[bool]
     """Whether a population first collects its whole input and then fires."""
+    most_steps: ClassVar[int] = 1024
+    """Longest window that a search for the fewest steps tries."""
 
     steps: int
     threshold: str = "mse"
@@ -132,6 +134,14 @@ class AccumulatingCoding(Coding):
     """
 
     accumulates: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.threshold == "spike-norm":
+            raise CodingError(
+                f"threshold='spike-norm' is for rate coding: neurons of {self.name!r} fire after "
+                "their input, of which no single step can be too large. Use 'mse'."
+            )
 
     def window_start(self, depth: int) -> int:
         """One window and one step of delay for each population on the way."""

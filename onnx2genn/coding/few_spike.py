@@ -29,6 +29,7 @@ class FewSpike(AccumulatingCoding):
     """
 
     name: ClassVar[str] = "few-spike"
+    most_steps: ClassVar[int] = _MOST_STEPS
 
     steps: int = 8
 

@@ -78,3 +78,8 @@ def test_the_graded_preset_sends_four_bits() -> None:
 def test_options_that_do_not_fit_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(CodingError):
         Rate(**options)  # type: ignore[arg-type]
+
+
+def test_spike_norm_needs_neurons_that_fire_while_they_integrate() -> None:
+    with pytest.raises(CodingError, match="spike-norm"):
+        make("few-spike", threshold="spike-norm")

@@ -1,0 +1,88 @@
+"""The fewest time steps with which the spiking network still answers as its ANN does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from onnx2genn.backends import EMBEDDED
+from onnx2genn.coding import Coding
+from onnx2genn.errors import CalibrationError, CodingError
+from onnx2genn.evaluation import predicted_classes
+from onnx2genn.forecast import Forecast
+from onnx2genn.graph.reader import Model
+from onnx2genn.network import SpikingNetwork, encode
+from onnx2genn.runtime import session
+
+DEFAULT_LOSS = 0.01
+# Neurons that fire while they integrate are simulated step by step, on fewer samples.
+_SIMULATED = 256
+
+
+def encode_with_fewest_steps(
+    model: Model, coding: Coding, calibration: np.ndarray | None, *, loss: float | None = None
+) -> SpikingNetwork:
+    """Encode a model with the shortest window that keeps its answers.
+
+    The window doubles until the share of calibration samples for which the ANN chooses another
+    class is at most ``loss``, and is then narrowed down. The answers are those of the forecast
+    where neurons accumulate before they fire. Other codings lose more than their forecast says,
+    so that a part of the samples is simulated.
+
+    Args:
+        model: Canonical model.
+        coding: Coding, whose own ``steps`` do not matter.
+        calibration: Training samples [N, ...].
+        loss: Share of samples that may be answered differently, 0 to 1; 0.01 if None.
+
+    Raises:
+        CalibrationError: There are no samples, or no window is long enough.
+        CodingError: The loss is out of range.
+    """
+    loss = DEFAULT_LOSS if loss is None else loss
+    if not 0 <= loss < 1:
+        raise CodingError(f"loss={loss} is not a share in 0..1.")
+    if calibration is None:
+        raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
+    samples = np.asarray(calibration, np.float32)
+    compared = samples if coding.accumulates else samples[:_SIMULATED]
+    wanted = _choices_of_ann(model, compared)
+
+    def attempt(steps: int) -> SpikingNetwork | None:
+        network = encode(model, replace(coding, steps=steps), samples)
+        lost = np.mean(_choices(network, compared) != wanted)
+        return network if lost <= loss else None
+
+    below, steps = 0, 1
+    while (found := attempt(steps)) is None:
+        if steps >= coding.most_steps:
+            raise CalibrationError(
+                f"With {steps} steps, coding {coding.name!r} still answers more than a share of "
+                f"{loss} of the calibration samples differently. Allow a greater loss, or choose "
+                "another coding."
+            )
+        below, steps = steps, min(2 * steps, coding.most_steps)
+    while found.coding.steps - below > 1:
+        middle = (found.coding.steps + below) // 2
+        network = attempt(middle)
+        below, found = (middle, found) if network is None else (below, network)
+    return found
+
+
+def _choices_of_ann(model: Model, samples: np.ndarray) -> np.ndarray:
+    target = model.parts.readout.target
+    runner = session(model.to_onnx([target]))
+    (entry,) = model.parts.inputs
+    parts = (samples[start : start + _SIMULATED] for start in range(0, len(samples), _SIMULATED))
+    return np.concatenate([_chosen(runner.run([target], {entry: part})[0]) for part in parts])
+
+
+def _choices(network: SpikingNetwork, samples: np.ndarray) -> np.ndarray:
+    if network.coding.accumulates:
+        return _chosen(Forecast(network).logits(samples))
+    return _chosen(network.predict(samples, backend=EMBEDDED))
+
+
+def _chosen(logits: np.ndarray) -> np.ndarray:
+    return predicted_classes(logits.reshape(len(logits), -1))
