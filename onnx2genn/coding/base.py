@@ -45,7 +45,7 @@ class Coding(ABC):
     threshold: str = "mse"
     percentile: float = 99.9
     per_channel: bool = True
-    bias_correction: bool = True
+    bias_correction: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1:

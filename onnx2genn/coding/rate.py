@@ -48,6 +48,8 @@ class Rate(StepwiseCoding):
     name: ClassVar[str] = "rate"
 
     steps: int = 32
+    # Neurons that fire while they integrate gain from it; those that accumulate first do not.
+    bias_correction: bool = True
     reset: str = "soft"
     initial: float = 0.5
     input: str = "constant"
