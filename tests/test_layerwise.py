@@ -19,7 +19,10 @@ def mean_inputs(network: SpikingNetwork, x: np.ndarray) -> dict[str, np.ndarray]
     """Mean input of each channel of each population and of the readout, from spikes."""
     segments = [item.segment for item in network.populations]
     segments.append(network.model.parts.readout)
-    return {item.target: per_channel(up_to(network, item).predict(x)) for item in segments}
+    return {
+        item.target: per_channel(up_to(network, item).predict(x, backend="onnxruntime"))
+        for item in segments
+    }
 
 
 def per_channel(values: np.ndarray) -> np.ndarray:
@@ -39,7 +42,7 @@ def test_corrected_inputs_have_the_mean_of_the_ann(
     digits: Example, coding: str, options: dict[str, int]
 ) -> None:
     x = digits.x_train[:200]
-    network = onnx2genn.convert(digits.model, x, coding, **options)
+    network = onnx2genn.convert(digits.model, x, coding, bias_correction=True, **options)
     without = dataclasses.replace(network, corrections={})
     corrected, biased = mean_inputs(network, x), mean_inputs(without, x)
     wanted = ann_means(network, list(corrected), x)
@@ -50,16 +53,20 @@ def test_corrected_inputs_have_the_mean_of_the_ann(
 
 
 def test_corrections_are_saved(digits: Example, tmp_path: Path) -> None:
-    network = onnx2genn.convert(digits.model, digits.x_train[:200], "two-phase", steps=4)
+    network = onnx2genn.convert(
+        digits.model, digits.x_train[:200], "two-phase", steps=4, bias_correction=True
+    )
     network.save(tmp_path / "snn.onnx")
     loaded = onnx2genn.load(tmp_path / "snn.onnx")
     assert loaded.corrections.keys() == network.corrections.keys()
     assert all(np.array_equal(loaded.corrections[k], v) for k, v in network.corrections.items())
-    x = digits.x_test[:50]
-    assert np.array_equal(loaded.predict(x), network.predict(x))
-    assert not np.allclose(
-        dataclasses.replace(network, corrections={}).predict(x), network.predict(x)
+    without = dataclasses.replace(network, corrections={})
+    found, wanted, other = (
+        item.predict(digits.x_test[:50], backend="onnxruntime")
+        for item in (loaded, network, without)
     )
+    assert np.array_equal(found, wanted)
+    assert not np.allclose(found, other)
 
 
 def test_correction_makes_up_for_rounding_down(digits: Example) -> None:
@@ -71,7 +78,8 @@ def test_correction_makes_up_for_rounding_down(digits: Example) -> None:
         target = network.model.parts.readout.target
         feeds = {network.input_name: digits.x_test}
         (ann,) = session(network.model.to_onnx([target])).run([target], feeds)
-        errors[corrected] = np.sqrt(np.mean((network.predict(digits.x_test) - ann) ** 2))
+        found = network.predict(digits.x_test, backend="onnxruntime")
+        errors[corrected] = np.sqrt(np.mean((found - ann) ** 2))
     assert errors[True] < 0.8 * errors[False]
 
 
