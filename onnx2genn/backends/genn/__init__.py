@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onnx2genn.backends.base import Simulator
-from onnx2genn.backends.genn.probe import INSTALLATION, Finding, doctor, missing
+from onnx2genn.backends.genn.probe import CPU, INSTALLATION, Finding, doctor, missing
 from onnx2genn.errors import BackendError
 
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CONNECTIVITY", "Finding", "build", "doctor", "missing"]
 
-CPU = "single_threaded_cpu"
 CONNECTIVITY = ("scatter", "portable")
 
 # Samples of one call on the CPU, where the device simulates them one after the other.

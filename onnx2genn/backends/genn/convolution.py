@@ -67,6 +67,35 @@ class Convolution:
         )
 
 
+def dense_matrix(item: Convolution) -> np.ndarray:
+    """Write a convolution over two axes as a matrix of neurons, float32 [source, target].
+
+    Neurons have the channel as their fastest axis.
+    """
+    (channels, *spatial), (total, *targets) = item.source, item.target
+    matrix = np.zeros((*spatial, channels, *targets, total), np.float32)
+    outputs = item.first + np.arange(len(item.kernel))[:, None]
+    kernel = np.moveaxis(item.kernel, (0, 1), (-2, -1))
+    for tap in np.ndindex(kernel.shape[:-2]):
+        to, read = [], []
+        for axis, size in enumerate(spatial):
+            at = np.arange(targets[axis])
+            source = at * item.strides[axis] + tap[axis] * item.dilations[axis] - item.pads[axis]
+            inside = (source >= 0) & (source < size)
+            to.append(at[inside])
+            read.append(source[inside])
+        rows, columns = (np.ix_(*pair) for pair in (read, to))
+        matrix[
+            rows[0][..., None, None],
+            rows[1][..., None, None],
+            item.inputs,
+            columns[0][..., None, None],
+            columns[1][..., None, None],
+            outputs,
+        ] += kernel[tap]
+    return matrix.reshape(np.prod(item.source), -1)
+
+
 def identity(shape: Shape) -> Convolution:
     """Return the identity of a shape [channels, *spatial]."""
     rank = len(shape) - 1

@@ -13,7 +13,7 @@ from onnx2genn.backends.genn.cache import CodeDirectory, key_of
 from onnx2genn.backends.genn.neurons import add_neurons
 from onnx2genn.backends.genn.plan import Plan
 from onnx2genn.backends.genn.portable import SynapseGroups
-from onnx2genn.backends.genn.probe import INSTALLATION
+from onnx2genn.backends.genn.probe import CPU, INSTALLATION
 from onnx2genn.backends.genn.scatter import GROUP, ScatterUpdates
 from onnx2genn.errors import BackendError
 
@@ -47,7 +47,9 @@ class LoadedModel:
         model.fuse_postsynaptic_models = True
         # GeNN takes 0 for a seed of its own choice.
         model.seed = seed + 1
-        connector = ScatterUpdates(model) if self._scatter else SynapseGroups(model)
+        connector: ScatterUpdates | SynapseGroups = ScatterUpdates(model)
+        if not self._scatter:
+            connector = SynapseGroups(model, parallel=backend != CPU)
         texts = [
             *(backend, str(batch_size), connectivity, pygenn.__version__, sys.platform),
             *(os.environ.get(name, "") for name in ("CXX", "CUDA_PATH", "CUDA_VISIBLE_DEVICES")),

@@ -7,20 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from onnx2genn.backends.genn.convolution import Convolution
-from onnx2genn.backends.genn.lower import Dense, Sparse
+from onnx2genn.backends.genn.convolution import Convolution, dense_matrix
+from onnx2genn.backends.genn.lower import Dense, Linear, Sparse
 from onnx2genn.backends.genn.memory import require
 from onnx2genn.backends.genn.neurons import port
 from onnx2genn.backends.genn.plan import Neurons, Projection
 
 _BYTES = 4
+# GeNN adds up the input of targets that fit into one block of threads without atomic operations,
+# which is safe on a GPU only where one thread serves one target neuron, as for DENSE.
+_BLOCK = 1024
+_DENSE_BYTES = 2**26
 
 
 class SynapseGroups:
-    """Connects groups of neurons by TOEPLITZ, DENSE and SPARSE synapse groups."""
+    """Connects groups of neurons by TOEPLITZ, DENSE and SPARSE synapse groups.
 
-    def __init__(self, model: Any) -> None:
+    Args:
+        model: PyGeNN model.
+        parallel: Whether the device runs the synapses of a projection at the same time.
+    """
+
+    def __init__(self, model: Any, *, parallel: bool) -> None:
         self._model = model
+        self._parallel = parallel
         # PyGeNN does not keep these models alive, and reads them until it has built.
         self._kept: list[Any] = []
 
@@ -81,6 +91,8 @@ class SynapseGroups:
     ) -> tuple[str, np.ndarray, Any, str]:
         """Return the kind of matrix, its weights, where they go, and what of that is compiled."""
         linear = projection.linear
+        if self._parallel and target.size <= _BLOCK:
+            linear = _whole(linear, source.size * target.size)
         if isinstance(linear, Convolution):
             from pygenn import init_toeplitz_connectivity
 
@@ -115,6 +127,15 @@ class SynapseGroups:
             vars={"g": np.ascontiguousarray(weights, dtype=np.float32)},
             pre_var_refs={"S": "S"} if source.graded else {},
         )
+
+
+def _whole(linear: Linear, weights: int) -> Linear:
+    """Keep all weights of a projection, zeros included, unless they are too many."""
+    if isinstance(linear, Dense) or weights * _BYTES > _DENSE_BYTES:
+        return linear
+    if isinstance(linear, Convolution):
+        return Dense(matrix=dense_matrix(linear.in_planes()))
+    return Dense(matrix=linear.matrix.toarray())
 
 
 def toeplitz(item: Convolution) -> tuple[Any, np.ndarray, str]:

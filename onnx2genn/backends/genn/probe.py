@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+CPU = "single_threaded_cpu"
 INSTALLATION = "https://genn-team.github.io/genn/documentation/5/installation.html"
 
 # A CUDA runtime without a driver makes GeNN end the process that asks it.
@@ -39,7 +40,7 @@ class Finding:
     name: str
     found: str
     remedy: str
-    backends: tuple[str, ...] = ("cuda", "hip", "single_threaded_cpu")
+    backends: tuple[str, ...] = ("cuda", "hip", CPU)
 
 
 @cache
@@ -66,7 +67,7 @@ def doctor() -> tuple[Finding, ...]:
             remedy="Install make (Linux: package make; macOS: xcode-select --install).",
         ),
     ]
-    for backend in ("single_threaded_cpu", "cuda", "hip"):
+    for backend in (CPU, "cuda", "hip"):
         findings.append(
             Finding(
                 name=f"PyGeNN backend {backend}",

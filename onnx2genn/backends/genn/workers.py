@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnx2genn.backends.base import Activity
+from onnx2genn.backends.genn.probe import CPU
 from onnx2genn.errors import BackendError
 
 if TYPE_CHECKING:
     from onnx2genn.backends.genn.simulator import GennSimulator
     from onnx2genn.network import SpikingNetwork
 
-_CPU = "single_threaded_cpu"
 # The simulator of a worker's process.
 _OWN: list[GennSimulator] = []
 
@@ -31,7 +31,7 @@ class Workers:
         connectivity: As for :func:`onnx2genn.backends.genn.build`.
     """
 
-    backend = _CPU
+    backend = CPU
 
     def __init__(
         self, network: SpikingNetwork, *, workers: int, batch_size: int, connectivity: str
@@ -77,7 +77,7 @@ def _open(network: SpikingNetwork, batch_size: int, connectivity: str) -> None:
     _OWN.append(
         GennSimulator(
             network,
-            backend=_CPU,
+            backend=CPU,
             device_batch=1,
             batch_size=batch_size,
             connectivity=connectivity,

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from helpers.onnx_models import ints, model, node, normal
 
-from onnx2genn.backends.genn.convolution import Convolution
+from onnx2genn.backends.genn.convolution import Convolution, dense_matrix
 from onnx2genn.backends.genn.lower import Dense, Linear, Sparse, lower, neuron_order
 from onnx2genn.backends.genn.matrix import compose
 from onnx2genn.graph.reader import read
@@ -132,6 +132,10 @@ def test_chains_become_one_convolution(name: str) -> None:
     wanted = by_onnxruntime(part)
     np.testing.assert_allclose(matrix_of(found, part), wanted, atol=2e-5)
     np.testing.assert_allclose(compose(part, "x").toarray(), wanted, atol=2e-5)
+    rows, columns = neuron_order(part.shapes["x"]), neuron_order(part.shape)
+    np.testing.assert_allclose(
+        dense_matrix(found.in_planes()), wanted.T[np.ix_(rows, columns)], atol=2e-5
+    )
 
 
 SPARSE = {

@@ -16,7 +16,7 @@ from helpers import grid_networks
 import onnx2genn
 from onnx2genn.backends import open_simulator
 from onnx2genn.backends.base import Activity, Simulator
-from onnx2genn.backends.genn import build
+from onnx2genn.backends.genn import build, portable
 from onnx2genn.network import SpikingNetwork
 
 pytestmark = pytest.mark.genn
@@ -101,6 +101,25 @@ def test_equal_to_the_last_spike(
 ) -> None:
     network = grid_networks.convert(name, **CODINGS[coding])
     assert_equal(compare(network, grid_networks.samples(network), connectivity))
+
+
+def test_small_targets_on_a_gpu_are_dense(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU, for lack of a GPU: the same spikes with all weights kept."""
+    kinds = []
+    connectivity = portable.SynapseGroups._connectivity
+
+    def spied(*arguments: Any) -> Any:
+        found = connectivity(*arguments)
+        kinds.append(found[0])
+        return found
+
+    monkeypatch.setattr("onnx2genn.backends.genn.model.CPU", "another")
+    monkeypatch.setattr(portable.SynapseGroups, "_connectivity", spied)
+    network = grid_networks.convert("branches", **CODINGS["few-spike"])
+    assert_equal(compare(network, grid_networks.samples(network), "portable"))
+    assert set(kinds) == {"DENSE"}
 
 
 def assert_nearly_equal(pair: Pair) -> None:
