@@ -120,18 +120,24 @@ class SpikingNetwork:
             found[self.input_name] = np.float32(self.input_scale)
         return found
 
-    def segment_in_units(self, population: Population) -> Segment:
+    def segment_in_units(self, population: Population, *, start: float = 0.0) -> Segment:
         """Return the map from the spikes of a population's sources to its input, in units.
 
-        That of a max pooling has no factors: a pool has the units of the neurons that it reads.
-        That of a function gives its argument in ANN units.
+        Args:
+            population: One of the network's populations.
+            start: Units that are added, as an initial potential.
+
+        Returns:
+            The map. That of a max pooling has no factors: a pool has the units of the neurons that
+            it reads. That of a function gives its argument in ANN units.
         """
         if population.pools:
             return population.segment
         if population.is_function:
             return self._in_units(population.segment, np.ones((), np.float32))
-        offset = self.offsets[population.name]
-        return self._in_units(population.segment, self.units[population.tensor], offset)
+        unit = self.units[population.tensor]
+        offset = self.offsets[population.name] - np.float32(start) * unit
+        return self._in_units(population.segment, unit, offset)
 
     def readout_in_units(self) -> Segment:
         """Return the map from spikes to logits; in units of the readout's threshold if it fires."""

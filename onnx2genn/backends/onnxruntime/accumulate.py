@@ -95,21 +95,22 @@ def _model_of_codes(network: SpikingNetwork) -> onnx.ModelProto:
     constants: dict[str, np.ndarray] = {
         "half": np.float32(0.5),
         "zero": np.float32(0),
-        "top": np.float32(network.coding.levels),
+        "top": np.float32(network.coding.levels + 0.5),
     }
     spiking = {network.input_name, *(item.tensor for item in network.populations)}
     for item in network.populations:
-        part = network.segment_in_units(item)
+        part = network.segment_in_units(item, start=0.0 if item.is_function else 0.5)
         total = _append(part, item.name, spiking, nodes, constants)
         if item.pools:
             nodes.append(replace(item.node, inputs=(total,)))
             continue
         if item.is_function:
             total = _append_function(network, item, total, nodes, constants)
+        # The half is in the bias, and onnxruntime clips within a convolution.
+        clipped = f"{item.name}/clipped"
         nodes += [
-            Node(op="Add", inputs=(total, "half"), outputs=(f"{item.name}/shifted",)),
-            Node(op="Floor", inputs=(f"{item.name}/shifted",), outputs=(f"{item.name}/floor",)),
-            Node(op="Clip", inputs=(f"{item.name}/floor", "zero", "top"), outputs=(item.tensor,)),
+            Node(op="Clip", inputs=(total, "zero", "top"), outputs=(clipped,)),
+            Node(op="Floor", inputs=(clipped,), outputs=(item.tensor,)),
         ]
     logits = _append(network.readout_in_units(), "readout", spiking, nodes, constants)
     nodes.append(Node(op="Identity", inputs=(logits,), outputs=(_LOGITS,)))
@@ -149,7 +150,7 @@ def _append_function(
     nodes: list[Node],
     constants: dict[str, np.ndarray],
 ) -> str:
-    """Add the units ``(g(u) - offset) / unit`` of a function g of u; return their name."""
+    """Add the units ``(g(u) - offset) / unit + 1/2`` of a function g of u; return their name."""
     scope, node = population.name, population.node
     inner = {name for item in node.body for name in (*item.inputs, *item.outputs)}
     names = {name: f"{scope}/{name}" for name in {*node.inputs, *node.outputs, *inner} if name}
@@ -159,8 +160,10 @@ def _append_function(
     constants[f"{scope}/offset"] = network.offsets[scope][None]
     constants[f"{scope}/unit"] = network.units[population.tensor][None]
     from_offset, units = f"{scope}/from_offset", f"{scope}/in_units"
+    start = f"{scope}/start"
     nodes += [
         Node(op="Sub", inputs=(names[node.output], f"{scope}/offset"), outputs=(from_offset,)),
         Node(op="Div", inputs=(from_offset, f"{scope}/unit"), outputs=(units,)),
+        Node(op="Add", inputs=(units, "half"), outputs=(start,)),
     ]
-    return units
+    return start
