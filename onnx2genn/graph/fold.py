@@ -100,7 +100,7 @@ class _Editor:
         """Write ``output = source * factor``."""
         self.shapes[output] = self.shapes[source]
         name = self.store(f"{output}/factor", factor)
-        return Node(op="Mul", inputs=(source, name), outputs=(output,), name=output)
+        return Node(op="Mul", inputs=(source, name), outputs=(output,), name=name)
 
 
 def fold(

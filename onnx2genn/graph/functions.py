@@ -18,19 +18,23 @@ IDENTITY = "Identity"
 
 CURVES = frozenset(
     {
+        "Ceil",
         "Celu",
         "Cos",
         "Elu",
         "Erf",
         "Exp",
+        "Floor",
         "Gelu",
         "HardSwish",
         "Log",
         "Mish",
         "Pow",
         "Reciprocal",
+        "Round",
         "Selu",
         "Sigmoid",
+        "Sign",
         "Sin",
         "Softplus",
         "Softsign",
@@ -43,7 +47,10 @@ CURVES = frozenset(
 
 _PIECEWISE = frozenset({"Abs", "Clip", "HardSigmoid", "LeakyRelu", "Relu"})
 _ARITHMETIC = frozenset({"Add", "Cast", "CastLike", "Div", "Identity", "Mul", "Neg", "Sub"})
-_ELEMENTWISE = CURVES | _PIECEWISE | _ARITHMETIC | {"Max", "Min", "Swish"}
+COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
+"""Operators that only have a meaning within a function, as the condition of a Where."""
+
+_ELEMENTWISE = COMPARISONS | CURVES | _PIECEWISE | _ARITHMETIC | {"Max", "Min", "Swish", "Where"}
 
 
 def root_of(graph: Graph, node: Node) -> str | None:
@@ -65,15 +72,18 @@ def _body(graph: Graph, node: Node) -> tuple[str, list[Node]] | None:
     position = {item.output: index for index, item in enumerate(graph.nodes)}
     body = [node]
     front = set(_operands(graph, node))
-    while len(front) > 1:
-        last = max(front, key=lambda name: position.get(name, -1))
+    while True:
+        last = max(front, key=lambda name: position.get(name, -1), default="")
         producer = graph.nodes[position[last]] if last in position else None
+        condition = producer is not None and producer.op in COMPARISONS
+        if len(front) < 2 and not condition:
+            break
         if producer is None or not _is_scalar(graph, producer):
             return None
         body.append(producer)
         front = (front - {last}) | set(_operands(graph, producer))
-    (root,) = front
-    if graph.shapes.get(root) != graph.shapes.get(node.output):
+    root = next(iter(front), None)
+    if root is None or graph.shapes.get(root) != graph.shapes.get(node.output):
         return None
     return root, body[::-1]
 
@@ -96,7 +106,9 @@ def fuse_functions(graph: Graph) -> Graph:
         graph: Canonical graph with shapes.
     """
     for product in list(graph.nodes):
-        if product.op in ("Mul", "Div", "Pow") and len(_operands(graph, product)) > 1:
+        if product.op == "Where" or (
+            product.op in ("Mul", "Div") and len(_operands(graph, product)) > 1
+        ):
             found = _body(graph, product)
             if found is not None:
                 graph = _with_function(graph, product, *found)

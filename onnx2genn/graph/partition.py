@@ -11,6 +11,7 @@ import numpy as np
 from onnx2genn.errors import Problem
 from onnx2genn.graph.functions import IDENTITY, is_function
 from onnx2genn.graph.model import Graph, Node, Shape, live, to_onnx
+from onnx2genn.graph.operators.activations import CONDITION
 from onnx2genn.graph.operators.heads import HEADS
 from onnx2genn.graph.rewrite import kind_of, problem
 from onnx2genn.graph.segment import Segment
@@ -133,6 +134,9 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
         )
         for node in graph.nodes
         if node.output not in heads and kind_of(node) == "head"
+    ]
+    problems += [
+        problem(graph, node, *CONDITION) for node in graph.nodes if kind_of(node) == "condition"
     ]
     depths = dict.fromkeys(graph.inputs, -1)
     names: set[str] = set()

@@ -36,8 +36,8 @@ class Operator:
 
     Attributes:
         op: ONNX operator.
-        kind: What it becomes: ``affine``, ``data movement``, ``population`` or ``head``; or that it
-            is ``refused``.
+        kind: What it becomes: ``affine``, ``data movement``, ``population`` or ``head``;
+            ``condition`` only has a meaning within a function, ``refused`` has none.
         handler: Function that rewrites it.
         restrictions: What is not converted, in a few words, for the support matrix.
         domain: ONNX domain, empty for the standard operators.

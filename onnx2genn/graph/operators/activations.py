@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnx2genn.graph.functions import CURVES
+from onnx2genn.graph.functions import COMPARISONS, CURVES
 from onnx2genn.graph.operators.elementwise import aligned
 from onnx2genn.graph.rewrite import Handler, Refusal, Rewrite, operator
 
@@ -173,6 +173,26 @@ def _plain(op: str) -> Handler:
 
     return handler
 
+
+CONDITION = (
+    "it compares values that are computed from the network's input.",
+    "A condition has no spiking form but within a function of one tensor.",
+)
+
+
+def _comparison(op: str) -> Handler:
+    def handler(rewrite: Rewrite, a: str, b: str) -> str:
+        if not rewrite.is_function():
+            raise Refusal(*CONDITION)
+        operands = (rewrite.constant(x, "operand") if rewrite.is_constant(x) else x for x in (a, b))
+        return rewrite.emit(op, *operands)
+
+    return handler
+
+
+_CONDITION = "within a function of one tensor, as the condition of Where"
+for _op in sorted(COMPARISONS):
+    operator(_op, kind="condition", restrictions=_CONDITION)(_comparison(_op))
 
 for _op in sorted(CURVES - {"Celu", "Elu", "Gelu", "Pow", "Selu", "ThresholdedRelu"}):
     operator(_op, kind="population", restrictions=_CURVE)(_plain(_op))

@@ -116,9 +116,12 @@ def _total(rewrite: Rewrite, inputs: tuple[str, ...]) -> str:
     return total
 
 
-@operator("Where", restrictions="constant condition")
+@operator("Where", restrictions="constant condition, or all a function of one tensor")
 def where(rewrite: Rewrite, condition: str, a: str, b: str) -> str:
     """A where the condition holds, B elsewhere, as a sum of masked operands."""
+    if not rewrite.is_constant(condition) and rewrite.is_function():
+        cases = (rewrite.constant(x, "operand") if rewrite.is_constant(x) else x for x in (a, b))
+        return rewrite.emit("Where", condition, *cases)
     mask = np.asarray(rewrite.constant(condition, "condition"), dtype=bool)
     rank = len(rewrite.output_shape) + 1
     mask = mask.reshape((1,) * (rank - mask.ndim) + mask.shape)

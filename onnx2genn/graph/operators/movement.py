@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from onnx2genn.graph.functions import COMPARISONS
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
 _MOVES = "data movement"
@@ -238,7 +239,10 @@ _FLOAT_TYPES = (1, 10, 11, 16)
 
 @operator("Cast", kind=_MOVES, restrictions="to a floating point type")
 def cast(rewrite: Rewrite, x: str, *, to: int, saturate: int = 1, round_mode: str = "up") -> str:
-    """Nothing: everything is computed in float32."""
+    """Nothing: everything is computed in float32. A condition becomes 0 or 1."""
+    before = rewrite.producer(x)
+    if before is not None and before.op in COMPARISONS:
+        return rewrite.emit("Where", x, np.float32(1), np.float32(0))
     if to not in _FLOAT_TYPES:
         raise Refusal(
             "a cast to whole numbers rounds, which no spiking form reproduces.",

@@ -18,10 +18,6 @@ _ATTENTION = (
     "attention multiplies activations with each other.",
     "A product of two activations has no spiking form here.",
 )
-_CONTINUES = (
-    "it jumps, so that the smallest error of a spike train may change its answer.",
-    "Take it off the end of the model, or compute it on the decoded answer.",
-)
 _REASONS = {
     "LRN": (
         _NORMALISES[0],
@@ -41,7 +37,6 @@ _REASONS = {
         _NORMALISES,
     ),
     "Attention": _ATTENTION,
-    **dict.fromkeys(("Ceil", "Floor", "Round", "Sign", "Equal", "Greater", "Less"), _CONTINUES),
     "MaxUnpool": (
         "it needs the positions of the maxima, which spike counts do not carry.",
         "Upsample with Resize or ConvTranspose instead.",

@@ -27,6 +27,11 @@ SPELLED_OUT = {
         node("Max", "a half", "c2"),
         node("Div", "c1 c2", "gate"),
     ],
+    "case": [
+        node("Greater", "a half", "k1"),
+        node("Softplus", "a", "k2"),
+        node("Where", "k1 a k2", "case"),
+    ],
     "leaky": [node("LeakyRelu", "a", "leaky")],
     "bounded": [node("Clip", "a zero one", "bounded")],
 }

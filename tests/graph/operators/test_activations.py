@@ -105,16 +105,20 @@ def test_maximum_and_minimum(op):
 
 
 CURVES = {
+    "Ceil": (17, {}),
     "Celu": (12, {"alpha": 0.7}),
     "Cos": (17, {}),
     "Elu": (17, {"alpha": 0.5}),
     "Erf": (17, {}),
     "Exp": (17, {}),
+    "Floor": (17, {}),
     "Gelu": (20, {"approximate": "tanh"}),
     "HardSwish": (17, {}),
     "Mish": (18, {}),
     "Selu": (17, {}),
     "Sin": (17, {}),
+    "Round": (17, {}),
+    "Sign": (17, {}),
     "Softplus": (17, {}),
     "Softsign": (17, {}),
     "Tanh": (17, {}),
@@ -184,6 +188,16 @@ SPELLED_OUT = {
     "softplus": [node("Exp", "x", "e"), node("Add", "e one", "a"), node("Log", "a", "y")],
     "softsign": [node("Abs", "x", "a"), node("Add", "a one", "b"), node("Div", "x b", "y")],
     "square": [node("Mul", "x x", "y")],
+    "softplus with a bound": [
+        node("Greater", "x six", "c"),
+        node("Softplus", "x", "s"),
+        node("Where", "c x s", "y"),
+    ],
+    "shrink": [
+        node("Abs", "x", "a"),
+        node("Less", "a half", "c"),
+        node("Where", "c zero x", "y"),
+    ],
 }
 NUMBERS = {
     "one": scalar(1),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers.onnx_models import check_model, check_op, model, node, normal, one_node
+from helpers.onnx_models import check_model, check_op, ints, model, node, normal, one_node
 
 from onnx2genn import UnsupportedModelError
 from onnx2genn.graph.reader import check, read
@@ -92,5 +92,22 @@ def test_where_with_a_constant_condition():
     mask = normal(3, 4) > 0
     check_op("Where", [mask, (3, 4), normal(4)])
     check_op("Where", [mask, (3, 4), (3, 4)])
-    assert check(model([node("Greater", "x z", "c"), node("Where", "c x z", "y")],
-                       {"x": ["N", 3]}, {"z": np.zeros(1, np.float32)}))  # fmt: skip
+
+
+def test_a_condition_that_is_computed_from_another_tensor_is_refused():
+    nodes = [node("MatMul", "x w", "a"), node("Greater", "a x", "c"), node("Where", "c x a", "y")]
+    problems = check(model(nodes, {"x": ["N", 3]}, {"w": normal(3, 3)}))
+    assert [item.operator for item in problems] == ["Greater", "Where"]
+
+
+def test_a_step_function():
+    nodes = [node("Greater", "x z", "c"), node("Cast", "c", "y", to=1)]
+    found = check_model(model(nodes, {"x": ["N", 3]}, {"z": np.zeros(1, np.float32)}))
+    assert len(found.parts.populations) == 1
+
+
+def test_a_condition_that_is_no_number_is_refused():
+    nodes = [node("Greater", "x z", "c", name="compare"), node("Expand", "c s", "y")]
+    proto = model(nodes, {"x": ["N", 1]}, {"z": np.zeros(1, np.float32), "s": ints(1, 3)})
+    (problem,) = check(proto)
+    assert problem.node == "compare"

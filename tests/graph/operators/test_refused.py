@@ -10,8 +10,6 @@ from onnx2genn.graph.reader import check
         ("LRN", [(3, 4, 4)], {"size": 3}, "BatchNormalization"),
         ("LayerNormalization", [(3, 4), normal(4)], {}, "BatchNormalization"),
         ("InstanceNormalization", [(3, 4), normal(3), normal(3)], {}, "BatchNormalization"),
-        ("Floor", [(3,)], {}, "decoded"),
-        ("Sign", [(3,)], {}, "decoded"),
         ("CumSum", [(3,), normal(1).astype("i4")], {}, "onnx2genn.operator"),
     ],
 )
