@@ -1,0 +1,136 @@
+"""Networks of PyTorch, by both of its exporters, with and without an open batch axis."""
+
+import numpy as np
+import pytest
+from helpers.onnx_models import operators
+
+import onnx2genn
+from onnx2genn.frameworks import from_torch
+
+torch = pytest.importorskip("torch", reason="TORCH IS MISSING: its exports are not tested")
+nn = torch.nn
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+class Residual(nn.Module):
+    """A projection beside a convolution, ReLU6, a mean, and x.view(x.size(0), -1)."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(6)
+        self.second = nn.Conv2d(6, 6, 3, padding=1)
+        self.projection = nn.Conv2d(3, 6, 1)
+        self.last = nn.Linear(6, 5)
+
+    def forward(self, x):
+        h = torch.relu(self.norm(self.first(x)))
+        h = nn.functional.relu6(self.second(h) + self.projection(x)).mean((2, 3))
+        return self.last(h.view(h.size(0), -1))
+
+
+NETWORKS = {
+    "mlp": (
+        lambda: nn.Sequential(
+            nn.Flatten(), nn.Linear(48, 16), nn.ReLU(), nn.Dropout(), nn.Linear(16, 5)
+        ),
+        (3, 4, 4),
+        ["Relu"],
+    ),
+    "pools": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 6, 3, bias=False),
+            nn.BatchNorm2d(6), nn.MaxPool2d(3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(), nn.Linear(6, 4),
+        ),
+        (1, 12, 12),
+        ["Relu", "Relu", "MaxPool"],
+    ),
+    "residual": (Residual, (3, 6, 6), ["Relu", "Clip"]),
+    "depthwise": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU6(),
+            nn.Conv2d(8, 8, 3, groups=8, padding=1), nn.Hardswish(),
+            nn.Conv2d(8, 8, 1), nn.SiLU(), nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(),
+            nn.Linear(8, 4),
+        ),
+        (3, 9, 9),
+        ["Clip", "HardSwish", "Function"],
+    ),
+    "activations": (
+        lambda: nn.Sequential(
+            nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 8), nn.LeakyReLU(), nn.Linear(8, 8),
+            nn.PReLU(), nn.Linear(8, 8), nn.ELU(), nn.Linear(8, 8), nn.Mish(), nn.Linear(8, 8),
+            nn.Hardtanh(), nn.Linear(8, 8), nn.Softplus(), nn.Linear(8, 3),
+        ),
+        (6,),
+        None,
+    ),
+    "up and down": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Upsample(scale_factor=2),
+            nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.ConvTranspose2d(4, 4, 2, stride=2),
+            nn.ReLU(), nn.Upsample(scale_factor=0.5, mode="bilinear"), nn.Conv2d(4, 2, 1),
+        ),
+        (3, 6, 6),
+        ["Relu"] * 3,
+    ),
+    "signal": (
+        lambda: nn.Sequential(
+            nn.Conv1d(2, 6, 5, stride=2), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(2),
+            nn.Conv1d(6, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(6, 3),
+        ),
+        (2, 30),
+        ["Relu", "MaxPool", "Relu"],
+    ),
+}  # fmt: skip
+
+
+def make(name):
+    torch.manual_seed(0)
+    build, shape, kinds = NETWORKS[name]
+    module = build().eval()
+    return module, torch.randn(64, *shape), kinds
+
+
+def export(module, x, path, dynamo, dynamic):
+    if not dynamo:
+        axes = {"x": {0: "batch"}} if dynamic else None
+        torch.onnx.export(
+            module, (x[:2],), path, dynamo=False, input_names=["x"], dynamic_axes=axes
+        )
+        return
+    pytest.importorskip("onnxscript", reason="ONNXSCRIPT IS MISSING: torch.onnx not tested in full")
+    shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
+    torch.onnx.export(module, (x[:2],), path, dynamo=True, dynamic_shapes=shapes, verbose=False)
+
+
+CASES = [
+    *((name, dynamo, True) for name in NETWORKS for dynamo in (True, False)),
+    *((name, dynamo, False) for name in ("mlp", "residual") for dynamo in (True, False)),
+]
+
+
+@pytest.mark.parametrize(("name", "dynamo", "dynamic"), CASES)
+def test_exports(name, dynamo, dynamic, tmp_path):
+    module, x, kinds = make(name)
+    export(module, x, tmp_path / "model.onnx", dynamo, dynamic)
+    network = onnx2genn.convert(tmp_path / "model.onnx", x.numpy(), steps=10)
+    if kinds is not None:
+        assert [item.kind for item in network.populations] == kinds
+    wanted = module(x).detach().numpy()
+    logits = network.predict(x.numpy(), backend="onnxruntime")
+    np.testing.assert_allclose(logits, wanted, atol=0.01 * np.abs(wanted).max())
+
+
+def test_from_torch():
+    module, x, _ = make("residual")
+    module.train()
+    network = from_torch(module, x, steps=10)
+    assert module.training
+    module.eval()
+    wanted = module(x).detach().numpy()
+    logits = network.predict(x.numpy(), backend="onnxruntime")
+    np.testing.assert_allclose(logits, wanted, atol=0.01 * np.abs(wanted).max())
+    assert "BatchNormalization" not in operators(network.model)
