@@ -16,8 +16,8 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from onnx2genn.evaluation import Evaluation
+    from onnx2genn.graph.operators import operator
     from onnx2genn.graph.reader import check
-    from onnx2genn.graph.rewrite import operator
     from onnx2genn.network import SpikingNetwork, convert, load
 
 # Where each public name lives: modules are imported when a name of theirs is first used.
@@ -34,7 +34,8 @@ _HOMES = {
     "check": "graph.reader",
     "convert": "network",
     "load": "network",
-    "operator": "graph.rewrite",
+    # By way of the operators that are built in, which it may then replace.
+    "operator": "graph.operators",
 }
 
 __all__ = [

@@ -31,7 +31,7 @@ from onnx2genn.errors import CodingError, DataError, UnsupportedModelError
 from onnx2genn.graph.load import Source, load_proto
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.partition import Population
-from onnx2genn.graph.reader import Model, read
+from onnx2genn.graph.reader import Model, read, require_one_input
 from onnx2genn.graph.segment import Segment
 
 if TYPE_CHECKING:
@@ -330,7 +330,9 @@ def encode(
         CalibrationError: Thresholds cannot be chosen from the samples.
         CodingError: The coding cannot express an activation of the model.
         DataError: The samples do not fit the model.
+        UnsupportedModelError: The model takes several inputs.
     """
+    require_one_input(model)
     _refuse_functions(model, coding)
     if calibration is None:
         return _guess(model, coding)

@@ -18,7 +18,7 @@ from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
 from onnx2genn.graph.partition import Partition, partition
 from onnx2genn.graph.pools import settle_pools
 from onnx2genn.graph.probe import independent, probe
-from onnx2genn.graph.rewrite import canonical, unknown
+from onnx2genn.graph.rewrite import canonical, expand, unknown
 from onnx2genn.graph.verify import verify
 
 
@@ -94,12 +94,36 @@ def check(
         UnsupportedModelError: The file cannot be read at all.
     """
     try:
-        read(source, output=output, input_shape=input_shape)
+        require_one_input(read(source, output=output, input_shape=input_shape))
     except UnsupportedModelError as error:
         if not error.problems:
             raise
         return error.problems
     return []
+
+
+def require_one_input(model: Model) -> None:
+    """Refuse a model that needs several inputs, since samples are one array.
+
+    Raises:
+        UnsupportedModelError: With one problem for each further input.
+    """
+    first, *others = model.graph.inputs
+    if others:
+        raise UnsupportedModelError(
+            "The model cannot be converted.",
+            [
+                Problem(
+                    node=name,
+                    operator="input",
+                    shapes=(model.graph.inputs[name],),
+                    reason=f"the model reads it beside its input {first!r}.",
+                    advice="Join the inputs: let the model take one, and cut it with Slice or "
+                    "Split.",
+                )
+                for name in others
+            ],
+        )
 
 
 def _original(
@@ -108,6 +132,9 @@ def _original(
     """Load a model in its own operators, with an open batch axis."""
     proto = load_proto(source)
     graph, types, batch = raw_graph(proto, choose_output(proto, output), input_shape)
+    graph, problems = expand(graph)
+    if problems:
+        raise UnsupportedModelError("The model cannot be converted.", problems)
     if batch is not None:
         graph = free_batch(graph, batch, types)
     return graph, types

@@ -51,6 +51,7 @@ class Operator:
 
 
 REGISTRY: dict[tuple[str, str], Operator] = {}
+_RUNNABLE = ("", "ai.onnx.ml", "com.microsoft")
 
 _UNKNOWN = (
     "no spiking form of this operator is known.",
@@ -69,9 +70,12 @@ def operator(
         restrictions: What the handler refuses, for the support matrix.
         domain: ONNX domain, empty for the standard operators.
 
+    A handler of a domain that onnxruntime does not know runs before shapes are known; it writes
+    operators of the model's own opset and cannot ask for shapes.
+
     Example:
-        >>> from onnx2genn.graph.rewrite import operator
-        >>> @operator("Double", domain="com.example")
+        >>> import onnx2genn
+        >>> @onnx2genn.operator("Double", domain="com.example")
         ... def double(rewrite, x):
         ...     return rewrite.emit("Mul", x, np.float32(2))
     """
@@ -238,6 +242,37 @@ def unknown(graph: Graph, independent: Set[str]) -> list[Problem]:
         for node in graph.nodes
         if (node.domain, node.op) not in REGISTRY and not independent >= set(node.outputs)
     ]
+
+
+def expand(graph: Graph) -> tuple[Graph, list[Problem]]:
+    """Rewrite the nodes that onnxruntime cannot run, so that it can run the graph.
+
+    Args:
+        graph: Graph in its own operators.
+
+    Returns:
+        The graph without operators of foreign domains that have a handler, and the problems of
+        those that their handlers refuse.
+    """
+    nodes: list[Node] = []
+    constants, problems = dict(graph.constants), []
+    read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
+    for node in graph.nodes:
+        if node.domain in _RUNNABLE or (node.domain, node.op) not in REGISTRY:
+            nodes.append(node)
+            continue
+        try:
+            written, fixed, renamed = _rewrite(graph, node, read)
+        except Refusal as refusal:
+            problems.append(problem(graph, node, refusal.reason, refusal.advice))
+            continue
+        nodes += written
+        nodes += [
+            Node(op="Identity", inputs=(new,), outputs=(old,), name=old)
+            for old, new in renamed.items()
+        ]
+        constants |= fixed
+    return replace(graph, nodes=nodes, constants=constants), problems
 
 
 def problem(graph: Graph, node: Node, reason: str, advice: str) -> Problem:

@@ -37,7 +37,7 @@ def _number(array: Any) -> str:
 
 
 def _expression(node: Node, operands: Sequence[str]) -> str:
-    write = _EXPRESSIONS.get(node.op)
+    write = EXPRESSIONS.get(node.op)
     if write is None:
         raise BackendError(
             f"{node.op} {node.name!r} has no expression for GeNN; use backend onnxruntime."
@@ -81,7 +81,8 @@ def _call(name: str) -> Callable[[Sequence[str], Attributes], str]:
     return lambda x, attributes: f"{name}({', '.join(x)})"
 
 
-_EXPRESSIONS: dict[str, Callable[[Sequence[str], Attributes], str]] = {
+Write = Callable[[Sequence[str], Attributes], str]
+EXPRESSIONS: dict[str, Write] = {
     "Abs": _call("fabs"),
     "Add": _infix("+"),
     "Ceil": _call("ceil"),

@@ -11,6 +11,7 @@ from onnx2genn.graph.operators import (
     refused,
     resampling,
 )
+from onnx2genn.graph.rewrite import operator
 
 __all__ = [
     "activations",
@@ -19,6 +20,7 @@ __all__ = [
     "heads",
     "linear",
     "movement",
+    "operator",
     "pooling",
     "refused",
     "resampling",

@@ -1,0 +1,71 @@
+"""Write the page of supported operators from the registry::
+
+python scripts/operators_page.py > docs/operators.md
+"""
+
+from __future__ import annotations
+
+from onnx2genn.backends.genn.functions import EXPRESSIONS
+from onnx2genn.graph import operators  # noqa: F401  (fills the registry)
+from onnx2genn.graph.functions import CURVES
+from onnx2genn.graph.rewrite import REGISTRY, Operator
+
+_INTRODUCTION = """\
+# Operators
+
+Written by `scripts/operators_page.py` from the registry of handlers. Any opset that the installed
+onnx and onnxruntime know is read; what exporters spell out (Gelu by Erf, Silu as a product, Flatten
+as shape arithmetic, ...) is recognised. Anything that is not listed is reported as a problem with
+the name of its node, and never skipped: `onnx2genn MODEL.onnx --check` lists all problems of a
+model, and `onnx2genn.operator` registers a handler of your own.
+
+| kind | what becomes of it |
+|---|---|
+| affine | part of the map between two populations |
+| data movement | likewise; it needs no arithmetic |
+| population | neurons |
+| function | neurons that send a function of what they collected; needs a coding that accumulates \
+first (few-spike, two-phase) |
+| head | taken off at the end of the network; the logits before it are the answer |
+| condition | only within a function |
+
+"onnxruntime" is the embedded backend, "GeNN" all backends of PyGeNN.
+"""
+_HEADER = """\
+| operator | kind | onnxruntime | GeNN | what is not converted, or only so |
+|---|---|---|---|---|"""
+
+
+def page() -> str:
+    """Return the page in Markdown."""
+    entries = sorted(REGISTRY.values(), key=lambda item: (item.domain, item.op))
+    known = [_row(item) for item in entries if item.kind != "refused"]
+    refused = [
+        f"| {_name(item)} | {item.restrictions} |" for item in entries if item.kind == "refused"
+    ]
+    return "\n".join(
+        [
+            _INTRODUCTION,
+            _HEADER,
+            *known,
+            "\n## Without a spiking form\n",
+            "| operator | why, and what to do |\n|---|---|",
+            *refused,
+            "",
+        ]
+    )
+
+
+def _row(item: Operator) -> str:
+    kind = "function" if item.op in CURVES and item.kind == "population" else item.kind
+    limits = item.restrictions or "-"
+    genn = "yes" if kind not in ("function", "condition") or item.op in EXPRESSIONS else "no"
+    return f"| {_name(item)} | {kind} | yes | {genn} | {limits} |"
+
+
+def _name(item: Operator) -> str:
+    return f"{item.domain}.{item.op}" if item.domain else item.op
+
+
+if __name__ == "__main__":
+    print(page(), end="")
