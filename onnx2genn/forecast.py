@@ -30,7 +30,8 @@ class Forecast:
     and before it the network's bias correction, if it has one.
 
     For a coding that accumulates and then fires this is what the spiking network computes. For
-    any other it leaves out the unevenness of spikes that arrive too early or too late.
+    any other it leaves out the unevenness of spikes that arrive too early or too late, and what a
+    hard reset or a random input loses.
     """
 
     def __init__(self, network: SpikingNetwork, *, threads: int = 0) -> None:

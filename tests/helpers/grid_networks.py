@@ -186,6 +186,7 @@ def convert(name: str, coding: str, *, scale: float = 1.0, **options: object) ->
             for item in found.parts.populations
         },
         offsets={item.name: np.zeros((), np.float32) for item in found.parts.populations},
+        readout_threshold=np.full((), scale, np.float32),
     )
 
 

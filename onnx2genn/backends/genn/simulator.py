@@ -148,7 +148,7 @@ class GennSimulator:
         if not self._network.coding.accumulates:
             total = total / np.float32(elapsed)
         if self._plan.readout.code is not None:
-            return total * self._network.readout_threshold
+            return total * self._network.coding.unit(self._network.readout_threshold)
         return total + self._plan.readout.currents(samples)
 
 

@@ -29,11 +29,13 @@ CODINGS: dict[str, dict[str, Any]] = {
     "two-phase": {"coding": "two-phase", "steps": 8},
     # Spikes of 1 to 3 thirds of the threshold.
     "signed": {"coding": "rate", "steps": 8, "signed": True, "bits": 2, "scale": 3.0},
+    "counted": {"coding": "rate", "steps": 8, "readout": "spikes", "bits": 2, "scale": 3.0},
 }
 SCATTER = [
     *itertools.product(grid_networks.NETWORKS, ["few-spike", "soft", "hard"]),
     ("branches", "two-phase"),
     ("branches", "signed"),
+    ("branches", "counted"),
 ]
 PORTABLE = [
     ("residual", "soft"),
