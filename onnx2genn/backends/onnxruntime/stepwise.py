@@ -76,6 +76,7 @@ class StepwiseSimulator:
         self.batch_size = batch_size or _BATCH
         self._network = network
         self._coding = network.coding
+        self._graded = network.coding.neuron().graded
         self._stages = _stages(network)
         largest = max(
             [np.prod(item.shape) for item in network.populations] + [np.prod(network.input_shape)]
@@ -124,8 +125,11 @@ class StepwiseSimulator:
             assert stage.tensor is not None
             trains[stage.tensor] = spikes
             if record:
-                window.spikes[stage.tensor] = np.count_nonzero(spikes, axis=0)
-                window.codes[stage.tensor] = spikes.sum(axis=0)
+                codes = spikes.sum(axis=0)
+                window.codes[stage.tensor] = codes
+                window.spikes[stage.tensor] = (
+                    np.count_nonzero(spikes, axis=0) if self._graded else codes
+                )
             for name in stage.last_use:
                 del trains[name]
         window.logits = self._readout(_current(self._stages[-1], trains))
