@@ -416,7 +416,8 @@ def _guess(model: Model, coding: Coding) -> SpikingNetwork:
         low, high = (-bound, bound) if item.pools else range_from_bound(item, bound)
         bounds[item.tensor] = np.maximum(high, -low)
         lowest[item.tensor] = low
-        widths[item.tensor] = np.asarray(limited(coding, item, high - low))
+        width = high - low if item.bound is None else np.float32(np.inf)
+        widths[item.tensor] = np.asarray(limited(coding, item, width))
     thresholds = choose_all(populations, lambda item: widths[item.tensor])
     offsets = choose_all(populations, lambda item: lowest[item.tensor])
     readout = from_weights(model.parts.readout, bounds).max(initial=0.0) or 1.0

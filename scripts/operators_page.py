@@ -15,9 +15,10 @@ _INTRODUCTION = """\
 
 Written by `scripts/operators_page.py` from the registry of handlers. Any opset that the installed
 onnx and onnxruntime know is read; what exporters spell out (Gelu by Erf, Silu as a product, Flatten
-as shape arithmetic, ...) is recognised. Anything that is not listed is reported as a problem with
-the name of its node, and never skipped: `onnx2genn MODEL.onnx --check` lists all problems of a
-model, and `onnx2genn.operator` registers a handler of your own.
+as shape arithmetic, pairs of QuantizeLinear and DequantizeLinear, ...) is recognised. Anything that
+is not listed is reported as a problem with the name of its node, and never skipped: `onnx2genn
+MODEL.onnx --check` lists all problems of a model, and `onnx2genn.operator` registers a handler of
+your own.
 
 | kind | what becomes of it |
 |---|---|

@@ -18,6 +18,7 @@ from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
 from onnx2genn.graph.partition import Partition, partition
 from onnx2genn.graph.pools import settle_pools
 from onnx2genn.graph.probe import independent, probe
+from onnx2genn.graph.quantised import dequantise
 from onnx2genn.graph.rewrite import canonical, expand, unknown
 from onnx2genn.graph.verify import verify
 
@@ -135,6 +136,7 @@ def _original(
     graph, problems = expand(graph)
     if problems:
         raise UnsupportedModelError("The model cannot be converted.", problems)
+    graph = dequantise(graph)
     if batch is not None:
         graph = free_batch(graph, batch, types)
     return graph, types

@@ -14,6 +14,10 @@ _NORMALISES = (
     "it divides by statistics of its own input, which no sum of spikes can.",
     "Train with BatchNormalization, whose statistics are constants at inference.",
 )
+_INTEGERS = (
+    "it computes with whole numbers.",
+    "Quantise in QDQ format: QuantizeLinear and DequantizeLinear around float operators.",
+)
 _ATTENTION = (
     "attention multiplies activations with each other.",
     "A product of two activations has no spiking form here.",
@@ -37,6 +41,18 @@ _REASONS = {
         _NORMALISES,
     ),
     "Attention": _ATTENTION,
+    **dict.fromkeys(
+        (
+            "ConvInteger",
+            "DequantizeLinear",
+            "DynamicQuantizeLinear",
+            "MatMulInteger",
+            "QLinearConv",
+            "QLinearMatMul",
+            "QuantizeLinear",
+        ),
+        _INTEGERS,
+    ),
     "MaxUnpool": (
         "it needs the positions of the maxima, which spike counts do not carry.",
         "Upsample with Resize or ConvTranspose instead.",
