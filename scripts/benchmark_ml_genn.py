@@ -39,6 +39,7 @@ def main() -> None:
         labels = data["y_test"]
     model = simple_cnn(options.weights)
     ann = session(model, threads=1)
+    test, labels = test[: options.images], labels[: options.images]
     measured: dict[str, list[tuple[float, float]]] = {}
     for _ in range(options.rounds):
         measured.setdefault("ANN, onnxruntime", []).append(ann_speed(ann, test, labels))

@@ -66,7 +66,7 @@ class FewSpike(AccumulatingCoding):
             variables=("V", "F"),
             collected="F + bias",
             begin=f"V = fmin(total + 0.5, {self.levels + 0.5}); F = 0.0;",
-            step="F += arrived * weight; if(V >= weight) { S = 1.0; V -= weight; }",
+            step="F += arrived * weight; S = (V >= weight) ? 1.0 : 0.0; V -= S * weight;",
             weight=f"(scalar)(1 << ({self.steps - 1} - phase))",
         )
 

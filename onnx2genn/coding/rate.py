@@ -142,11 +142,11 @@ class Rate(StepwiseCoding):
     def neuron(self) -> NeuronCode:
         """V integrates and fires at 1; M is what a signed neuron sent."""
         if self._binary:
-            reset = "V -= 1.0;" if self.reset == "soft" else "V = 0.0;"
+            reset = "V -= S;" if self.reset == "soft" else "V = (S > 0.0) ? 0.0 : V;"
             return NeuronCode(
                 variables=("V",),
                 begin=f"V = {float(self.initial)};",
-                step=f"V += arrived + bias; if(V >= 1.0) {{ S = 1.0; {reset} }}",
+                step=f"V += arrived + bias; S = (V >= 1.0) ? 1.0 : 0.0; {reset}",
             )
         top = float(self._largest)
         lowest = f"-fmin(M, {top})" if self.signed else "0.0"

@@ -57,6 +57,6 @@ def largest_batch(network: SpikingNetwork) -> int:
     free = free_device_memory()
     if free is None:
         return _UNKNOWN
-    neurons = sum(int(np.prod(item.shape)) for item in network.populations)
+    neurons = 1 + sum(int(np.prod(item.shape)) for item in network.populations)
     fitting = max(1, int(free * _SHARE) // (_NEURON * neurons))
     return min(_LARGEST, 1 << (fitting.bit_length() - 1))

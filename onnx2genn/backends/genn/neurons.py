@@ -15,9 +15,9 @@ ARRIVING = "arriving"
 def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
     """Add a group of neurons to a PyGeNN model; return what of it is compiled.
 
-    On the device the neurons keep the input of the current sample (``bias``) and the counters of
-    the last finished window (``done_code``, ``done_spikes``). A readout keeps the sum of the last
-    finished window (``out``) and of the current one (``V``).
+    On the device the neurons keep the input of the current sample (``bias``) and count what they
+    sent in the current window (``code``, and ``spikes`` where these are not known from the code).
+    A readout keeps the sum of what arrived in the current window (``V``).
 
     Args:
         model: PyGeNN model.
@@ -71,10 +71,9 @@ def _states(item: Neurons) -> dict[str, str]:
     if item.segment is None:
         return {"S": "scalar"}
     if item.code is None:
-        return {"V": "scalar", "out": "scalar"}
-    own = dict.fromkeys((*item.code.variables, "S", "code", "done_code"), "scalar")
-    own |= dict.fromkeys(_collected(item), "scalar")
-    return {**own, "spikes": "int", "done_spikes": "int"}
+        return {"V": "scalar"}
+    own = dict.fromkeys((*item.code.variables, "S", "code", *_collected(item)), "scalar")
+    return {**own, "spikes": "int"} if item.code.graded else own
 
 
 def _collected(item: Neurons) -> list[str]:
@@ -102,18 +101,20 @@ def _simulation(item: Neurons, steps: int, *, buffered: bool, scatter: bool) -> 
     ]
     lines += _arrival(item, buffered=buffered, scatter=scatter)
     if item.code is None:
-        lines += ["if(phase == 0) { out = V; V = 0.0; }", "V += arrived * weight;"]
+        lines += ["if(phase == 0) { V = 0.0; }", "V += arrived * weight;"]
         return "\n".join(lines)
     lines += [
         "S = 0.0;",
         "if(phase == 0) {",
-        "done_code = code; done_spikes = spikes; code = 0.0; spikes = 0;",
+        "code = 0.0;",
+        *(["spikes = 0;"] if item.code.graded else []),
         *([f"const scalar total = {item.code.collected};"] if item.code.collected else []),
         item.code.begin,
         "}",
         item.code.step,
-        "if(step < 0) { S = 0.0; }",
-        f"if(S != 0.0) {{ code += S * weight; spikes += {item.code.cost}; }}",
+        "S = (step < 0) ? 0.0 : S;",
+        "code += S * weight;",
+        *([f"spikes += (S != 0.0) ? {item.code.cost} : 0;"] if item.code.graded else []),
     ]
     return "\n".join(lines)
 

@@ -96,15 +96,12 @@ class Neurons:
 
     @property
     def results(self) -> tuple[str, ...]:
-        """Variables that hold what the last finished window gave; the decoded value first."""
+        """Variables that hold what the current window gave so far; the value first."""
         if self.segment is None:
             return ()
-        return ("out",) if self.code is None else ("done_code", "done_spikes")
-
-    @property
-    def running(self) -> str:
-        """Variable that holds what the current window gave so far."""
-        return "V" if self.code is None else "code"
+        if self.code is None:
+            return ("V",)
+        return ("code", "spikes") if self.code.graded else ("code",)
 
     def in_onnx_order(self, values: np.ndarray) -> np.ndarray:
         """Turn values of the neurons, [N, neurons], into ONNX tensors, [N, *shape]."""

@@ -158,12 +158,20 @@ def _convolution(item: Convolution, factor: str) -> Scatter:
     grouped = padded.reshape(item.group, wide, fan_in, rows, taps, column_stride)
     weights = grouped[:, :, :, :, ::-1].transpose(0, 2, 3, 5, 4, 1)
     if total == wide:
+        # Most runs are whole: a loop of fixed length becomes straight vector instructions.
         add = f"""
-            const int size = (last - begin + 1) * {wide};
             const int at = to + (begin * {wide});
             const int from = weight + (begin * {wide});
-            for(int k = 0; k < size; k++) {{
-                target[at + k] += {factor}weights[from + k];
+            if(last - begin == {taps - 1}) {{
+                for(int k = 0; k < {taps * wide}; k++) {{
+                    target[at + k] += {factor}weights[from + k];
+                }}
+            }}
+            else {{
+                const int size = (last - begin + 1) * {wide};
+                for(int k = 0; k < size; k++) {{
+                    target[at + k] += {factor}weights[from + k];
+                }}
             }}"""
     else:
         add = f"""

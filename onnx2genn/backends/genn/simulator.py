@@ -11,6 +11,7 @@ import numpy as np
 from onnx2genn.backends.base import Activity
 from onnx2genn.backends.genn.model import LoadedModel
 from onnx2genn.backends.genn.plan import Neurons, make_plan
+from onnx2genn.coding import AccumulatingCoding
 
 if TYPE_CHECKING:
     from onnx2genn.network import SpikingNetwork
@@ -76,34 +77,33 @@ class GennSimulator:
         watched = [item for item in self._plan.neurons if item.results]
         log = _Log(watched if record else watched[-1:], groups, self._device_batch)
         entering = _Input(self._network, samples, groups, self._device_batch)
-        leaving = self._by_phase(log.watched)
+        leaving = self._by_phase(log.watched, offset=self._steps - 1)
         by_step = []
         self._model.timestep = 0
-        for step in range(groups * self._steps + log.last_start + 1):
+        for step in range(groups * self._steps + log.last_start):
             for item in self._fed.get(step % self._steps, ()):
                 group = (step - item.start) // self._steps
                 if 0 <= group < groups:
                     self._write(item, entering.current(item, group))
             self._step()
             for item in leaving.get(step % self._steps, ()):
-                # What a window gave is there once the next one has begun.
-                group = (step - item.start) // self._steps - 1
+                group = (step - item.start) // self._steps
                 if 0 <= group < groups:
                     for name in item.results:
                         log.keep(item, name, group, self._read(item, name))
             if record and 0 <= step - self._plan.readout.start < groups * self._steps:
-                by_step.append(self._read(self._plan.readout, self._plan.readout.running).copy())
+                by_step.append(self._read(self._plan.readout, self._plan.readout.results[0]).copy())
         return self._activity(samples, log, by_step)
 
     def close(self) -> None:
         """Free the device."""
         self._model.close()
 
-    def _by_phase(self, items: Iterable[Neurons]) -> dict[int, list[Neurons]]:
-        """Sort neurons by the step of the period in which their windows start."""
+    def _by_phase(self, items: Iterable[Neurons], offset: int = 0) -> dict[int, list[Neurons]]:
+        """Sort neurons by the step of the period that is at an offset in their windows."""
         found = defaultdict(list)
         for item in items:
-            found[item.start % self._steps].append(item)
+            found[(item.start + offset) % self._steps].append(item)
         return dict(found)
 
     def _step(self) -> None:
@@ -125,7 +125,8 @@ class GennSimulator:
         """Bring what was read into the order and the units of the ANN."""
         readout, count = self._plan.readout, len(samples)
         total = log.ordered(readout, readout.results[0], count)
-        logits = self._logits(total, self._steps, samples)
+        constant = readout.currents(samples)
+        logits = self._logits(total, self._steps, constant)
         if not by_step:
             return Activity(logits=logits)
         running = np.stack(by_step).reshape(-1, self._steps, self._device_batch, readout.size)
@@ -135,21 +136,28 @@ class GennSimulator:
             logits=logits,
             logits_by_step=np.stack(
                 [
-                    self._logits(readout.in_onnx_order(values[:count]), step + 1, samples)
+                    self._logits(readout.in_onnx_order(values[:count]), step + 1, constant)
                     for step, values in enumerate(running)
                 ]
             ),
-            codes={item.name: log.ordered(item, "done_code", count) for item in hidden},
-            spikes={item.name: log.ordered(item, "done_spikes", count) for item in hidden},
+            codes={item.name: log.ordered(item, "code", count) for item in hidden},
+            spikes={item.name: self._spikes(item, log, count) for item in hidden},
         )
 
-    def _logits(self, total: np.ndarray, elapsed: int, samples: np.ndarray) -> np.ndarray:
+    def _spikes(self, item: Neurons, log: _Log, count: int) -> np.ndarray:
+        """Return the number of spikes: counted, or what the code says."""
+        if "spikes" in item.results:
+            return log.ordered(item, "spikes", count)
+        codes, coding = log.ordered(item, "code", count), self._network.coding
+        return coding.spike_count(codes) if isinstance(coding, AccumulatingCoding) else codes
+
+    def _logits(self, total: np.ndarray, elapsed: int, constant: np.ndarray) -> np.ndarray:
         """Return the logits that a sum over the first steps of a window stands for."""
         if not self._network.coding.accumulates:
             total = total / np.float32(elapsed)
         if self._plan.readout.code is not None:
             return total * self._network.coding.unit(self._network.readout_threshold)
-        return total + self._plan.readout.currents(samples)
+        return total + constant
 
 
 class _Input:
