@@ -10,6 +10,7 @@ import numpy as np
 
 from onnx2genn.backends import EMBEDDED, open_simulator
 from onnx2genn.coding.rate import Rate
+from onnx2genn.coding.thresholds import limited
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.partition import Population
 from onnx2genn.graph.segment import Segment
@@ -67,7 +68,8 @@ def norm_by_spikes(network: SpikingNetwork, samples: np.ndarray) -> SpikingNetwo
         if not network.coding.per_channel:
             largest = largest.max()
         threshold = np.where(largest > 0, largest, max(largest.max(), 1e-6))
-        network = _with_threshold(network, item, _over_shape(threshold, item.shape))
+        threshold = limited(network.coding, item, _over_shape(threshold, item.shape))
+        network = _with_threshold(network, item, threshold)
     return network
 
 

@@ -113,9 +113,11 @@ def test_without_calibration(activation):
     assert np.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("coding", ["few-spike", "rate"])
-def test_no_level_is_above_the_bound(coding):
-    snn = network("relu6", coding, threshold="max")
+@pytest.mark.parametrize(
+    ("coding", "threshold"), [("few-spike", "max"), ("rate", "max"), ("rate", "spike-norm")]
+)
+def test_no_level_is_above_the_bound(coding, threshold):
+    snn = network("relu6", coding, threshold=threshold)
     first = snn.populations[0]
     x = CALIBRATION * 10
     with open_simulator(snn, "onnxruntime") as simulator:

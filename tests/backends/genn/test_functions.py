@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.onnx_models import model, node, normal
+from helpers.onnx_models import ints, model, node, normal
 
 import onnx2genn
 from onnx2genn.backends import open_simulator
@@ -33,12 +33,17 @@ SPELLED_OUT = {
         node("Where", "k1 a k2", "case"),
     ],
     "leaky": [node("LeakyRelu", "a", "leaky")],
+    "largest": [  # of signed values, before a border
+        node("Unsqueeze", "a axis", "m1"),
+        node("MaxPool", "m1", "m2", kernel_shape=[2], pads=[1, 0]),
+        node("Squeeze", "m2 axis", "largest"),
+    ],
     "bounded": [node("Clip", "a zero one", "bounded")],
 }
 
 
 def network():
-    """Let every function read the same neurons' sum; those of positive numbers one above 1."""
+    """Let every function read the same sums, and those of positive numbers what is above 1."""
     attributes = {"Celu": {"alpha": 0.5}, "Elu": {"alpha": 0.7}, "ThresholdedRelu": {"alpha": 0.3}}
     nodes = [node("MatMul", "x w", "a"), node("Relu", "a", "r"), node("Add", "r one", "b")]
     made = []
@@ -54,6 +59,7 @@ def network():
     nodes.append(node("MatMul", "all v", "y"))
     weights = {"w": normal(6, 4, scale=0.5), "v": normal(4 * len(made), 3, scale=0.2)}
     weights |= {"one": np.ones((), "f4"), "two": np.full((), 2, "f4"), "zero": np.zeros((), "f4")}
+    weights["axis"] = ints(1)
     weights["half"] = np.full((), 0.5, "f4")
     return model(nodes, {"x": ["N", 6]}, weights, opset=20)
 
