@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 CPU = "single_threaded_cpu"
@@ -52,7 +53,7 @@ def doctor() -> tuple[Finding, ...]:
         Finding(name="PyGeNN", found=version, remedy=f"{error} {install}".strip()),
         Finding(
             name="SciPy",
-            found=_module("scipy"),
+            found=metadata.version("scipy") if _module("scipy") else "",
             remedy="Install it: pip install scipy",
         ),
         Finding(
