@@ -28,19 +28,15 @@ def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
     from pygenn import VarAccess, create_neuron_model
 
     states = _states(item)
-    fixed = VarAccess.READ_ONLY_DUPLICATE if item.segment is None else VarAccess.READ_ONLY
-    if item.reads_input:
-        fixed = VarAccess.READ_ONLY_DUPLICATE
-    biased = item.code is not None or item.segment is None
+    constants = _constants(item)
+    access = dict.fromkeys(constants, VarAccess.READ_ONLY)
+    if item.is_fed:
+        access["bias"] = VarAccess.READ_ONLY_DUPLICATE
     buffered = scatter and bool(item.projections)
     code = _simulation(item, steps, buffered=buffered, scatter=scatter)
     neuron = create_neuron_model(
         item.name,
-        vars=[
-            *states.items(),
-            *([("bias", "scalar", fixed)] if biased else []),
-            *((name, "scalar", VarAccess.READ_ONLY) for name in item.constants),
-        ],
+        vars=[*states.items(), *((name, "scalar", mode) for name, mode in access.items())],
         sim_code=code,
         additional_input_vars=[
             (port(index), "scalar", 0.0) for index in range(item.ports) if item.ports > 1
@@ -48,17 +44,13 @@ def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
         threshold_condition_code="" if scatter or "S" not in states else "S != 0.0",
         extra_global_params=[(ARRIVING, "scalar*")] if buffered else [],
     )
-    initial: dict[str, Any] = dict.fromkeys(states, 0)
-    if biased:
-        initial["bias"] = _bias(item)
-    for name, values in item.constants.items():
-        initial[name] = np.broadcast_to(values, item.shape).ravel()[item.order]
+    initial = {**dict.fromkeys(states, 0), **constants}
     group = model.add_neuron_population(item.name, item.size, neuron, {}, initial)
     if buffered:
         group.extra_global_params[ARRIVING].set_init_values(
             np.zeros(item.size * item.ports, np.float32)
         )
-    return f"{item.name} {item.size} {states} {fixed} {code}"
+    return f"{item.name} {item.size} {states} {access} {code}"
 
 
 def port(index: int) -> str:
@@ -83,11 +75,20 @@ def _collected(item: Neurons) -> list[str]:
     return [*(f"sum_{index}" for index in range(item.ports)), "largest"]
 
 
-def _bias(item: Neurons) -> np.ndarray:
-    """Return f(0); what depends on the sample is set for each sample."""
-    if item.segment is None or item.reads_input:
-        return np.zeros(item.size, np.float32)
-    return item.currents(None)[0].ravel()[item.order]
+def _constants(item: Neurons) -> dict[str, np.ndarray]:
+    """Return what neurons read and do not change: f(0), unless the host sets f(x), and others.
+
+    What a max pooling reads has no constant part.
+    """
+    if item.segment is not None and item.code is None:
+        return {}
+    bias = np.zeros(item.shape, np.float32)
+    if item.segment is not None and not item.is_fed and item.ports == 1:
+        bias = item.currents(None)[0]
+    return {
+        name: np.broadcast_to(values, item.shape).ravel()[item.order]
+        for name, values in {"bias": bias, **item.constants}.items()
+    }
 
 
 def _simulation(item: Neurons, steps: int, *, buffered: bool, scatter: bool) -> str:
