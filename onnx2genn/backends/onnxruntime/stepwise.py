@@ -198,9 +198,18 @@ def _with_pool(segment: Segment, pool: Population) -> Segment:
 
 def _pool(stage: _Stage, trains: dict[str, np.ndarray]) -> np.ndarray:
     """Fire whenever the largest spike count in the window of a pool grows."""
-    counts = {name: np.cumsum(trains[name], axis=0) for name in stage.segment.sources}
-    spikes = _current(stage, counts)
-    spikes[1:] -= spikes[:-1].copy()
+    sources = {name: trains[name] for name in stage.segment.sources}
+    counts = {name: np.zeros_like(train[0]) for name, train in sources.items()}
+    steps, samples = next(iter(sources.values())).shape[:2]
+    spikes = np.empty((steps, samples, *stage.segment.shape), np.float32)
+    before: np.ndarray | float = 0.0
+    # Step by step, so that the counts stay in the cache.
+    for step in range(steps):
+        for name, count in counts.items():
+            count += sources[name][step]
+        (largest,) = stage.runner.run(None, counts)
+        np.subtract(largest, before, out=spikes[step])
+        before = largest
     return spikes
 
 
