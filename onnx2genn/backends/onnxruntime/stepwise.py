@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from onnx2genn.network import SpikingNetwork
 
 _BATCH = 256
-# Spikes of the largest population over all steps stay in the cache; larger groups measured slower.
+# Larger groups make calls rarer, smaller ones stay in the cache: this size measured fastest.
 _MOST_WINDOW_BYTES = 2**30
-_WINDOW_BYTES = 8 * 2**20
+_WINDOW_BYTES = 24 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class StepwiseSimulator:
                 f"{window / 2**30:.1f} GiB for each sample. Use fewer steps."
             )
         self._group = max(1, min(32, _WINDOW_BYTES // window))
+        self._kept = threading.local()
         self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1)
 
     def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
@@ -139,9 +141,20 @@ class StepwiseSimulator:
         current = _current(stage, trains)
         spikes = current
         if len(current) != self._coding.steps:
-            spikes = np.empty((self._coding.steps, *current.shape[1:]), np.float32)
+            spikes = self._buffer(stage, (self._coding.steps, *current.shape[1:]))
         self._coding.fire(current, spikes)
         return spikes
+
+    def _buffer(self, stage: _Stage, shape: tuple[int, ...]) -> np.ndarray:
+        """Return memory that this thread used before for the same spikes.
+
+        Fresh memory of this size comes from the operating system page by page, which takes as
+        long as the neurons.
+        """
+        kept: dict[str | None, np.ndarray] = self._kept.__dict__
+        if stage.tensor not in kept or kept[stage.tensor].shape != shape:
+            kept[stage.tensor] = np.empty(shape, np.float32)
+        return kept[stage.tensor]
 
     def _readout(self, current: np.ndarray) -> np.ndarray:
         """Return the logits after each step: the mean current, or the rate of output spikes."""
