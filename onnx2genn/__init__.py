@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from onnx2genn.evaluation import Evaluation
+    from onnx2genn.frameworks import from_keras, from_torch
     from onnx2genn.graph.operators import operator
     from onnx2genn.graph.reader import check
     from onnx2genn.network import SpikingNetwork, convert, load
@@ -33,6 +34,8 @@ _HOMES = {
     "UnsupportedModelError": "errors",
     "check": "graph.reader",
     "convert": "network",
+    "from_keras": "frameworks",
+    "from_torch": "frameworks",
     "load": "network",
     # By way of the operators that are built in, which it may then replace.
     "operator": "graph.operators",
@@ -50,6 +53,8 @@ __all__ = [
     "UnsupportedModelError",
     "check",
     "convert",
+    "from_keras",
+    "from_torch",
     "load",
     "operator",
 ]

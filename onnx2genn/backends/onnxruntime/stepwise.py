@@ -6,7 +6,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from onnx2genn.network import SpikingNetwork
 
 _BATCH = 256
-# Larger groups make calls rarer, smaller ones stay in the cache: this size measured fastest.
 _MOST_WINDOW_BYTES = 2**30
+# Larger groups make calls rarer, smaller ones stay in the cache: this size measured fastest.
 _WINDOW_BYTES = 24 * 2**20
 
 
@@ -151,7 +151,7 @@ class StepwiseSimulator:
         Fresh memory of this size comes from the operating system page by page, which takes as
         long as the neurons.
         """
-        kept: dict[str | None, np.ndarray] = self._kept.__dict__
+        kept: dict[Any, np.ndarray] = vars(self._kept)
         if stage.tensor not in kept or kept[stage.tensor].shape != shape:
             kept[stage.tensor] = np.empty(shape, np.float32)
         return kept[stage.tensor]
