@@ -5,6 +5,8 @@ python scripts/operators_page.py > docs/operators.md
 
 from __future__ import annotations
 
+import onnx
+
 from onnx2genn.backends.genn.functions import EXPRESSIONS
 from onnx2genn.graph import operators  # noqa: F401  (fills the registry)
 from onnx2genn.graph.functions import CURVES
@@ -30,11 +32,14 @@ first (few-spike, two-phase) |
 | head | taken off at the end of the network; the logits before it are the answer |
 | condition | only within a function |
 
-"onnxruntime" is the embedded backend, "GeNN" all backends of PyGeNN.
+"9+" is opset 9 and every later one that the installed onnxruntime runs; of `ai.onnx.ml`, the
+versions of that domain (likewise for others). "onnxruntime" is the embedded backend, "GeNN" all backends of PyGeNN.
 """
 _HEADER = """\
-| operator | kind | onnxruntime | GeNN | what is not converted, or only so |
-|---|---|---|---|---|"""
+| operator | opsets | kind | onnxruntime | GeNN | what is not converted, or only so |
+|---|---|---|---|---|---|"""
+# The oldest opset of the standard operators that is tested.
+_OLDEST = 9
 
 
 def page() -> str:
@@ -61,7 +66,20 @@ def _row(item: Operator) -> str:
     kind = "function" if item.op in CURVES and item.kind == "population" else item.kind
     limits = item.restrictions or "-"
     genn = "yes" if kind not in ("function", "condition") or item.op in EXPRESSIONS else "no"
-    return f"| {_name(item)} | {kind} | yes | {genn} | {limits} |"
+    return f"| {_name(item)} | {_first_opset(item)}+ | {kind} | yes | {genn} | {limits} |"
+
+
+def _first_opset(item: Operator) -> int:
+    """Return the first version of the operator's domain that has it and is read.
+
+    onnxruntime's own domain has one version, and onnx does not list it.
+    """
+    versions = [
+        schema.since_version
+        for schema in onnx.defs.get_all_schemas_with_history()
+        if (schema.domain, schema.name) == (item.domain, item.op)
+    ]
+    return max(min(versions, default=1), 1 if item.domain else _OLDEST)
 
 
 def _name(item: Operator) -> str:
