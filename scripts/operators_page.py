@@ -32,8 +32,8 @@ first (few-spike, two-phase) |
 | head | taken off at the end of the network; the logits before it are the answer |
 | condition | only within a function |
 
-"9+" is opset 9 and every later one that the installed onnxruntime runs; of `ai.onnx.ml`, the
-versions of that domain (likewise for others). "onnxruntime" is the embedded backend, "GeNN" all backends of PyGeNN.
+"9+" is opset 9 and every later one that the installed onnxruntime runs; for other domains, it is
+the version of the domain. "onnxruntime" is the embedded backend, "GeNN" all backends of PyGeNN.
 """
 _HEADER = """\
 | operator | opsets | kind | onnxruntime | GeNN | what is not converted, or only so |
