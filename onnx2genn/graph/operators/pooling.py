@@ -23,10 +23,19 @@ def average_pool(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> str:
-    """Mean over windows, with every attribute written out."""
+    """Mean over windows, with every attribute written out.
+
+    Unequal pads that count become a border of zeros of their own: onnxruntime 1.23 divides by a
+    wrong number of elements there, from opset 19 on.
+    """
     kernel = list(kernel_shape)
     strides = list(strides or [1] * len(kernel))
     dilations = list(dilations or [1] * len(kernel))
+    border = explicit_pads(auto_pad, pads, rewrite.shape(x)[1:], kernel, strides, dilations)
+    begins, ends = border[: len(kernel)], border[len(kernel) :]
+    if count_include_pad and begins != ends:
+        x = rewrite.emit("Pad", x, np.array([0, 0, *begins, 0, 0, *ends], np.int64))
+        border = [0] * len(border)
     return rewrite.emit(
         "AveragePool",
         x,
@@ -35,7 +44,7 @@ def average_pool(
         dilations=dilations,
         ceil_mode=ceil_mode,
         count_include_pad=count_include_pad,
-        pads=explicit_pads(auto_pad, pads, rewrite.shape(x)[1:], kernel, strides, dilations),
+        pads=border,
     )
 
 
