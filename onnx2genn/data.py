@@ -50,7 +50,7 @@ def load_arrays(path: Path) -> Samples:
         content = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(
-            f"{path} cannot be read as an array: {error}. Use .npz with arrays x (and y), .npy "
+            f"{path} cannot be read as an array of numbers. Use .npz with arrays x (and y), .npy "
             "with x alone, or a folder of class folders of images."
         ) from error
     if isinstance(content, np.ndarray):
