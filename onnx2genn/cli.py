@@ -268,21 +268,13 @@ def _refuse_coding_options(options: argparse.Namespace) -> None:
 
 def _coding_line(network: SpikingNetwork) -> str:
     coding = network.coding
-    neurons = sum(_size(item.shape) for item in network.populations)
     rule = f"thresholds by {coding.threshold}"
     if network.calibration_samples:
         rule += f" from {network.calibration_samples:,} samples"
     return (
-        f"{neurons:,} neurons in {len(network.populations)} populations, coding {coding.name}, "
-        f"{coding.steps} steps, {rule}"
+        f"{network.neurons:,} neurons in {len(network.populations)} populations, "
+        f"coding {coding.name}, {coding.steps} steps, {rule}"
     )
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
 
 
 def _raw_samples(path: str | None) -> np.ndarray | None:

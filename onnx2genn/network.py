@@ -74,9 +74,8 @@ class SpikingNetwork:
     calibration_samples: int = 0
 
     def __repr__(self) -> str:
-        neurons = sum(int(np.prod(item.shape)) for item in self.populations)
         return (
-            f"<SpikingNetwork {self.model.graph.name!r}: {neurons:,} neurons in "
+            f"<SpikingNetwork {self.model.graph.name!r}: {self.neurons:,} neurons in "
             f"{len(self.populations)} populations, {self.coding}>"
         )
 
@@ -84,6 +83,11 @@ class SpikingNetwork:
     def populations(self) -> tuple[Population, ...]:
         """The populations in topological order."""
         return self.model.parts.populations
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons of all populations."""
+        return sum(int(np.prod(item.shape)) for item in self.populations)
 
     @property
     def input_name(self) -> str:
