@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from onnx2genn.errors import CodingError, DataError, Onnx2GennError, UnsupportedModelError
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.console import Console
 
     from onnx2genn.calibration import Progress
-    from onnx2genn.data import Samples
+    from onnx2genn.data import Inputs, Samples
     from onnx2genn.evaluation import Evaluation
     from onnx2genn.network import SpikingNetwork
 
@@ -59,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Turn a trained network in an ONNX file into a spiking neural network, run it "
         "and compare it with the original.",
         epilog="Data files are .npz with arrays x (and y), .npy with x, or a folder with one "
-        "folder of images for each class.",
+        "folder of images for each class; for a model with several inputs, .npz with arrays of "
+        "their names (and y).",
     )
     parser.add_argument(
         "model", metavar="MODEL.onnx", nargs="?", help="a trained network, or one saved by --save"
@@ -207,7 +207,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
 
 def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
     """Load a saved network, or convert a model."""
-    from onnx2genn.graph.load import load_proto
+    from onnx2genn.graph.load import choose_output, input_names, load_proto
     from onnx2genn.network import encode, is_saved_network, load
 
     proto = load_proto(options.model)
@@ -217,22 +217,21 @@ def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
         console.print(f"Loaded {options.model}: {_coding_line(network)}")
         return network
     from onnx2genn import coding as codings
-    from onnx2genn.data import load_samples
+    from onnx2genn.data import load_samples, shapes_of
     from onnx2genn.graph.reader import read
     from onnx2genn.search import encode_with_fewest_steps
 
     chosen = codings.make(options.coding or codings.DEFAULT, **_coding_options(options))
     if "seed" not in dict(options.option) and "seed" in chosen.options():
         chosen = codings.make(chosen, seed=options.seed)
-    raw = _raw_samples(options.calibrate)
-    shape = None if raw is None else raw.shape[1:]
-    model = read(proto, output=options.output, input_shape=shape)
+    names = input_names(proto, choose_output(proto, options.output))
+    calibration = _raw_samples(options.calibrate, names)
+    shapes = shapes_of(names, calibration)
+    model = read(proto, output=options.output, input_shape=shapes)
     for note in model.graph.notes:
         console.print(f"Note: {note}")
-    (input_shape,) = model.parts.inputs.values()
-    calibration = raw
-    if options.calibrate and raw is None:
-        calibration = load_samples(options.calibrate, input_shape).x
+    if options.calibrate and calibration is None:
+        calibration = load_samples(options.calibrate, model.entries).x
     if options.steps == "auto":
         with console.status("Looking for the fewest time steps"):
             network = encode_with_fewest_steps(model, chosen, calibration, loss=options.loss)
@@ -277,11 +276,11 @@ def _coding_line(network: SpikingNetwork) -> str:
     )
 
 
-def _raw_samples(path: str | None) -> np.ndarray | None:
-    """Load an array without knowing what the model takes; None for folders of images."""
+def _raw_samples(path: str | None, names: Sequence[str]) -> Inputs | None:
+    """Load arrays without knowing the shapes that inputs take; None for folders of images."""
     from onnx2genn.data import load_arrays
 
-    return None if path is None or Path(path).is_dir() else load_arrays(Path(path)).x
+    return None if path is None or Path(path).is_dir() else load_arrays(Path(path), names)[0]
 
 
 def _evaluation(
@@ -294,7 +293,7 @@ def _evaluation(
     from onnx2genn.report import text
 
     if options.evaluate:
-        samples = load_samples(options.evaluate, network.input_shape, options.limit)
+        samples = load_samples(options.evaluate, network.entries, options.limit)
     else:
         samples = _random(network, options.seed)
         console.print(f"No --evaluate data: running {_RANDOM_SAMPLES} random inputs.")

@@ -2,50 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from onnx2genn.errors import DataError
+from onnx2genn.graph.inputs import join_arrays
 from onnx2genn.graph.model import Shape
+
+Inputs = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
+"""Samples [N, ...]; of a model with several inputs, arrays by name or in the model's order."""
 
 _IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Samples [N, ...] and, where known, their labels [N]."""
+    """Samples as :func:`samples_of` gives them and, where known, their labels [N]."""
 
     x: np.ndarray
     y: np.ndarray | None = None
 
 
-def load_samples(path: str | Path, shape: Shape, limit: int | None = None) -> Samples:
+def load_samples(
+    path: str | Path, entries: Mapping[str, Shape], limit: int | None = None
+) -> Samples:
     """Load samples from a file or folder.
 
     Args:
         path: ``.npz`` with array ``x`` (and ``y``), ``.npy`` with ``x``, or a folder with one
-            folder of images for each class, in the order of their names.
-        shape: Shape of one sample that the model takes.
+            folder of images for each class, in the order of their names. For a model with several
+            inputs, ``.npz`` with arrays of their names (and ``y``).
+        entries: Inputs that the model takes, with the shape of one sample.
         limit: Use only the first samples; of images, the first of every class in turn.
 
     Raises:
         DataError: There is no such file, it cannot be read, or it does not fit the model.
     """
     place = Path(path)
-    if place.is_dir():
-        samples = _load_images(place, shape, limit)
-    elif not place.is_file():
+    if not place.is_dir():
+        arrays, y = load_arrays(place, entries)
+        first = {name: array[:limit] for name, array in arrays.items()}
+        x = samples_of(entries, first, str(path))
+        return Samples(x=x, y=y if y is None else y[:limit])
+    if len(entries) > 1:
+        raise DataError(
+            f"{path} is a folder of images, but the model takes several inputs. "
+            + _how_to_save(entries)
+        )
+    (shape,) = entries.values()
+    samples = _load_images(place, shape, limit)
+    return Samples(x=samples_for(shape, samples.x, str(path)), y=samples.y)
+
+
+def load_arrays(
+    path: Path, names: Collection[str]
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Load the arrays of a file by the inputs that they are for, and the labels.
+
+    Args:
+        path: ``.npz`` or ``.npy``.
+        names: Inputs that the model takes. The samples for a single one are called ``x``.
+
+    Raises:
+        DataError: There is no such file, it cannot be read, or it lacks an array.
+    """
+    if not path.is_file():
         raise DataError(f"There is no data file or folder {str(path)!r}.")
-    else:
-        samples = load_arrays(place)
-    x = samples.x if limit is None else samples.x[:limit]
-    y = samples.y if limit is None or samples.y is None else samples.y[:limit]
-    return Samples(x=samples_for(shape, x, str(path)), y=y)
-
-
-def load_arrays(path: Path) -> Samples:
     try:
         content = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -53,18 +79,33 @@ def load_arrays(path: Path) -> Samples:
             f"{path} cannot be read as an array of numbers. Use .npz with arrays x (and y), .npy "
             "with x alone, or a folder of class folders of images."
         ) from error
+    called = dict.fromkeys(names, "x") if len(names) == 1 else {name: name for name in names}
     if isinstance(content, np.ndarray):
-        return Samples(x=content)
+        if len(names) > 1:
+            raise DataError(
+                f"{path} has one array, but the model takes several inputs. {_how_to_save(names)}"
+            )
+        return dict.fromkeys(names, content), None
     with content:
-        if "x" not in content.files:
+        lacking = [key for key in called.values() if key not in content.files]
+        if lacking:
             raise DataError(
                 f"{path} has the arrays {', '.join(content.files) or '(none)'}, but none is called "
-                "x. Save it with numpy.savez(file, x=samples, y=labels)."
+                f"{' or '.join(lacking)}. {_how_to_save(names)}"
             )
+        labelled = "y" in content.files and "y" not in called.values()
         try:
-            return Samples(x=content["x"], y=content["y"] if "y" in content.files else None)
+            arrays = {name: content[key] for name, key in called.items()}
+            return arrays, content["y"] if labelled else None
         except (ValueError, OSError, EOFError) as error:
             raise DataError(f"{path} cannot be read: {error}.") from error
+
+
+def _how_to_save(names: Collection[str]) -> str:
+    if len(names) == 1:
+        return "Save it with numpy.savez(file, x=samples, y=labels)."
+    arrays = ", ".join(f"{name!r}: samples" for name in names)
+    return f"Save .npz with numpy.savez(file, **{{{arrays}}}, y=labels)."
 
 
 def _load_images(folder: Path, shape: Shape, limit: int | None) -> Samples:
@@ -113,6 +154,76 @@ def _image_layout(shape: Shape) -> tuple[int, tuple[int, int], bool]:
         f"The model takes samples of shape {list(shape)}, which are no images of 1 or 3 channels. "
         "Give the data as .npz."
     )
+
+
+def samples_of(entries: Mapping[str, Shape], x: Inputs, where: str = "The data") -> np.ndarray:
+    """Check samples against the model's inputs and join them to the one array that it reads.
+
+    Args:
+        entries: Inputs that the model takes, with the shape of one sample.
+        x: Samples; of several inputs, what this function returned is taken, too.
+        where: What they are, for messages.
+
+    Returns:
+        Samples [N, ...], float32. Those of several inputs lie side by side, [N, elements].
+
+    Raises:
+        DataError: They do not fit; the message says what the model takes.
+    """
+    if len(entries) > 1 and isinstance(x, np.ndarray):
+        total = sum(int(np.prod(shape)) for shape in entries.values())
+        if x.shape[1:] != (total,):
+            raise DataError(f"{where} is one array of shape {list(x.shape)}; {_taken(entries)}.")
+        return samples_for((total,), x, where)
+    arrays = _by_name(list(entries), x, where)
+    if set(arrays) != set(entries):
+        raise DataError(f"{where} has arrays for {', '.join(arrays)}; {_taken(entries)}.")
+    if len(entries) == 1:
+        ((name, shape),) = entries.items()
+        return samples_for(shape, arrays[name], where)
+    found = {
+        name: samples_for(shape, arrays[name], f"{where} for input {name!r}")
+        for name, shape in entries.items()
+    }
+    if len({len(array) for array in found.values()}) > 1:
+        counts = ", ".join(f"{len(array)} for {name!r}" for name, array in found.items())
+        raise DataError(f"{where} has different numbers of samples: {counts}.")
+    return join_arrays(entries, found)
+
+
+def shapes_of(names: Sequence[str], x: Inputs | None) -> dict[str, Shape]:
+    """Return the shape of one sample for each input, before it is known what the model takes.
+
+    Args:
+        names: Inputs that the model takes.
+        x: Samples.
+
+    Raises:
+        DataError: There are more or fewer arrays than inputs.
+    """
+    if x is None or (len(names) > 1 and isinstance(x, np.ndarray)):
+        return {}
+    arrays = _by_name(names, x, "The data")
+    return {name: np.shape(array)[1:] for name, array in arrays.items()}
+
+
+def _by_name(names: Sequence[str], x: Inputs, where: str) -> Mapping[str, Any]:
+    if isinstance(x, Mapping):
+        return x
+    if len(names) == 1:
+        return {names[0]: x}
+    if len(x) != len(names):
+        raise DataError(
+            f"{where} has {len(x)} arrays; the model takes {len(names)} inputs: {', '.join(names)}."
+        )
+    return dict(zip(names, x, strict=True))
+
+
+def _taken(entries: Mapping[str, Shape]) -> str:
+    inputs = [f"{name!r} {list(shape)}" for name, shape in entries.items()]
+    if len(inputs) == 1:
+        return f"the model takes the input {inputs[0]} alone"
+    return f"the model takes the inputs {', '.join(inputs)}, as a dictionary of arrays by name"
 
 
 def samples_for(shape: Shape, x: np.ndarray, where: str = "The data") -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from onnx2genn.backends import choose, open_simulator
 from onnx2genn.backends.base import Activity
 from onnx2genn.calibration import Progress
-from onnx2genn.data import labels_for, samples_for
+from onnx2genn.data import Inputs, labels_for, samples_of
 from onnx2genn.forecast import Forecast
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.partition import Population
@@ -115,7 +115,7 @@ class Evaluation:
 
 def evaluate(
     network: SpikingNetwork,
-    x: np.ndarray,
+    x: Inputs,
     y: np.ndarray | None = None,
     *,
     backend: str = "auto",
@@ -127,7 +127,7 @@ def evaluate(
 
     Args:
         network: The spiking network.
-        x: Samples [N, ...].
+        x: Samples [N, ...]; of several inputs, arrays by name or in the model's order.
         y: Labels [N].
         backend: Name of a backend, or ``auto``.
         batch_size: Samples simulated at once; chosen by the backend if None.
@@ -138,7 +138,7 @@ def evaluate(
         DataError: The samples or labels do not fit the model.
         BackendError: The backend is missing or cannot run the network.
     """
-    samples = samples_for(network.input_shape, x)
+    samples = samples_of(network.entries, x)
     classes = _classes(network)
     labels = None if y is None else labels_for(classes, len(samples), y)
     tally = _Tally(network, labels)

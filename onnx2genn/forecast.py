@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from onnx2genn.data import samples_for
+from onnx2genn.data import Inputs, samples_of
 from onnx2genn.graph.functions import renamed
 from onnx2genn.graph.model import Node, live, to_onnx
 from onnx2genn.runtime import session
@@ -44,11 +44,11 @@ class Forecast:
         self._network = network
         self._runner = session(rounded(network), threads=threads)
 
-    def logits(self, x: np.ndarray) -> np.ndarray:
+    def logits(self, x: Inputs) -> np.ndarray:
         """Compute the expected readout at the end of its window.
 
         Args:
-            x: Samples [N, ...] as the ANN takes them.
+            x: Samples as for :meth:`SpikingNetwork.predict`.
 
         Returns:
             Logits in ANN units, float32 [N, classes].
@@ -56,7 +56,7 @@ class Forecast:
         Raises:
             DataError: The samples do not fit the model.
         """
-        samples = samples_for(self._network.input_shape, x)
+        samples = samples_of(self._network.entries, x)
         feeds = (samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH))
         return np.concatenate(
             [self._runner.run([_LOGITS], {self._network.input_name: part})[0] for part in feeds]

@@ -26,19 +26,19 @@ from onnx2genn.coding.thresholds import (
     limited,
     range_from_bound,
 )
-from onnx2genn.data import samples_for
+from onnx2genn.data import Inputs, samples_of, shapes_of
 from onnx2genn.errors import CodingError, DataError, UnsupportedModelError
-from onnx2genn.graph.load import Source, load_proto
+from onnx2genn.graph.load import Source, choose_output, input_names, load_proto
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.partition import Population
-from onnx2genn.graph.reader import Model, read, require_one_input
+from onnx2genn.graph.reader import Model, read
 from onnx2genn.graph.segment import Segment
 
 if TYPE_CHECKING:
     from onnx2genn.evaluation import Evaluation
 
 _KEY = "onnx2genn"
-_FORMAT = 1
+_FORMAT = 2
 _THRESHOLD = "onnx2genn/threshold/"
 _OFFSET = "onnx2genn/offset/"
 _READOUT = "onnx2genn/readout_threshold"
@@ -59,7 +59,7 @@ class SpikingNetwork:
         readout_threshold: Threshold of output neurons, for a coding whose readout fires.
         corrections: Added to the input of populations, and to the logits, in ANN units, in a shape
             that broadcasts to theirs, by the tensor of the pre-activation.
-        input_scale: Largest magnitude of the input, for a Poisson input.
+        input_scales: Largest magnitude of each input by name, for a Poisson input.
         calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed
             from the weights.
     """
@@ -70,7 +70,7 @@ class SpikingNetwork:
     offsets: Mapping[str, np.ndarray]
     readout_threshold: np.ndarray = field(default_factory=lambda: np.ones((), np.float32))
     corrections: Mapping[str, np.ndarray] = field(default_factory=dict)
-    input_scale: float = 1.0
+    input_scales: Mapping[str, float] = field(default_factory=dict)
     calibration_samples: int = 0
 
     def __repr__(self) -> str:
@@ -90,14 +90,27 @@ class SpikingNetwork:
         return sum(int(np.prod(item.shape)) for item in self.populations)
 
     @property
+    def entries(self) -> Mapping[str, Shape]:
+        """The inputs that samples are for, with their shapes, batch axis left out."""
+        return self.model.entries
+
+    @property
     def input_name(self) -> str:
-        """Name of the network's input."""
+        """Name of the one input that backends know, which joins several entries."""
         return next(iter(self.model.parts.inputs))
 
     @property
     def input_shape(self) -> Shape:
-        """Shape of one sample."""
+        """Shape of one sample of that input: of several entries, their elements side by side."""
         return self.model.parts.inputs[self.input_name]
+
+    @cached_property
+    def input_scale(self) -> np.ndarray:
+        """Value of one spike of a Poisson input; broadcasts to the input's shape."""
+        scales = [np.float32(self.input_scales.get(name, 1.0)) for name in self.entries]
+        if len(scales) == 1:
+            return np.asarray(scales[0])
+        return np.repeat(scales, [int(np.prod(shape)) for shape in self.entries.values()])
 
     @property
     def latency(self) -> int:
@@ -121,7 +134,7 @@ class SpikingNetwork:
             item.tensor: self.coding.unit(self.thresholds[item.name]) for item in self.populations
         }
         if self.poisson:
-            found[self.input_name] = np.float32(self.input_scale)
+            found[self.input_name] = self.input_scale
         return found
 
     def segment_in_units(self, population: Population, *, start: float = 0.0) -> Segment:
@@ -163,12 +176,13 @@ class SpikingNetwork:
         return codes * value + self.offsets[population.name]
 
     def predict(
-        self, x: np.ndarray, *, backend: str = "auto", batch_size: int | None = None
+        self, x: Inputs, *, backend: str = "auto", batch_size: int | None = None
     ) -> np.ndarray:
         """Run the spiking network.
 
         Args:
-            x: Samples [N, ...] as the ANN takes them.
+            x: Samples [N, ...] as the ANN takes them; of several inputs, arrays by name or in the
+                order of ``entries``.
             backend: ``auto``, ``onnxruntime``, ``cuda``, ``hip`` or ``single_threaded_cpu``.
             batch_size: Samples simulated at once; chosen by the backend if None.
 
@@ -181,7 +195,7 @@ class SpikingNetwork:
         """
         from onnx2genn.backends import open_simulator
 
-        samples = samples_for(self.input_shape, x)
+        samples = samples_of(self.entries, x)
         with open_simulator(self, backend, batch_size=batch_size) as simulator:
             size = simulator.batch_size
             parts = [
@@ -192,7 +206,7 @@ class SpikingNetwork:
 
     def evaluate(
         self,
-        x: np.ndarray,
+        x: Inputs,
         y: np.ndarray | None = None,
         *,
         backend: str = "auto",
@@ -202,7 +216,7 @@ class SpikingNetwork:
         """Compare the spiking network with the ANN on samples.
 
         Args:
-            x: Samples [N, ...] as the ANN takes them.
+            x: Samples as for :meth:`predict`.
             y: Labels [N]; without them accuracies are None and only the agreement is known.
             backend: As for :meth:`predict`.
             batch_size: Samples simulated at once; chosen by the backend if None.
@@ -225,12 +239,12 @@ class SpikingNetwork:
         Args:
             path: File to write.
         """
-        proto = onnx.shape_inference.infer_shapes(self.model.to_onnx())
+        proto = onnx.shape_inference.infer_shapes(self.model.to_onnx(joined=False))
         record = {
             "format": _FORMAT,
             "coding": self.coding.name,
             "options": self.coding.options(),
-            "input_scale": self.input_scale,
+            "input_scales": dict(self.input_scales),
             "calibration_samples": self.calibration_samples,
         }
         helper.set_model_props(proto, {_KEY: json.dumps(record)})
@@ -267,7 +281,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def convert(
     source: Source,
-    calibration: np.ndarray | None = None,
+    calibration: Inputs | None = None,
     coding: str | Coding = codings.DEFAULT,
     *,
     steps: int | str | None = None,
@@ -280,8 +294,9 @@ def convert(
 
     Args:
         source: Path of an ONNX file, or a model in memory.
-        calibration: Training samples [N, ...] as the ANN takes them; a few hundred are enough.
-            Without them thresholds are guessed from the weights, and the result is poor.
+        calibration: Training samples [N, ...] as the ANN takes them; a few hundred are enough. Of
+            several inputs, arrays by name or in the model's order. Without them thresholds are
+            guessed from the weights, and the result is poor.
         coding: Name of a coding or preset, or a coding.
         steps: Time steps of a window; ``"auto"`` for the fewest that keep the ANN's answers.
         loss: For ``"auto"``, the share of calibration samples that may be answered differently;
@@ -306,8 +321,9 @@ def convert(
     """
     automatic = steps == "auto"
     chosen = codings.make(coding, steps=None if automatic else steps, **options)
-    shape = None if calibration is None else np.shape(calibration)[1:]
-    model = read(source, output=output, input_shape=shape)
+    proto = load_proto(source)
+    names = input_names(proto, choose_output(proto, output))
+    model = read(proto, output=output, input_shape=shapes_of(names, calibration))
     if automatic:
         from onnx2genn.search import encode_with_fewest_steps
 
@@ -318,7 +334,7 @@ def convert(
 def encode(
     model: Model,
     coding: Coding,
-    calibration: np.ndarray | None = None,
+    calibration: Inputs | None = None,
     *,
     progress: Progress | None = None,
 ) -> SpikingNetwork:
@@ -327,21 +343,18 @@ def encode(
     Args:
         model: Canonical model.
         coding: How values become spikes.
-        calibration: Training samples [N, ...]; None guesses from the weights.
+        calibration: Training samples as for :func:`convert`; None guesses from the weights.
         progress: Called with the number of calibration samples done and the total.
 
     Raises:
         CalibrationError: Thresholds cannot be chosen from the samples.
         CodingError: The coding cannot express an activation of the model.
         DataError: The samples do not fit the model.
-        UnsupportedModelError: The model takes several inputs.
     """
-    require_one_input(model)
     _refuse_functions(model, coding)
     if calibration is None:
         return _guess(model, coding)
-    (shape,) = model.parts.inputs.values()
-    samples = samples_for(shape, calibration)
+    samples = samples_of(model.entries, calibration)
     populations = model.parts.populations
     lowest = minima(model, samples, per_channel=coding.per_channel)
     found = collect(
@@ -364,10 +377,20 @@ def encode(
         ),
         offsets=choose_all(populations, offset),
         readout_threshold=threshold(model.parts.readout.target, model.parts.readout),
-        input_scale=float(np.abs(samples).max()) or 1.0,
+        input_scales=_largest(model, samples),
         calibration_samples=len(samples),
     )
     return _refine(network, samples)
+
+
+def _largest(model: Model, samples: np.ndarray) -> dict[str, float]:
+    """Return the largest magnitude of each input; 1 where it is 0."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in model.entries.values()])
+    parts = np.split(samples.reshape(len(samples), -1), ends[:-1], axis=1)
+    return {
+        name: float(np.abs(part).max()) or 1.0
+        for name, part in zip(model.entries, parts, strict=True)
+    }
 
 
 def _refine(network: SpikingNetwork, samples: np.ndarray) -> SpikingNetwork:
@@ -458,6 +481,9 @@ def load(source: Source) -> SpikingNetwork:
         )
     arrays = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
     model = read(proto)
+    scales = record.get("input_scales")
+    if scales is None:  # format 1 knew a single input
+        scales = dict.fromkeys(model.entries, record["input_scale"])
     return SpikingNetwork(
         model=model,
         coding=codings.make(record["coding"], **record["options"]),
@@ -471,7 +497,7 @@ def load(source: Source) -> SpikingNetwork:
             for name, array in arrays.items()
             if name.startswith(_CORRECTION)
         },
-        input_scale=record["input_scale"],
+        input_scales=scales,
         calibration_samples=record["calibration_samples"],
     )
 

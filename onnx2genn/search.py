@@ -8,6 +8,7 @@ import numpy as np
 
 from onnx2genn.backends import EMBEDDED
 from onnx2genn.coding import Coding
+from onnx2genn.data import Inputs, samples_of
 from onnx2genn.errors import CalibrationError, CodingError
 from onnx2genn.evaluation import predicted_classes
 from onnx2genn.forecast import Forecast
@@ -21,7 +22,7 @@ _SIMULATED = 256
 
 
 def encode_with_fewest_steps(
-    model: Model, coding: Coding, calibration: np.ndarray | None, *, loss: float | None = None
+    model: Model, coding: Coding, calibration: Inputs | None, *, loss: float | None = None
 ) -> SpikingNetwork:
     """Encode a model with the shortest window that keeps its answers.
 
@@ -33,7 +34,7 @@ def encode_with_fewest_steps(
     Args:
         model: Canonical model.
         coding: Coding, whose own ``steps`` do not matter.
-        calibration: Training samples [N, ...].
+        calibration: Training samples as for :func:`onnx2genn.convert`.
         loss: Share of samples that may be answered differently, 0 to 1; 0.01 if None.
 
     Raises:
@@ -45,7 +46,7 @@ def encode_with_fewest_steps(
         raise CodingError(f"loss={loss} is not a share in 0..1.")
     if calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
-    samples = np.asarray(calibration, np.float32)
+    samples = samples_of(model.entries, calibration)
     compared = samples if coding.accumulates else samples[:_SIMULATED]
     wanted = _choices_of_ann(model, compared)
 

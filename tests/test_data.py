@@ -11,6 +11,7 @@ from onnx2genn.data import labels_for, load_samples, samples_for
 from onnx2genn.errors import DataError
 
 SHAPE = (3, 4, 5)
+ENTRIES = {"in": SHAPE}
 
 
 def test_samples_become_contiguous_float32() -> None:
@@ -66,11 +67,11 @@ def test_arrays_from_files(tmp_path: Path) -> None:
     x = np.random.default_rng(0).random((5, *SHAPE), dtype=np.float32)
     np.savez(tmp_path / "both.npz", x=x, y=np.arange(5))
     np.save(tmp_path / "only.npy", x)
-    both = load_samples(tmp_path / "both.npz", SHAPE, limit=3)
+    both = load_samples(tmp_path / "both.npz", ENTRIES, limit=3)
     assert np.array_equal(both.x, x[:3])
     assert both.y is not None
     assert both.y.tolist() == [0, 1, 2]
-    only = load_samples(tmp_path / "only.npy", SHAPE)
+    only = load_samples(tmp_path / "only.npy", ENTRIES)
     assert np.array_equal(only.x, x)
     assert only.y is None
 
@@ -86,7 +87,7 @@ def test_files_that_cannot_be_used_are_explained(tmp_path: Path) -> None:
         "missing.npz": "There is no data file",
     }.items():
         with pytest.raises(DataError, match=message):
-            load_samples(tmp_path / name, SHAPE)
+            load_samples(tmp_path / name, ENTRIES)
 
 
 def _write_images(folder: Path, classes: int, each: int, size: tuple[int, int]) -> None:
@@ -101,7 +102,7 @@ def _write_images(folder: Path, classes: int, each: int, size: tuple[int, int]) 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (4, 5, 3)])
 def test_images_in_the_layout_of_the_model(tmp_path: Path, shape: tuple[int, ...]) -> None:
     _write_images(tmp_path, classes=3, each=2, size=(4, 5))
-    samples = load_samples(tmp_path, shape, limit=4)
+    samples = load_samples(tmp_path, {"in": shape}, limit=4)
     assert samples.x.shape == (4, *shape)
     assert samples.y is not None
     assert samples.y.tolist() == [0, 1, 2, 0]
@@ -111,11 +112,11 @@ def test_images_in_the_layout_of_the_model(tmp_path: Path, shape: tuple[int, ...
 def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
     _write_images(tmp_path, classes=1, each=1, size=(6, 6))
     with pytest.raises(DataError, match="6 x 6 pixels; the model takes 4 x 5"):
-        load_samples(tmp_path, SHAPE)
+        load_samples(tmp_path, ENTRIES)
     with pytest.raises(DataError, match="no images of 1 or 3 channels"):
-        load_samples(tmp_path, (10,))
+        load_samples(tmp_path, {"in": (10,)})
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="one folder for each class"):
-        load_samples(tmp_path, SHAPE)
+        load_samples(tmp_path, ENTRIES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from onnx import helper, numpy_helper
 
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.graph.model import Graph, Node, Shape
+from onnx2genn.graph.probe import READS_SHAPE_ONLY
 
 Source = str | Path | onnx.ModelProto
+InputShape = Sequence[int] | Mapping[str, Sequence[int]]
 
 _FLOATS = (
     onnx.TensorProto.FLOAT,
@@ -86,23 +88,39 @@ def choose_output(proto: onnx.ModelProto, wanted: str | None = None) -> str:
     return (floats or dictionaries or list(outputs))[0]
 
 
+def input_names(proto: onnx.ModelProto, output: str) -> list[str]:
+    """List the inputs whose values an output depends on, in the order of the model.
+
+    Args:
+        proto: The model, functions inlined.
+        output: Name of the output.
+    """
+    needed = {output}
+    for node in reversed(proto.graph.node):
+        if needed.intersection(node.output) and node.op_type not in READS_SHAPE_ONLY:
+            needed.update(node.input)
+    needed -= {item.name for item in proto.graph.initializer}
+    return [info.name for info in proto.graph.input if info.name in needed]
+
+
 def raw_graph(
-    proto: onnx.ModelProto, output: str, input_shape: Sequence[int] | None = None
+    proto: onnx.ModelProto, output: str, input_shape: InputShape | None = None
 ) -> tuple[Graph, dict[str, int], int | None]:
     """Turn a model into a Graph in its own operators.
 
     Args:
         proto: The model, functions inlined.
         output: Name of the output to keep.
-        input_shape: Shape of one sample, used where the model leaves axes open.
+        input_shape: Shape of one sample, used where the model leaves axes open; of a model with
+            several inputs the shapes by name.
 
     Returns:
         The graph, the ONNX element type of each input, and the size to which the model fixes its
         batch axis (None if it leaves it open).
 
     Raises:
-        UnsupportedModelError: An input has no batch axis or an open axis that nothing fixes, or
-            the graph branches at run time.
+        UnsupportedModelError: An input has no batch axis or an open axis that nothing fixes, the
+            inputs have several batch sizes, or the graph branches at run time.
     """
     constants = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
     nodes = _nodes(proto.graph, constants)
@@ -117,19 +135,30 @@ def raw_graph(
         name=proto.graph.name or "network",
     ).only_live()
     _refuse_control_flow(graph)
+    if not input_names(proto, output):
+        raise UnsupportedModelError(f"The output {output!r} does not depend on any input.")
     read = {name for node in graph.nodes for name in node.inputs} | {output}
     types: dict[str, int] = {}
-    batches: set[int] = set()
+    batches: dict[str, int] = {}
     for info in proto.graph.input:
-        if info.name in constants or info.name not in read:
+        name = info.name
+        if name in constants or name not in read:
             continue
-        batch, shape = _input_shape(info, input_shape)
-        graph.inputs[info.name] = shape
-        types[info.name] = info.type.tensor_type.elem_type
-        batches.update([] if batch is None else [batch])
-    if not graph.inputs:
-        raise UnsupportedModelError(f"The output {output!r} does not depend on any input.")
-    return graph, types, min(batches, default=None)
+        given = input_shape.get(name) if isinstance(input_shape, Mapping) else input_shape
+        batch, graph.inputs[name] = _input_shape(info, given)
+        types[name] = info.type.tensor_type.elem_type
+        batches |= {} if batch is None else {name: batch}
+    return graph, types, _common_batch(batches)
+
+
+def _common_batch(sizes: Mapping[str, int]) -> int | None:
+    if len(set(sizes.values())) > 1:
+        found = ", ".join(f"{size} in {name!r}" for name, size in sizes.items())
+        raise UnsupportedModelError(
+            f"The first axis of the inputs is the batch, but its size differs: {found}. Export "
+            "the model with a batch axis in every input."
+        )
+    return next(iter(sizes.values()), None)
 
 
 def _refuse_control_flow(graph: Graph) -> None:

@@ -85,7 +85,9 @@ class Graph:
     def only_live(self) -> Graph:
         """Return the graph without what the output does not need."""
         nodes, constants = live(self.nodes, self.constants, [self.output])
-        return replace(self, nodes=nodes, constants=constants)
+        read = {name for node in nodes for name in node.inputs} | {self.output}
+        inputs = {name: shape for name, shape in self.inputs.items() if name in read}
+        return replace(self, inputs=inputs, nodes=nodes, constants=constants)
 
 
 def live(

@@ -20,7 +20,7 @@ from onnx2genn.runtime import session
 
 # An axis of fixed length cannot be equal to both, so it is not mistaken for the batch.
 _BATCHES = (2, 3)
-_READS_SHAPE_ONLY = {"Shape", "Size"}
+READS_SHAPE_ONLY = {"Shape", "Size"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def independent(graph: Graph) -> set[str]:
     """Find the tensors whose values do not depend on the values of the inputs."""
     fixed = set(graph.constants)
     for node in graph.nodes:
-        if node.op in _READS_SHAPE_ONLY or (
+        if node.op in READS_SHAPE_ONLY or (
             all(name in fixed for name in node.inputs if name) and not node.op.startswith("Random")
         ):
             fixed.update(node.outputs)

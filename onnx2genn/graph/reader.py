@@ -12,7 +12,8 @@ from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.graph.batch import free_batch
 from onnx2genn.graph.fold import fold_graph
 from onnx2genn.graph.functions import fuse_functions
-from onnx2genn.graph.load import Source, choose_output, load_proto, raw_graph
+from onnx2genn.graph.inputs import join_inputs, separate_inputs
+from onnx2genn.graph.load import InputShape, Source, choose_output, load_proto, raw_graph
 from onnx2genn.graph.lower import lower_activations
 from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
 from onnx2genn.graph.partition import Partition, partition
@@ -28,41 +29,40 @@ class Model:
     """A model that can be converted.
 
     Attributes:
-        graph: Canonical graph; what onnxruntime computes with it is the ANN's answer.
+        graph: Canonical graph; what onnxruntime computes with it is the ANN's answer. It has one
+            input, which joins those of a model with several.
+        entries: The model's inputs with their shapes, batch axis left out.
         parts: Its populations and segments.
         error: Largest relative difference to the original, over all tensors that both have.
     """
 
     graph: Graph
+    entries: Mapping[str, Shape]
     parts: Partition
     error: float
 
-    def to_onnx(self, extra_outputs: Sequence[str] = ()) -> onnx.ModelProto:
-        """Write the canonical graph as a model; the given tensors become outputs too."""
+    def to_onnx(self, extra_outputs: Sequence[str] = (), *, joined: bool = True) -> onnx.ModelProto:
+        """Write the canonical graph as a model.
+
+        Args:
+            extra_outputs: Tensors that become outputs, too.
+            joined: Whether several inputs stay joined to one.
+        """
         names: dict[str, Shape | None] = dict.fromkeys([self.graph.output, *extra_outputs])
-        return to_onnx(
-            self.graph.nodes,
-            self.graph.constants,
-            self.graph.inputs,
-            names,
-            name=self.graph.name,
-        )
+        graph = self.graph if joined else separate_inputs(self.graph, self.entries)
+        return to_onnx(graph.nodes, graph.constants, graph.inputs, names, name=graph.name)
 
 
 def read(
-    source: Source,
-    *,
-    output: str | None = None,
-    input_shape: Sequence[int] | None = None,
-    samples: np.ndarray | None = None,
+    source: Source, *, output: str | None = None, input_shape: InputShape | None = None
 ) -> Model:
     """Read a model and make it canonical.
 
     Args:
         source: Path of an ONNX file, or a model in memory.
         output: Name of the output to convert; by default the first one of floats.
-        input_shape: Shape of one sample, where the model leaves it open.
-        samples: A few inputs for the comparison with the original; random ones by default.
+        input_shape: Shape of one sample, where the model leaves it open; of a model with several
+            inputs the shapes by name.
 
     Raises:
         UnsupportedModelError: The model cannot be read or converted; it lists every problem.
@@ -71,20 +71,19 @@ def read(
     model, problems = _convert(original, types)
     if problems or model is None:
         raise UnsupportedModelError("The model cannot be converted.", problems)
-    first = None if samples is None else {next(iter(original.inputs)): np.asarray(samples)}
-    error = verify(original, model.graph, types, first)
-    return replace(model, error=error)
+    return replace(model, error=verify(original, model.graph, model.entries, types))
 
 
 def check(
-    source: Source, *, output: str | None = None, input_shape: Sequence[int] | None = None
+    source: Source, *, output: str | None = None, input_shape: InputShape | None = None
 ) -> list[Problem]:
     """List everything that keeps a model from being converted; empty if it converts.
 
     Args:
         source: Path of an ONNX file, or a model in memory.
         output: Name of the output to convert; by default the first one of floats.
-        input_shape: Shape of one sample, where the model leaves it open.
+        input_shape: Shape of one sample, where the model leaves it open; of a model with several
+            inputs the shapes by name.
 
     Example:
         >>> import onnx2genn
@@ -95,7 +94,7 @@ def check(
         UnsupportedModelError: The file cannot be read at all.
     """
     try:
-        require_one_input(read(source, output=output, input_shape=input_shape))
+        read(source, output=output, input_shape=input_shape)
     except UnsupportedModelError as error:
         if not error.problems:
             raise
@@ -103,32 +102,8 @@ def check(
     return []
 
 
-def require_one_input(model: Model) -> None:
-    """Refuse a model that needs several inputs, since samples are one array.
-
-    Raises:
-        UnsupportedModelError: With one problem for each further input.
-    """
-    first, *others = model.graph.inputs
-    if others:
-        raise UnsupportedModelError(
-            "The model cannot be converted.",
-            [
-                Problem(
-                    node=name,
-                    operator="input",
-                    shapes=(model.graph.inputs[name],),
-                    reason=f"the model reads it beside its input {first!r}.",
-                    advice="Join the inputs: let the model take one, and cut it with Slice or "
-                    "Split.",
-                )
-                for name in others
-            ],
-        )
-
-
 def _original(
-    source: Source, output: str | None, input_shape: Sequence[int] | None
+    source: Source, output: str | None, input_shape: InputShape | None
 ) -> tuple[Graph, dict[str, int]]:
     """Load a model in its own operators, with an open batch axis."""
     proto = load_proto(source)
@@ -162,8 +137,9 @@ def _convert(original: Graph, types: Mapping[str, int]) -> tuple[Model | None, l
     graph = replace(graph, shapes=probe(graph).shapes)
     graph = lower_activations(fuse_functions(graph))
     graph = settle_pools(fold_graph(replace(graph, shapes=probe(graph).shapes)))
-    parts, problems = partition(graph)
-    return Model(graph=graph, parts=parts, error=0.0), problems
+    joined = join_inputs(graph)
+    parts, problems = partition(joined)
+    return Model(graph=joined, entries=graph.inputs, parts=parts, error=0.0), problems
 
 
 def _float32(constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

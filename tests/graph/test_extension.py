@@ -88,11 +88,3 @@ def test_a_standard_operator_may_get_another_handler():
 def test_without_a_handler_it_is_named():
     (problem,) = check(gate())
     assert problem.operator == "com.example.Gate"
-
-
-def test_a_model_of_several_inputs_is_refused():
-    proto = model([node("Add", "x z", "y")], {"x": ["N", 3], "z": ["N", 3]})
-    (problem,) = check(proto)
-    assert problem.node == "z"
-    with pytest.raises(onnx2genn.UnsupportedModelError, match="Join the inputs"):
-        onnx2genn.convert(proto)

@@ -158,11 +158,44 @@ def signal() -> onnx.ModelProto:
     return model(nodes, {"x": ["N", 2, 16]}, weights)
 
 
+def fusion() -> onnx.ModelProto:
+    """Two images, joined in two ways, and a vector that enters late."""
+    nodes = [
+        node("Conv", "image w0 b0", "c0", pads=[1] * 4),
+        relu("c0", "r0"),
+        node("Conv", "depth w1", "c1", pads=[1] * 4),
+        node("Add", "c0 c1", "s1"),
+        relu("s1", "r1"),
+        node("Concat", "r0 r1 depth", "j", axis=1),
+        node("Conv", "j w2 b2", "c2", strides=[2, 2]),
+        relu("c2", "r2"),
+        node("Flatten", "r2", "f"),
+        node("Concat", "f vector", "g", axis=1),
+        node("Gemm", "g w3 b3", "h"),
+        relu("h", "r3"),
+        node("Gemm", "r3 w4", "l"),
+        node("Add", "l vector", "y"),
+    ]
+    weights = {
+        "w0": grid(3, 2, 3, 3),
+        "w1": grid(3, 1, 3, 3),
+        "w2": grid(4, 7, 3, 3),
+        "w3": grid(20, 6),
+        "w4": grid(6, 4),
+        "b0": grid(3),
+        "b2": grid(4),
+        "b3": grid(6),
+    }
+    inputs = {"image": ["N", 2, 5, 5], "depth": ["N", 1, 5, 5], "vector": ["N", 4]}
+    return model(nodes, inputs, weights)
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "residual": residual,
     "mobile": mobile,
     "branches": branches,
     "signal": signal,
+    "fusion": fusion,
 }
 
 FOUR = ("r2", "r4")
@@ -191,5 +224,5 @@ def convert(name: str, coding: str, *, scale: float = 1.0, **options: object) ->
 
 
 def samples(network: SpikingNetwork, count: int = 64) -> np.ndarray:
-    """Random inputs on the grid."""
+    """Random inputs on the grid; several inputs side by side."""
     return 4 * grid(count, *network.input_shape, seed=7)

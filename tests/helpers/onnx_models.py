@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from onnx2genn.graph.inputs import join_arrays
 from onnx2genn.graph.reader import Model, read
 from onnx2genn.runtime import session
 
@@ -114,8 +115,9 @@ def check_model(proto: onnx.ModelProto, *, output: str | None = None, batch: int
     found = read(proto, output=output)
     feeds = signed_inputs(proto, found, batch)
     (wanted,) = session(proto).run([found.graph.output], feeds)
-    floats = {name: array.astype(np.float32) for name, array in feeds.items()}
-    (got,) = session(found.to_onnx()).run([found.graph.output], floats)
+    (entry,) = found.graph.inputs
+    joined = {entry: join_arrays(found.entries, feeds)}
+    (got,) = session(found.to_onnx()).run([found.graph.output], joined)
     np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * max(1e-3, np.abs(wanted).max()))
     return found
 
@@ -129,7 +131,7 @@ def signed_inputs(proto: onnx.ModelProto, found: Model, batch: int) -> dict[str,
     }
     return {
         name: (random.normal(size=(batch, *shape)) * 3).astype(dtypes[name])
-        for name, shape in found.graph.inputs.items()
+        for name, shape in found.entries.items()
     }
 
 

@@ -179,7 +179,7 @@ class _Input:
         if offset == 0:
             start = group * self._batch
             part = self._samples[start : start + self._ahead * self._batch]
-            values = part / np.float32(self._network.input_scale)
+            values = part / self._network.input_scale
             if item.segment is not None:
                 values = item.currents(part)
             self._blocks[item.name] = values.reshape(len(part), -1)[:, item.order]

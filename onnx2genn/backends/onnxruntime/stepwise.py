@@ -173,7 +173,7 @@ class StepwiseSimulator:
             return samples[None]
         shape = (self._coding.steps, *samples.shape[1:])
         seed = self._coding.options()["seed"]
-        probability = samples / np.float32(self._network.input_scale)
+        probability = samples / self._network.input_scale
         trains = [
             _generator(seed, first + index).random(shape, dtype=np.float32) < np.abs(value)
             for index, value in enumerate(probability)

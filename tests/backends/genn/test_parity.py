@@ -43,6 +43,7 @@ PORTABLE = [
     ("branches", "few-spike"),
     ("branches", "signed"),
     ("signal", "soft"),
+    ("fusion", "few-spike"),
 ]
 
 
