@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
 
+from onnx2genn.data import Inputs
 from onnx2genn.network import SpikingNetwork, convert
 
 if TYPE_CHECKING:
@@ -16,13 +16,14 @@ _OPSET = 17
 
 
 def from_keras(
-    model: keras.Model, calibration: np.ndarray | None = None, **options: Any
+    model: keras.Model, calibration: Inputs | None = None, **options: Any
 ) -> SpikingNetwork:
     """Turn a trained Keras model into a spiking network.
 
     Args:
         model: Model with the TensorFlow backend.
-        calibration: Training samples [N, ...] as the model takes them (channels last).
+        calibration: Training samples [N, ...] as the model takes them (channels last). For several
+            inputs, arrays by name or in the order of ``model.inputs``.
         options: As for :func:`onnx2genn.convert`.
 
     Raises:

@@ -2,46 +2,73 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 
+from onnx2genn.data import Inputs
+from onnx2genn.errors import DataError
 from onnx2genn.network import SpikingNetwork, convert
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
 
 def from_torch(
-    module: torch.nn.Module, calibration: np.ndarray | torch.Tensor, **options: Any
+    module: torch.nn.Module,
+    calibration: Inputs | torch.Tensor | Sequence[torch.Tensor] | Mapping[str, torch.Tensor],
+    **options: Any,
 ) -> SpikingNetwork:
     """Turn a trained PyTorch module into a spiking network.
 
     Args:
-        module: Module of one input and one output. It is exported in evaluation mode.
+        module: Module with one output. It is exported in evaluation mode.
         calibration: Training samples [N, ...] as the module takes them; also the example that the
-            export needs.
+            export needs. For several arguments of ``forward``, a tuple of them, or a dictionary
+            by their names.
         options: As for :func:`onnx2genn.convert`.
 
     Raises:
         UnsupportedModelError: The module cannot be converted; ``problems`` lists all reasons.
+        DataError: A name in the dictionary is none of the arguments.
 
     Example:
         >>> from onnx2genn.frameworks import from_torch
         >>> network = from_torch(module, x_train[:500], steps=8)  # doctest: +SKIP
     """
-    samples = np.asarray(calibration, dtype=np.float32)
-    return convert(export(module, samples[:2]), samples, **options)
+    samples = _by_argument(module, calibration)
+    example = {name: array[:2] for name, array in samples.items()}
+    return convert(export(module, example), samples, **options)
 
 
-def export(module: torch.nn.Module, example: np.ndarray) -> onnx.ModelProto:
+def _by_argument(module: torch.nn.Module, given: Any) -> dict[str, np.ndarray]:
+    """Name arrays as the arguments of ``forward``, in their order."""
+    arguments = list(inspect.signature(module.forward).parameters)
+    if isinstance(given, Mapping):
+        if unknown := set(given) - set(arguments):
+            raise DataError(f"forward takes {', '.join(arguments)}, but not {min(unknown)!r}.")
+        arrays = {name: given[name] for name in arguments if name in given}
+    elif isinstance(given, tuple):
+        names = arguments if len(arguments) >= len(given) else map(str, range(len(given)))
+        arrays = dict(zip(names, given, strict=False))
+    else:
+        arrays = {"input": given}
+    return {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
+
+
+def export(module: torch.nn.Module, example: Mapping[str, np.ndarray]) -> onnx.ModelProto:
     """Export a module with an open batch axis.
 
     Args:
-        module: Module of one input.
-        example: Two samples or more: an exporter takes an axis of size 1 for fixed.
+        module: Module with one output.
+        example: Its arguments in order, by the names that inputs get. Two samples or more: an
+            exporter takes an axis of size 1 for fixed.
     """
     import torch
 
@@ -52,12 +79,12 @@ def export(module: torch.nn.Module, example: np.ndarray) -> onnx.ModelProto:
         # The exporter that traces: it needs no package beyond torch itself.
         torch.onnx.export(
             module,
-            (torch.from_numpy(example),),
+            tuple(torch.from_numpy(array) for array in example.values()),
             buffer,
             dynamo=False,
-            input_names=["input"],
+            input_names=list(example),
             output_names=["output"],
-            dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}},
+            dynamic_axes={name: {0: "batch"} for name in [*example, "output"]},
         )
     finally:
         module.train(was_training)

@@ -16,6 +16,7 @@ KINDS = {
     "keras_three_channels": ["Clip", "Relu", "Relu", "MaxPool"],
     "keras_branches": ["Relu", "Function", "Relu"],
     "keras_signal": ["Relu", "MaxPool", "Relu", "Relu", "Identity", "MaxPool"],
+    "keras_two_inputs": ["Relu", "Relu"],
 }
 
 
@@ -32,14 +33,18 @@ def test_the_shape_arithmetic_of_a_flatten_goes():
         assert [item.op for item in before] == ["Reshape", "MatMul"]
 
 
-@pytest.mark.parametrize("name", ["one_channel", "three_channels", "branches", "signal"])
+@pytest.mark.parametrize(
+    "name", ["one_channel", "three_channels", "branches", "signal", "two_inputs"]
+)
 def test_fresh_exports(name):
     pytest.importorskip("tensorflow", reason="TENSORFLOW IS MISSING: exports of Keras not tested")
     pytest.importorskip("tf2onnx", reason="TF2ONNX IS MISSING: exports of Keras not tested")
     from fixtures.keras_models import build
 
     model = build(name)
-    x = np.random.default_rng(0).random((64, *model.input_shape[1:]), dtype=np.float32)
+    random = np.random.default_rng(0)
+    x = [random.random((64, *item.shape[1:]), dtype=np.float32) for item in model.inputs]
+    x = x[0] if len(x) == 1 else x
     logits = from_keras(model, x, steps=10).predict(x, backend="onnxruntime")
     wanted = model(x).numpy()
     if name == "one_channel":

@@ -134,3 +134,52 @@ def test_from_torch():
     logits = network.predict(x.numpy(), backend="onnxruntime")
     np.testing.assert_allclose(logits, wanted, atol=0.01 * np.abs(wanted).max())
     assert "BatchNormalization" not in operators(network.model)
+
+
+ARGUMENTS = ["image", "depth", "vector"]
+
+
+class Fusion(nn.Module):
+    """Two images that are added, and a vector that enters late."""
+
+    def __init__(self):
+        super().__init__()
+        self.colour = nn.Conv2d(3, 4, 3)
+        self.depth = nn.Conv2d(1, 4, 3)
+        self.last = nn.Linear(9, 3)
+
+    def forward(self, image, depth, vector):
+        h = torch.relu(self.colour(image) + self.depth(depth)).mean((2, 3))
+        return self.last(torch.relu(torch.cat([h, vector], 1)))
+
+
+def fusion():
+    torch.manual_seed(0)
+    return Fusion().eval(), (torch.randn(32, 3, 6, 6), torch.randn(32, 1, 6, 6), torch.randn(32, 5))
+
+
+def test_several_arguments():
+    module, x = fusion()
+    wanted = module(*x).detach().numpy()
+    named = {"vector": x[2], "image": x[0], "depth": x[1]}
+    for samples in (x, named):
+        network = from_torch(module, samples, steps=10)
+        assert list(network.entries) == ARGUMENTS
+        logits = network.predict(samples, backend="onnxruntime")
+        np.testing.assert_allclose(logits, wanted, atol=0.01 * np.abs(wanted).max())
+    with pytest.raises(onnx2genn.DataError, match="image, depth, vector, but not 'sound'"):
+        from_torch(module, {**named, "sound": x[2]})
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_several_arguments_of_an_export(dynamic, tmp_path):
+    pytest.importorskip("onnxscript", reason="ONNXSCRIPT IS MISSING: torch.onnx not tested in full")
+    module, x = fusion()
+    shapes = ({0: torch.export.Dim("batch")},) * 3 if dynamic else None
+    example = tuple(item[: 2 if dynamic else 1] for item in x)
+    path = tmp_path / "model.onnx"
+    torch.onnx.export(module, example, path, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    samples = {name: item.numpy() for name, item in zip(ARGUMENTS, x, strict=True)}
+    logits = onnx2genn.convert(path, samples, steps=10).predict(samples, backend="onnxruntime")
+    wanted = module(*x).detach().numpy()
+    np.testing.assert_allclose(logits, wanted, atol=0.01 * np.abs(wanted).max())
