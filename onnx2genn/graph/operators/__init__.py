@@ -3,6 +3,7 @@
 from onnx2genn.graph.operators import (
     activations,
     classical,
+    einsum,
     elementwise,
     heads,
     linear,
@@ -16,6 +17,7 @@ from onnx2genn.graph.rewrite import operator
 __all__ = [
     "activations",
     "classical",
+    "einsum",
     "elementwise",
     "heads",
     "linear",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 
 import numpy as np
 
+from onnx2genn.graph.operators.einsum import contract
 from onnx2genn.graph.operators.windows import explicit_pads
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
@@ -40,7 +42,10 @@ def gemm(
 
 @operator("MatMul", restrictions="one operand constant")
 def matmul(rewrite: Rewrite, a: str, b: str) -> str:
-    """Y = A B with constant B of rank 2; a constant on the left is transposed to the right."""
+    """Y = A B with one constant; one on the left is transposed to the right.
+
+    Constants of more than two axes are a batch of matrices: one for each group of rows.
+    """
     if rewrite.is_constant(a):
         return _left_matmul(rewrite, rewrite.constant(a, "left operand"), b)
     if not rewrite.is_constant(b):
@@ -52,30 +57,71 @@ def matmul(rewrite: Rewrite, a: str, b: str) -> str:
     if weight.ndim == 1:
         column = rewrite.emit("MatMul", a, weight[:, None])
         return rewrite.emit("Reshape", column, np.array([0, *rewrite.output_shape], np.int64))
-    while weight.ndim > 2 and weight.shape[0] == 1:
-        weight = weight[0]
+    weight = _without_leading_ones(weight)
+    rewrite.output_shape  # noqa: B018  (refuses matrices before the batch)
     if weight.ndim > 2:
-        raise Refusal(
-            f"its constant operand has shape {list(weight.shape)}, a batch of matrices.",
-            "Use one matrix for all, or a grouped convolution.",
-        )
-    rewrite.shape(a)
+        return _batched(rewrite, a, weight, "xy", "yz", "xz")
     return rewrite.emit("MatMul", a, weight)
 
 
 def _left_matmul(rewrite: Rewrite, weight: np.ndarray, x: str) -> str:
     """W X = (X^T W^T)^T for X of at least rank 2 in each sample."""
     rank = len(rewrite.shape(x)) + 1
+    weight = _without_leading_ones(weight)
     rewrite.output_shape  # noqa: B018  (refuses a product over the batch)
-    if rank < 3 or weight.ndim != 2:
+    if rank < 3:
         raise Refusal(
             "its constant operand on the left multiplies over the batch.",
             "Put the weights on the right: Y = X W.",
         )
+    if weight.ndim == 1:
+        return _batched(rewrite, x, weight, "xy", "x", "y")
+    if weight.ndim > 2:
+        return _batched(rewrite, x, weight, "xy", "zx", "zy")
     swap = [*range(rank - 2), rank - 1, rank - 2]
     turned = rewrite.emit("Transpose", x, perm=swap)
     product = rewrite.emit("MatMul", turned, np.ascontiguousarray(weight.T))
     return rewrite.emit("Transpose", product, perm=swap)
+
+
+def _without_leading_ones(weight: np.ndarray) -> np.ndarray:
+    while weight.ndim > 2 and weight.shape[0] == 1:
+        weight = weight[0]
+    return weight
+
+
+def _batched(
+    rewrite: Rewrite, x: str, weight: np.ndarray, of_x: str, of_weight: str, of_y: str
+) -> str:
+    """Multiply by a batch of matrices, whose leading axes broadcast with those of X.
+
+    Args:
+        rewrite: Rewrite of the node.
+        x: The tensor X.
+        weight: The matrices, or one vector.
+        of_x: Letters for the last two axes of X.
+        of_weight: Letters for the last axes of a matrix.
+        of_y: Letters for the last axes of the product.
+    """
+    sizes = (0, *rewrite.shape(x))
+    leading = string.ascii_uppercase[: len(sizes) - 2]
+    stack = weight.shape[: weight.ndim - len(of_weight)]
+    varied = [
+        index for index, size in enumerate(stack, start=len(leading) - len(stack)) if size > 1
+    ]
+    # An axis of size 1 that X repeats along has a letter of its own, to be summed over.
+    names = [
+        letter.lower() if sizes[index] == 1 and index in varied else letter
+        for index, letter in enumerate(leading)
+    ]
+    return contract(
+        rewrite,
+        x,
+        "".join(names) + of_x,
+        [weight.squeeze(tuple(index for index, size in enumerate(stack) if size == 1))],
+        ["".join(leading[index] for index in varied) + of_weight],
+        leading + of_y,
+    )
 
 
 @operator("Conv", restrictions="weights constant")
@@ -166,47 +212,3 @@ def conv_transpose(
         output_padding=added,
         pads=list(pads or [0] * (2 * len(kernel))),
     )
-
-
-@operator("Einsum", restrictions="one variable operand, each letter once in it")
-def einsum(rewrite: Rewrite, *inputs: str, equation: str) -> str:
-    """Product of one variable with constants: transpose, multiply by one matrix, transpose."""
-    terms, arrow, out = equation.replace(" ", "").partition("->")
-    letters = terms.split(",")
-    (variable, *others) = [name for name in inputs if not rewrite.is_constant(name)]
-    at = inputs.index(variable)
-    of_x = letters[at]
-    if others or "." in equation or not arrow or len(set(of_x)) < len(of_x):
-        raise Refusal(
-            f"its equation {equation!r} is no product of one tensor with constants.",
-            "Write it with MatMul and Transpose.",
-        )
-    kept = [letter for letter in of_x if letter in out and letter not in "".join(_but(letters, at))]
-    summed = [letter for letter in of_x if letter not in kept]
-    fresh = [letter for letter in out if letter not in of_x]
-    if of_x[0] not in kept or out[0] != of_x[0] or set(summed) & set(out):
-        raise Refusal(
-            f"its equation {equation!r} mixes samples, or has one matrix for each element.",
-            "Write it with MatMul and Transpose.",
-        )
-    sizes = dict(zip(of_x[1:], rewrite.shape(variable), strict=True))
-    sizes |= dict(zip(out[1:], rewrite.output_shape, strict=True))
-    constants = [rewrite.constant(name, "operand") for name in _but(inputs, at)]
-    ones = np.ones([sizes[letter] for letter in summed], np.float32)
-    weight = np.einsum(
-        f"{','.join([*_but(letters, at), ''.join(summed)])}->{''.join(summed + fresh)}",
-        *constants,
-        ones,
-    ).reshape(ones.size, -1)
-    order = [of_x.index(letter) for letter in kept + summed]
-    rows = rewrite.emit("Transpose", variable, perm=order)
-    shape = [0, *(sizes[letter] for letter in kept[1:]), ones.size]
-    rows = rewrite.emit("Reshape", rows, np.array(shape, np.int64))
-    product = rewrite.emit("MatMul", rows, weight.astype(np.float32))
-    shape = [0, *(sizes[letter] for letter in kept[1:] + fresh)]
-    product = rewrite.emit("Reshape", product, np.array(shape, np.int64))
-    return rewrite.emit("Transpose", product, perm=[(kept + fresh).index(item) for item in out])
-
-
-def _but(items: Sequence[str], index: int) -> list[str]:
-    return [item for at, item in enumerate(items) if at != index]

@@ -191,6 +191,11 @@ SPARSE = {
         {"axes": ints(2)},
         (3, 4, 5),
     ),
+    "groups of rows by a matrix each": (
+        [node("MatMul", "x w", "y")],
+        {"w": normal(3, 5, 7)},
+        (3, 4, 5),
+    ),
     "rows by a matrix": ([node("MatMul", "x w", "y")], {"w": normal(5, 7)}, (3, 4, 5)),
     "joined with itself": ([node("Concat", "x x", "y", axis=1)], {}, (3, 4)),
 }  # fmt: skip

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 from helpers.onnx_models import check_model, check_op, model, node, normal, one_node, operators
 
+import onnx2genn
 from onnx2genn import UnsupportedModelError
 from onnx2genn.graph.reader import check, read
+from onnx2genn.operations import macs
+from onnx2genn.runtime import session
 
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 21])
@@ -59,9 +62,70 @@ def test_matmul_over_the_batch_is_refused():
         read(proto)
 
 
-def test_matmul_with_a_batch_of_matrices_is_refused():
-    (problem,) = check(one_node("MatMul", [(2, 5, 4), normal(2, 4, 3)]))
-    assert "batch of matrices" in problem.reason
+@pytest.mark.parametrize(
+    ("shape", "weight", "multiplies"),
+    [
+        ((2, 5, 4), (2, 4, 3), "Conv"),
+        ((2, 1, 4), (2, 4, 3), "Conv"),
+        ((2, 5, 4), (1, 2, 4, 3), "Conv"),
+        ((6, 2, 5, 4), (2, 4, 3), "Conv"),
+        ((6, 2, 5, 4), (6, 1, 4, 3), "Conv"),
+        ((6, 2, 5, 4), (6, 2, 4, 3), "Conv"),
+        ((1, 5, 4), (2, 4, 3), "MatMul"),
+        ((6, 1, 5, 4), (6, 2, 4, 3), "Conv"),
+    ],
+)
+def test_matmul_with_a_batch_of_matrices(shape, weight, multiplies):
+    assert multiplies in operators(check_op("MatMul", [shape, normal(*weight)]))
+    turned = (*shape[:-2], *shape[:-3:-1])
+    check_op("MatMul", [normal(*weight[:-2], *weight[:-3:-1]), turned])
+
+
+def test_matmul_with_a_vector_on_the_left():
+    check_op("MatMul", [normal(4), (4, 5)])
+    check_op("MatMul", [normal(4), (2, 4, 5)])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_matmul_that_puts_matrices_before_the_batch_is_refused(count):
+    (problem,) = check(one_node("MatMul", [(4,), normal(count, 4, 3)]))
+    assert "batch as its first axis" in problem.reason
+
+
+def test_grouped_products_as_spiking_networks():
+    """Layers with a matrix for each head, as MatMul and as Einsum."""
+    nodes = [
+        node("MatMul", "x w0", "a"),
+        node("Reshape", "a heads", "h"),
+        node("Transpose", "h", "t", perm=[0, 2, 1, 3]),
+        node("MatMul", "t w1", "b"),
+        node("Add", "b b1", "c"),
+        node("Relu", "c", "r"),
+        node("Einsum", "r w2", "e", equation="nhmd,hde->nmhe"),
+        node("Relu", "e", "s"),
+        node("Flatten", "s", "f"),
+        node("MatMul", "f w3", "y"),
+    ]
+    weights = {
+        "w0": normal(6, 8),
+        "heads": np.array([0, 3, 2, 4]),
+        "w1": normal(2, 4, 5),
+        "b1": normal(2, 1, 5),
+        "w2": normal(2, 5, 3),
+        "w3": normal(18, 4),
+    }
+    proto = model(nodes, {"x": ["N", 3, 6]}, weights)
+    found = check_model(proto)
+    assert [item.shape for item in found.parts.populations] == [(2, 3, 5), (3, 2, 3)]
+    x = normal(50, 3, 6)
+    (wanted,) = session(proto).run(None, {"x": x})
+    errors = []
+    for steps in (4, 8, 12):
+        logits = onnx2genn.convert(proto, x, steps=steps).predict(x, backend="onnxruntime")
+        errors.append(np.sqrt(((logits - wanted) ** 2).mean()) / wanted.std())
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.005
+    assert macs(found.graph) == 3 * 6 * 8 + 2 * 3 * 4 * 5 + 2 * 3 * 5 * 3 + 18 * 4
 
 
 @pytest.mark.parametrize("opset", [9, 11, 22])
@@ -142,24 +206,3 @@ def test_conv_transpose_of_a_given_shape(auto_pad):
 
 def test_grouped_conv_transpose():
     check_op("ConvTranspose", [(4, 5), normal(4, 3, 3)], group=2, strides=[2])
-
-
-@pytest.mark.parametrize(
-    ("equation", "shapes"),
-    [
-        ("ni,io->no", [(4,), normal(4, 3)]),
-        ("nci,oi->nco", [(2, 4), normal(3, 4)]),
-        ("ntc,chd->nhtd", [(5, 4), normal(4, 2, 3)]),
-        ("io,nih->nho", [normal(4, 3), (4, 5)]),
-        ("nij->nji", [(3, 4)]),
-        ("nij->ni", [(3, 4)]),
-        ("ni,i,io->no", [(4,), normal(4), normal(4, 3)]),
-    ],
-)
-def test_einsum(equation, shapes):
-    check_op("Einsum", shapes, equation=equation)
-
-
-def test_einsum_of_two_activations_is_refused():
-    (problem,) = check(one_node("Einsum", [(3, 4), (4, 5)], equation="nij,njk->nik"))
-    assert "no product" in problem.reason
