@@ -190,12 +190,45 @@ def fusion() -> onnx.ModelProto:
     return model(nodes, inputs, weights)
 
 
+def tokens() -> onnx.ModelProto:
+    """Patches beside a class token, a matrix for each head, all for a batch of one."""
+    nodes = [
+        node("Conv", "x w0 b0", "c0", strides=[2, 2]),
+        node("Reshape", "c0 s0", "f0"),
+        node("Transpose", "f0", "t0", perm=[0, 2, 1]),
+        node("Concat", "token t0", "j0", axis=1),
+        relu("j0", "r0"),
+        node("Reshape", "r0 s1", "h1"),
+        node("Transpose", "h1", "t1", perm=[0, 2, 1, 3]),
+        node("MatMul", "t1 w1", "m1"),
+        node("Add", "m1 b1", "z1"),
+        relu("z1", "r1"),
+        node("Einsum", "r1 w2", "e2", equation="bhmd,hde->bmhe"),
+        relu("e2", "r2"),
+        node("Flatten", "r2", "f2"),
+        node("Gemm", "f2 w3", "y"),
+    ]
+    weights = {
+        "w0": grid(6, 2, 2, 2),
+        "b0": grid(6),
+        "s0": np.array([1, 6, 9]),
+        "token": grid(1, 1, 6),
+        "s1": np.array([1, 10, 2, 3]),
+        "w1": 2 * grid(2, 3, 4),
+        "b1": grid(2, 1, 4),
+        "w2": 4 * grid(2, 4, 3),
+        "w3": grid(60, 4),
+    }
+    return model(nodes, {"x": [1, 2, 6, 6]}, weights)
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "residual": residual,
     "mobile": mobile,
     "branches": branches,
     "signal": signal,
     "fusion": fusion,
+    "tokens": tokens,
 }
 
 FOUR = ("r2", "r4")
