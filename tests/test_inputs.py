@@ -132,7 +132,7 @@ def test_open_sizes_are_taken_from_the_samples() -> None:
         node("Concat", "f i", "y", axis=1),
     ]
     proto = model(nodes, {"image": ["N", 3, "H", "W"], "sound": ["N", 2, "T"]})
-    assert [item.node for item in check(proto)] == ["image"]
+    assert [item.node for item in check(proto)] == ["image", "sound"]
     x = (normal(5, 3, 6, 7), normal(5, 2, 9))
     network = onnx2genn.convert(proto, x)
     assert network.entries == {"image": (3, 6, 7), "sound": (2, 9)}

@@ -11,7 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnx2genn.errors import Problem, UnsupportedModelError
-from onnx2genn.graph.model import Graph, Node, Shape
+from onnx2genn.graph.model import Graph, Node
 from onnx2genn.graph.probe import READS_SHAPE_ONLY
 
 Source = str | Path | onnx.ModelProto
@@ -138,27 +138,24 @@ def raw_graph(
     if not input_names(proto, output):
         raise UnsupportedModelError(f"The output {output!r} does not depend on any input.")
     read = {name for node in graph.nodes for name in node.inputs} | {output}
-    types: dict[str, int] = {}
-    batches: dict[str, int] = {}
-    for info in proto.graph.input:
-        name = info.name
-        if name in constants or name not in read:
-            continue
-        given = input_shape.get(name) if isinstance(input_shape, Mapping) else input_shape
-        batch, graph.inputs[name] = _input_shape(info, given)
-        types[name] = info.type.tensor_type.elem_type
-        batches |= {} if batch is None else {name: batch}
-    return graph, types, _common_batch(batches)
+    infos = {info.name: info for info in proto.graph.input if info.name in read - set(constants)}
+    dims = {name: _dimensions(info, input_shape) for name, info in infos.items()}
+    _refuse_open_sizes(dims)
+    for name, (_, *shape) in dims.items():
+        graph.inputs[name] = tuple(size for size in shape if size is not None)
+    types = {name: info.type.tensor_type.elem_type for name, info in infos.items()}
+    return graph, types, _common_batch({name: sizes[0] for name, sizes in dims.items()})
 
 
-def _common_batch(sizes: Mapping[str, int]) -> int | None:
-    if len(set(sizes.values())) > 1:
-        found = ", ".join(f"{size} in {name!r}" for name, size in sizes.items())
+def _common_batch(sizes: Mapping[str, int | None]) -> int | None:
+    fixed = {name: size for name, size in sizes.items() if size is not None}
+    if len(set(fixed.values())) > 1:
+        found = ", ".join(f"{size} in {name!r}" for name, size in fixed.items())
         raise UnsupportedModelError(
             f"The first axis of the inputs is the batch, but its size differs: {found}. Export "
             "the model with a batch axis in every input."
         )
-    return next(iter(sizes.values()), None)
+    return next(iter(fixed.values()), None)
 
 
 def _refuse_control_flow(graph: Graph) -> None:
@@ -223,9 +220,9 @@ def _constant(attributes: dict[str, Any]) -> np.ndarray:
     return np.asarray(value, dtype=dtype.get(kind, np.float32 if kind == "value_floats" else None))
 
 
-def _input_shape(
-    info: onnx.ValueInfoProto, given: Sequence[int] | None
-) -> tuple[int | None, Shape]:
+def _dimensions(info: onnx.ValueInfoProto, input_shape: InputShape | None) -> list[int | None]:
+    """Return the sizes of an input's axes, batch first; None for one that is open."""
+    given = input_shape.get(info.name) if isinstance(input_shape, Mapping) else input_shape
     dims = [dim.dim_value or None for dim in info.type.tensor_type.shape.dim]
     if not dims and given is not None:
         dims = [None, *given]
@@ -234,20 +231,23 @@ def _input_shape(
             f"Input {info.name!r} has shape {dims}: a batch axis followed by at least one axis of "
             "features is needed. Export the model with a batch axis."
         )
-    if None in dims[1:] and given is not None and len(given) == len(dims) - 1:
+    if given is not None and len(given) == len(dims) - 1:
         dims[1:] = [known or int(size) for known, size in zip(dims[1:], given, strict=True)]
-    if None in dims[1:]:
-        raise UnsupportedModelError(
-            "The size of the input is open.",
-            [
-                Problem(
-                    node=info.name,
-                    operator="input",
-                    reason=f"its shape is {['?' if dim is None else dim for dim in dims]}, where "
-                    "only the first axis, the batch, may be open.",
-                    advice="Give calibration data, whose shape is then taken, or export the model "
-                    "with a fixed input size.",
-                )
-            ],
+    return dims
+
+
+def _refuse_open_sizes(dims: Mapping[str, Sequence[int | None]]) -> None:
+    problems = [
+        Problem(
+            node=name,
+            operator="input",
+            reason=f"its shape is {['?' if size is None else size for size in sizes]}, where "
+            "only the first axis, the batch, may be open.",
+            advice="Give calibration data, whose shape is then taken, or export the model "
+            "with a fixed input size.",
         )
-    return dims[0], tuple(int(dim) for dim in dims[1:] if dim is not None)
+        for name, sizes in dims.items()
+        if None in sizes[1:]
+    ]
+    if problems:
+        raise UnsupportedModelError("The size of the input is open.", problems)

@@ -119,23 +119,13 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
     """Cut a graph at its activations.
 
     Args:
-        graph: Canonical graph.
+        graph: Canonical graph whose heads are all at its end.
 
     Returns:
-        The partition, and the problems of nodes that stand where they cannot be converted.
+        The partition, and the problems of conditions that are left outside of functions.
     """
     logits, heads = _strip_heads(graph)
     problems = [
-        problem(
-            graph,
-            node,
-            "it is a head, which can only be taken off at the end of the network.",
-            "Attention and gating have no spiking form here.",
-        )
-        for node in graph.nodes
-        if node.output not in heads and kind_of(node) == "head"
-    ]
-    problems += [
         problem(graph, node, *CONDITION) for node in graph.nodes if kind_of(node) == "condition"
     ]
     depths = dict.fromkeys(graph.inputs, -1)
@@ -164,6 +154,25 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
         depth=1 + max(depths[name] for name in readout.sources),
     )
     return parts, problems
+
+
+def misplaced_heads(graph: Graph) -> list[Problem]:
+    """List the heads that are not at the end of the network.
+
+    Args:
+        graph: Canonical graph, in which nodes that cannot be converted may stand as they were.
+    """
+    _, heads = _strip_heads(graph)
+    return [
+        problem(
+            graph,
+            node,
+            "it is a head, which can only be taken off at the end of the network.",
+            "Attention and gating have no spiking form here.",
+        )
+        for node in graph.nodes
+        if node.output not in heads and kind_of(node) == "head"
+    ]
 
 
 def _strip_heads(graph: Graph) -> tuple[str, set[str]]:

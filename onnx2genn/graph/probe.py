@@ -86,18 +86,25 @@ def random_inputs(
     return arrays
 
 
-def probe(graph: Graph, input_types: Mapping[str, int] | None = None) -> Probe:
+def probe(
+    graph: Graph,
+    input_types: Mapping[str, int] | None = None,
+    *,
+    batches: tuple[int, int] = _BATCHES,
+) -> Probe:
     """Run a graph at two batch sizes and compare.
 
     Args:
-        graph: Graph with an open batch axis, in any operators that onnxruntime knows.
+        graph: Graph in any operators that onnxruntime knows.
         input_types: ONNX element types of its inputs.
+        batches: The batch sizes. Where they are equal, which a graph without an open batch axis
+            needs, whatever has the size of the batch is taken for it.
 
     Raises:
         UnsupportedModelError: onnxruntime cannot load or run it.
     """
     first, second = (
-        run_all(graph, random_inputs(graph, batch, input_types), input_types) for batch in _BATCHES
+        run_all(graph, random_inputs(graph, batch, input_types), input_types) for batch in batches
     )
     fixed = independent(graph)
     shapes: dict[str, Shape] = dict(graph.inputs)
@@ -106,7 +113,7 @@ def probe(graph: Graph, input_types: Mapping[str, int] | None = None) -> Probe:
         if not isinstance(value, np.ndarray):
             continue
         other = second[name]
-        by_batch = value.shape[:1] == _BATCHES[:1] and other.shape[:1] == _BATCHES[1:]
+        by_batch = value.shape[:1] == batches[:1] and other.shape[:1] == batches[1:]
         by_batch = by_batch and value.shape[1:] == other.shape[1:]
         if name in fixed:
             constant = _constant(value, other, by_batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +17,9 @@ from onnx2genn.graph.inputs import join_inputs, separate_inputs
 from onnx2genn.graph.load import InputShape, Source, choose_output, load_proto, raw_graph
 from onnx2genn.graph.lower import lower_activations
 from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
-from onnx2genn.graph.partition import Partition, partition
+from onnx2genn.graph.partition import Partition, misplaced_heads, partition
 from onnx2genn.graph.pools import settle_pools
-from onnx2genn.graph.probe import independent, probe
+from onnx2genn.graph.probe import Probe, independent, probe
 from onnx2genn.graph.quantised import dequantise
 from onnx2genn.graph.rewrite import canonical, expand, unknown
 from onnx2genn.graph.verify import verify
@@ -67,8 +68,9 @@ def read(
     Raises:
         UnsupportedModelError: The model cannot be read or converted; it lists every problem.
     """
-    original, types = _original(source, output, input_shape)
-    model, problems = _convert(original, types)
+    graph, types, batch = _load(source, output, input_shape)
+    original, seen = _probed(graph, types, batch)
+    model, problems = _convert(original, seen)
     if problems or model is None:
         raise UnsupportedModelError("The model cannot be converted.", problems)
     return replace(model, error=verify(original, model.graph, model.entries, types))
@@ -102,37 +104,57 @@ def check(
     return []
 
 
-def _original(
+def _load(
     source: Source, output: str | None, input_shape: InputShape | None
-) -> tuple[Graph, dict[str, int]]:
-    """Load a model in its own operators, with an open batch axis."""
+) -> tuple[Graph, dict[str, int], int | None]:
+    """Load a model in its own operators, with the types of its inputs and a fixed batch size."""
     proto = load_proto(source)
     graph, types, batch = raw_graph(proto, choose_output(proto, output), input_shape)
     graph, problems = expand(graph)
     if problems:
         raise UnsupportedModelError("The model cannot be converted.", problems)
-    graph = dequantise(graph)
-    if batch is not None:
-        graph = free_batch(graph, batch, types)
-    return graph, types
+    return dequantise(graph), types, batch
 
 
-def _convert(original: Graph, types: Mapping[str, int]) -> tuple[Model | None, list[Problem]]:
-    """Make a graph canonical and cut it; return every problem instead if there is one."""
+def _probed(graph: Graph, types: Mapping[str, int], batch: int | None) -> tuple[Graph, Probe]:
+    """Open the batch axis of a graph and run it at several batch sizes."""
     try:
-        seen = probe(original, types)
-    except UnsupportedModelError:
-        problems = unknown(original, independent(original))
+        original = graph if batch is None else free_batch(graph, batch, types)
+        return original, probe(original, types)
+    except UnsupportedModelError as error:
+        problems = _problems_at(batch, graph, types)
         if problems:
-            return None, problems
+            raise UnsupportedModelError("The model cannot be converted.", problems) from error
         raise
-    notes = [*original.notes, *_precision_notes(original)]
-    known = replace(original, constants=_float32(seen.constants), shapes=seen.shapes, notes=notes)
+
+
+def _problems_at(batch: int | None, graph: Graph, types: Mapping[str, int]) -> list[Problem]:
+    """List what can be found in a graph that runs at no batch size but its own, or not at all."""
+    if batch is not None:
+        with suppress(UnsupportedModelError):
+            return _canonical(graph, probe(graph, types, batches=(batch, batch)))[1]
+    return unknown(graph, independent(graph))
+
+
+def _canonical(original: Graph, seen: Probe) -> tuple[Graph, list[Problem]]:
+    """Rewrite a graph; list every problem, of heads in the middle, too, in the graph's order."""
+    known = replace(original, constants=_float32(seen.constants), shapes=seen.shapes)
     graph, problems = canonical(known, seen.independent)
+    found = {item.node: item for item in [*misplaced_heads(graph.only_live()), *problems]}
+    return graph, [found[node.name] for node in graph.nodes if node.name in found]
+
+
+def _convert(original: Graph, seen: Probe) -> tuple[Model | None, list[Problem]]:
+    """Make a graph canonical and cut it; return every problem instead if there is one."""
+    graph, problems = _canonical(original, seen)
     if problems:
         return None, problems
     graph = replace(
-        graph, opset=CANONICAL_OPSET, imports={}, constants=_float32(graph.constants)
+        graph,
+        opset=CANONICAL_OPSET,
+        imports={},
+        constants=_float32(graph.constants),
+        notes=[*original.notes, *_precision_notes(original)],
     ).only_live()
     graph = replace(graph, shapes=probe(graph).shapes)
     graph = lower_activations(fuse_functions(graph))

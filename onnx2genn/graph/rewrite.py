@@ -30,6 +30,16 @@ class Refusal(Exception):
         super().__init__(f"{reason} {advice}")
 
 
+class BatchRefusal(Refusal):
+    """Raised for a tensor whose first axis is not the batch."""
+
+    def __init__(self, tensor: str) -> None:
+        super().__init__(
+            f"tensor {tensor!r} does not have the batch as its first axis.",
+            "Samples are simulated one by one: keep the batch first and never mix samples.",
+        )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operator:
     """An entry of the registry.
@@ -138,13 +148,10 @@ class Rewrite:
         """Return the shape of an input of the node, or of its output, without the batch axis.
 
         Raises:
-            Refusal: The batch is not its first axis.
+            BatchRefusal: The batch is not its first axis.
         """
         if name not in self._graph.shapes:
-            raise Refusal(
-                f"tensor {name!r} does not have the batch as its first axis.",
-                "Samples are simulated one by one: keep the batch first and never mix samples.",
-            )
+            raise BatchRefusal(name)
         return self._graph.shapes[name]
 
     @property
@@ -192,7 +199,8 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
 
     Returns:
         The graph in canonical operators, where tensors that exist in both have the same name, and
-        the problems of the nodes that could not be rewritten.
+        the problems of the nodes that could not be rewritten, which stay as they are. Of nodes that
+        lack the batch as the first axis, only those are named that lose it.
     """
     from onnx2genn.graph import operators  # noqa: F401  (fills the registry)
 
@@ -208,7 +216,9 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
         try:
             written, fixed, renamed = _rewrite(graph, node, read)
         except Refusal as refusal:
-            problems.append(problem(graph, node, refusal.reason, refusal.advice))
+            if not (isinstance(refusal, BatchRefusal) and _inherits(graph, node, problems)):
+                problems.append(problem(graph, node, refusal.reason, refusal.advice))
+            nodes.append(node)
             continue
         nodes += written
         constants |= fixed
@@ -228,8 +238,14 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
     return replace(graph, nodes=nodes, constants=constants), problems
 
 
+def _inherits(graph: Graph, node: Node, problems: Sequence[Problem]) -> bool:
+    """Whether a node only lacks the batch because a node before it, which is named, moves it."""
+    known = graph.shapes.keys() | graph.constants.keys() | {""}
+    return bool(problems) and not known >= set(node.inputs)
+
+
 def unknown(graph: Graph, independent: Set[str]) -> list[Problem]:
-    """List the nodes without a handler, for a graph that cannot be run and so not be rewritten.
+    """List the nodes of operators that have no spiking form, for a graph that cannot be run.
 
     Args:
         graph: Graph in its own operators.
@@ -238,10 +254,24 @@ def unknown(graph: Graph, independent: Set[str]) -> list[Problem]:
     from onnx2genn.graph import operators  # noqa: F401  (fills the registry)
 
     return [
-        problem(graph, node, *_UNKNOWN)
+        problem(graph, node, *reason)
         for node in graph.nodes
-        if (node.domain, node.op) not in REGISTRY and not independent >= set(node.outputs)
+        if not independent >= set(node.outputs) and (reason := _general_refusal(node))
     ]
+
+
+def _general_refusal(node: Node) -> tuple[str, str] | None:
+    """Return why an operator is refused whatever its inputs are, and what to do instead."""
+    entry = REGISTRY.get((node.domain, node.op))
+    if entry is None:
+        return _UNKNOWN
+    if entry.kind != "refused":
+        return None
+    try:
+        entry.handler(None)
+    except Refusal as refusal:
+        return refusal.reason, refusal.advice
+    return None
 
 
 def expand(graph: Graph) -> tuple[Graph, list[Problem]]:

@@ -323,18 +323,29 @@ def test_operators_that_nobody_knows():
     assert problem.operator == "com.example.Spline"
 
 
-def test_a_graph_that_only_runs_at_its_batch_size_still_names_its_operators() -> None:
-    """Attention exported for a fixed batch: the operators say more than the failing Reshape."""
-    fixed = model(
-        [
-            node("Hardmax", "x", "a"),
-            node("Reshape", "a shape", "b"),
-            node("Transpose", "b", "c", perm=[1, 0, 2]),
-            node("Reshape", "c back", "y"),
-        ],
-        {"x": [2, 4, 3, 3]},
-        {"shape": np.array([4, 2, 9]), "back": np.array([2, 4, 3, 3])},
-    )
-    with pytest.raises(UnsupportedModelError) as caught:
-        read(fixed)
-    assert [item.operator for item in caught.value.problems] == ["Hardmax"]
+@pytest.mark.parametrize("batch", [2, "N"])
+def test_of_a_moved_batch_only_the_cause_is_named(batch):
+    """Attention over the first axis; a fixed batch keeps the graph from running at others."""
+    moved = [
+        node("LRN", "x", "a", size=3, name="norm"),
+        node("Reshape", "a shape", "b", name="flat"),
+        node("Transpose", "b", "c", perm=[1, 0, 2], name="turn"),
+        node("MatMul", "c w", "d"),
+        node("Relu", "d", "r"),
+        node("Transpose", "r", "e", perm=[1, 2, 0], name="back"),
+        node("Softmax", "e", "s", axis=-1, name="weights"),
+        node("MatMul", "s b", "y", name="mix"),
+    ]
+    weights = {"shape": ints(0 if batch == "N" else batch, 9, 9), "w": normal(9, 9)}
+    if batch == 2:
+        moved.insert(4, node("Reshape", "d fixed", "d2", name="pinned"))
+        moved[5].input[0] = "d2"
+        weights["fixed"] = ints(9, batch, 9)
+    problems = check(model(moved, {"x": [batch, 9, 3, 3]}, weights))
+    assert [item.node for item in problems] == ["norm", "turn", "weights", "mix"]
+
+
+def test_a_graph_that_runs_at_no_batch_size_still_names_its_operators():
+    nodes = [node("Spline", "x", "a", domain="com.example"), node("LRN", "a", "y", size=3)]
+    proto = model(nodes, {"x": [1, 3, 4, 4]}, domains={"com.example": 1})
+    assert [item.operator for item in check(proto)] == ["com.example.Spline", "LRN"]

@@ -128,8 +128,9 @@ def where(rewrite: Rewrite, condition: str, a: str, b: str) -> str:
     parts: list[str | np.ndarray] = []
     for name, part in ((a, mask), (b, ~mask)):
         if rewrite.is_constant(name):
-            values = np.broadcast_to(rewrite.constant(name, "operand"), (1, *rewrite.output_shape))
-            parts.append(np.where(part, values, 0).astype(np.float32))
+            values = aligned(rewrite, name, rewrite.node.output)
+            values = np.where(part, values, np.float32(0))
+            parts.append(np.broadcast_to(values, (1, *rewrite.output_shape)).copy())
         else:
             parts.append(rewrite.emit("Mul", name, part.astype(np.float32)))
     parts.sort(key=lambda part: not isinstance(part, str))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from onnx2genn.graph.functions import COMPARISONS
+from onnx2genn.graph.operators.elementwise import aligned
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
 _MOVES = "data movement"
@@ -88,7 +89,7 @@ def _concat_constants(rewrite: Rewrite, inputs: Sequence[str], variable: str, ax
     width = rewrite.output_shape[axis - 1]
     for name in inputs:
         if rewrite.is_constant(name):
-            part = rewrite.constant(name, "operand")
+            part = aligned(rewrite, name, variable)
             size = part.shape[axis]
             at = [slice(None)] * fixed.ndim
             at[axis] = slice(offset, offset + size)
