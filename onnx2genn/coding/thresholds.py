@@ -14,11 +14,9 @@ from onnx2genn.graph.partition import Population
 from onnx2genn.graph.segment import Segment
 from onnx2genn.runtime import session
 
-_CANDIDATES = 160
-_SMALLEST, _LARGEST = 0.03, 1.7  # of the largest calibration activation
+_GRID = np.geomspace(0.015, 1.7, 188)  # of the upper end of a histogram, 1 to 2 largest values
 _TAIL = 99.0  # percentile where the tail of the activations begins
 _BALANCE_STEPS = 1000
-_CHUNK = 64
 _REACH = 8.0
 
 
@@ -114,7 +112,7 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
     """Find the threshold with the least squared error of the coding's own levels.
 
     For each channel c, over the histogram of its activations a, it minimises
-    sum (a - quantise(a, θ))^2 on a grid of θ up to the largest activation (after Li et al. 2021,
+    sum (a - quantise(a, θ))^2 on a grid of θ beyond the largest activation (after Li et al. 2021,
     "A free lunch from ANN", but with the quantiser that the neurons realise).
 
     Args:
@@ -124,25 +122,18 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
     Returns:
         Thresholds, [channels].
     """
-    grid = np.geomspace(_SMALLEST, _LARGEST, _CANDIDATES)
-    beyond = statistics.positive_maximum + np.sqrt(2.0) * statistics.mean_excess(_TAIL)
-    best = np.zeros(statistics.channels)
-    for start in range(0, statistics.channels, _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        # As many samples again exceed the largest value about once, by the mean excess m if the
-        # tail is exponential: a squared error of 2 m^2, were the largest value the threshold.
-        centres = np.column_stack([statistics.centres[rows], beyond[rows]])
-        counts = np.column_stack([statistics.histogram[rows], np.ones_like(beyond[rows])])
-        top = statistics.positive_maximum[rows]
-        safe = np.where(top > 0, top, 1.0)
-        errors = np.stack(
-            [
-                (counts * (centres - coding.quantise(centres, (safe * share)[:, None])) ** 2).sum(1)
-                for share in grid
-            ]
-        )
-        best[rows] = top * grid[errors.argmin(axis=0)]
-    return best
+    # The bins of all channels lie alike, relative to the upper end of their histogram, and the
+    # levels scale with the threshold. So one table has the error of every bin at every threshold.
+    centres = (np.arange(statistics.bins) + 0.5) / statistics.bins
+    table = (centres[:, None] - coding.quantise(centres[:, None], _GRID)) ** 2
+    top = statistics.top[:, None]
+    errors = top**2 * (statistics.histogram @ table)
+    # As many samples again exceed the largest value about once, by the mean excess m if the tail
+    # is exponential: a squared error of 2 m^2, were the largest value the threshold.
+    beyond = (statistics.positive_maximum + np.sqrt(2.0) * statistics.mean_excess(_TAIL))[:, None]
+    safe = np.where(top > 0, top, 1.0)
+    errors += (beyond - coding.quantise(beyond, safe * _GRID)) ** 2
+    return statistics.top * _GRID[errors.argmin(axis=1)]
 
 
 def balance(statistics: Statistics) -> np.ndarray:
