@@ -222,6 +222,27 @@ def tokens() -> onnx.ModelProto:
     return model(nodes, {"x": [1, 2, 6, 6]}, weights)
 
 
+def largest(size: int = 8) -> onnx.ModelProto:
+    """Global max pooling, whose window is a whole plane."""
+    nodes = [
+        node("Conv", "x w0 b0", "c0", pads=[1] * 4),
+        relu("c0", "r0"),
+        node("GlobalMaxPool", "r0", "m", name="pool"),
+        node("Flatten", "m", "f"),
+        node("Gemm", "f w1 b1", "h"),
+        relu("h", "r1"),
+        node("Gemm", "r1 w2", "y"),
+    ]
+    weights = {
+        "w0": grid(5, 2, 3, 3),
+        "w1": grid(5, 6),
+        "w2": grid(6, 3),
+        "b0": grid(5),
+        "b1": grid(6),
+    }
+    return model(nodes, {"x": ["N", 2, size, size]}, weights)
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "residual": residual,
     "mobile": mobile,
@@ -229,6 +250,7 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "signal": signal,
     "fusion": fusion,
     "tokens": tokens,
+    "largest": largest,
 }
 
 FOUR = ("r2", "r4")

@@ -9,7 +9,9 @@ import numpy as np
 from onnx2genn.backends.genn.plan import Neurons
 
 ARRIVING = "arriving"
-"""Buffer of a target that the scatter connectivity adds to."""
+"""Buffer of a target that the scatter connectivity adds to, one element for each port."""
+_SUMS = "sums"
+"""What arrived there in the window of a max pooling."""
 
 
 def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
@@ -27,27 +29,30 @@ def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
     """
     from pygenn import VarAccess, create_neuron_model
 
-    states = _states(item)
+    buffered = scatter and bool(item.projections)
+    buffers = [ARRIVING, *([_SUMS] if item.ports > 1 else [])] if buffered else []
+    states = _states(item, buffered=buffered)
     constants = _constants(item)
     access = dict.fromkeys(constants, VarAccess.READ_ONLY)
     if item.is_fed:
         access["bias"] = VarAccess.READ_ONLY_DUPLICATE
-    buffered = scatter and bool(item.projections)
     code = _simulation(item, steps, buffered=buffered, scatter=scatter)
     neuron = create_neuron_model(
         item.name,
         vars=[*states.items(), *((name, "scalar", mode) for name, mode in access.items())],
         sim_code=code,
         additional_input_vars=[
-            (port(index), "scalar", 0.0) for index in range(item.ports) if item.ports > 1
+            (port(index), "scalar", 0.0)
+            for index in range(item.ports)
+            if item.ports > 1 and not buffered
         ],
         threshold_condition_code="" if scatter or "S" not in states else "S != 0.0",
-        extra_global_params=[(ARRIVING, "scalar*")] if buffered else [],
+        extra_global_params=[(name, "scalar*") for name in buffers],
     )
     initial = {**dict.fromkeys(states, 0), **constants}
     group = model.add_neuron_population(item.name, item.size, neuron, {}, initial)
-    if buffered:
-        group.extra_global_params[ARRIVING].set_init_values(
+    for name in buffers:
+        group.extra_global_params[name].set_init_values(
             np.zeros(item.size * item.ports, np.float32)
         )
     return f"{item.name} {item.size} {states} {access} {code}"
@@ -58,21 +63,20 @@ def port(index: int) -> str:
     return f"port_{index}"
 
 
-def _states(item: Neurons) -> dict[str, str]:
+def _states(item: Neurons, *, buffered: bool) -> dict[str, str]:
     """Name the state of one neuron, with its types."""
     if item.segment is None:
         return {"S": "scalar"}
     if item.code is None:
         return {"V": "scalar"}
-    own = dict.fromkeys((*item.code.variables, "S", "code", *_collected(item)), "scalar")
+    pooled = [*_collected(item, buffered=buffered), "largest"] if item.ports > 1 else []
+    own = dict.fromkeys((*item.code.variables, "S", "code", *pooled), "scalar")
     return {**own, "spikes": "int"} if item.code.graded else own
 
 
-def _collected(item: Neurons) -> list[str]:
-    """Name the sums of the ports of a max pooling, and the largest of them."""
-    if item.ports == 1:
-        return []
-    return [*(f"sum_{index}" for index in range(item.ports)), "largest"]
+def _collected(item: Neurons, *, buffered: bool) -> list[str]:
+    """Name the variables that hold the sums of the ports of a max pooling, if they do."""
+    return [] if buffered else [f"sum_{index}" for index in range(item.ports)]
 
 
 def _constants(item: Neurons) -> dict[str, np.ndarray]:
@@ -122,24 +126,40 @@ def _simulation(item: Neurons, steps: int, *, buffered: bool, scatter: bool) -> 
 
 def _arrival(item: Neurons, *, buffered: bool, scatter: bool) -> list[str]:
     """Write how ``arrived`` comes from the synapses."""
-    ports = range(item.ports)
-    if buffered:
-        inputs = [f"{ARRIVING}[(id * {item.ports}) + {index}]" for index in ports]
-    elif scatter or not item.projections:
-        inputs = ["0.0" for _ in ports]
-    else:
-        inputs = ["Isyn"] if item.ports == 1 else [port(index) for index in ports]
-    emptied = [f"{name} = 0.0;" for name in inputs if buffered]
-    if item.ports == 1:
-        return [f"const scalar arrived = {inputs[0]};", *emptied]
-    *sums, largest = _collected(item)
+    if item.ports > 1:
+        sums = _sums_in_buffer(item) if buffered else _sums_in_variables(item)
+        # In the worth of this step, as all that arrives.
+        return [*sums, "const scalar arrived = (now - largest) / weight;", "largest = now;"]
+    if not buffered:
+        source = "0.0" if scatter or not item.projections else "Isyn"
+        return [f"const scalar arrived = {source};"]
+    return [f"const scalar arrived = {ARRIVING}[id];", f"{ARRIVING}[id] = 0.0;"]
+
+
+def _sums_in_variables(item: Neurons) -> list[str]:
+    """Add what arrives at each port to a variable of its own; write the largest sum as ``now``."""
+    sums = _collected(item, buffered=False)
     return [
-        f"if(phase == 0) {{ {' '.join(f'{name} = 0.0;' for name in (*sums, largest))} }}",
-        *(f"{total} += {name} * weight;" for total, name in zip(sums, inputs, strict=True)),
-        *emptied,
+        f"if(phase == 0) {{ {' '.join(f'{name} = 0.0;' for name in (*sums, 'largest'))} }}",
+        *(f"{total} += {port(index)} * weight;" for index, total in enumerate(sums)),
         f"scalar now = {sums[0]};",
         *(f"now = fmax(now, {name});" for name in sums[1:]),
-        # In the worth of this step, as all that arrives.
-        f"const scalar arrived = (now - {largest}) / weight;",
-        f"{largest} = now;",
+    ]
+
+
+def _sums_in_buffer(item: Neurons) -> list[str]:
+    """Likewise in a loop: the text does not grow with the window, and nor does compiling it."""
+    return [
+        f"const int first = (int)id * {item.ports};",
+        "if(phase == 0) {",
+        "largest = 0.0;",
+        f"for(int k = 0; k < {item.ports}; k++) {{ {_SUMS}[first + k] = 0.0; }}",
+        "}",
+        "scalar now = 0.0;",
+        f"for(int k = 0; k < {item.ports}; k++) {{",
+        f"const scalar sum = {_SUMS}[first + k] + ({ARRIVING}[first + k] * weight);",
+        f"{_SUMS}[first + k] = sum;",
+        f"{ARRIVING}[first + k] = 0.0;",
+        "now = (k == 0) ? sum : fmax(now, sum);",
+        "}",
     ]

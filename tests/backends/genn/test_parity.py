@@ -44,6 +44,7 @@ PORTABLE = [
     ("branches", "signed"),
     ("signal", "soft"),
     ("fusion", "few-spike"),
+    ("largest", "soft"),
 ]
 
 
