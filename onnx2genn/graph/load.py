@@ -12,7 +12,8 @@ from onnx import helper, numpy_helper
 
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.graph.model import Graph, Node
-from onnx2genn.graph.probe import READS_SHAPE_ONLY
+from onnx2genn.graph.probe import READS_SHAPE_ONLY, independent
+from onnx2genn.graph.rewrite import unknown
 
 Source = str | Path | onnx.ModelProto
 InputShape = Sequence[int] | Mapping[str, Sequence[int]]
@@ -159,18 +160,20 @@ def _common_batch(sizes: Mapping[str, int | None]) -> int | None:
 
 
 def _refuse_control_flow(graph: Graph) -> None:
-    controls = [
-        Problem(
+    controls = {
+        node.name: Problem(
             node=node.name,
             operator=node.operator,
             reason="control flow has no spiking form.",
             advice="Export without branches.",
         )
         for node in graph.nodes
-        if any(isinstance(value, onnx.GraphProto) for value in node.attributes.values())
-    ]
+        if node.branches
+    }
     if controls:
-        raise UnsupportedModelError("The model cannot be converted.", controls)
+        found = {item.node: item for item in unknown(graph, independent(graph))} | controls
+        problems = [found[node.name] for node in graph.nodes if node.name in found]
+        raise UnsupportedModelError("The model cannot be converted.", problems)
 
 
 def _opsets(proto: onnx.ModelProto) -> tuple[int, dict[str, int]]:

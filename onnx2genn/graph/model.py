@@ -39,6 +39,11 @@ class Node:
         return self.outputs[0]
 
     @property
+    def branches(self) -> bool:
+        """Whether it runs graphs of its own, as If and Loop, which may read any tensor."""
+        return any(isinstance(value, onnx.GraphProto) for value in self.attributes.values())
+
+    @property
     def operator(self) -> str:
         """Operator with its domain, where that is not the standard one."""
         return f"{self.domain}.{self.op}" if self.domain else self.op

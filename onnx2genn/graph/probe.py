@@ -137,8 +137,8 @@ def independent(graph: Graph) -> set[str]:
     """Find the tensors whose values do not depend on the values of the inputs."""
     fixed = set(graph.constants)
     for node in graph.nodes:
-        if node.op in READS_SHAPE_ONLY or (
-            all(name in fixed for name in node.inputs if name) and not node.op.startswith("Random")
-        ):
+        known = all(name in fixed for name in node.inputs if name)
+        varies = node.branches or node.op.startswith("Random")
+        if node.op in READS_SHAPE_ONLY or (known and not varies):
             fixed.update(node.outputs)
     return fixed

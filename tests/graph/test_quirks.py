@@ -231,10 +231,13 @@ def test_control_flow_is_refused():
     branch = helper.make_graph(
         [node("Identity", "x", "z")], "branch", [], [helper.make_tensor_value_info("z", 1, None)]
     )
-    nodes = [node("If", "c", "y", then_branch=branch, else_branch=branch, name="if")]
-    (problem,) = check(model(nodes, {"x": ["N", 3]}, {"c": np.array(True)}))
-    assert problem.node == "if"
-    assert "control flow" in problem.reason
+    nodes = [
+        node("If", "c", "a", then_branch=branch, else_branch=branch, name="if"),
+        node("LRN", "a", "y", size=3, name="norm"),
+    ]
+    problems = check(model(nodes, {"x": ["N", 3, 4, 4]}, {"c": np.array(True)}))
+    assert [item.node for item in problems] == ["if", "norm"]
+    assert "control flow" in problems[0].reason
 
 
 @pytest.mark.parametrize("dtype", [onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE])
