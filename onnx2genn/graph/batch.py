@@ -14,7 +14,8 @@ from onnx2genn.graph.probe import independent, random_inputs, run_all
 def free_batch(graph: Graph, batch: int, input_types: Mapping[str, int]) -> Graph:
     """Replace the batch size that exporters bake into targets of Reshape, Expand and Resize.
 
-    Constants that are joined with data, as class tokens are, get the batch size of that data.
+    Constants that are joined with data, as class tokens are, get the batch size of that data; of
+    those that are added to it or multiply it, one row is kept.
 
     Args:
         graph: Graph in its own operators.
@@ -63,6 +64,13 @@ class _Opener:
         """Whether the first axis of a tensor has the size of the batch."""
         return self.shape(name)[:1] == (self.batch,)
 
+    def is_repeated(self, name: str) -> bool:
+        """Whether a tensor does not depend on the inputs and is equal for all samples."""
+        if name not in self.fixed or not self.has_batch(name):
+            return False
+        value = self.values[name]
+        return bool((value == value[:1]).all())
+
     def store(self, name: str, array: np.ndarray) -> str:
         """Add a constant."""
         self.constants[name] = array
@@ -107,14 +115,29 @@ def _repeat_constants(opener: _Opener, node: Node) -> Node:
         return node
     inputs = list(node.inputs)
     for index, name in enumerate(node.inputs):
-        value = opener.values[name]
-        if name not in opener.fixed or not (opener.has_batch(name) and (value == value[:1]).all()):
+        if not opener.is_repeated(name):
             continue
+        value = opener.values[name]
         scope = f"{node.output}/repeated_{index}"
         target = _with_batch_of(opener, data, value.shape[1:], f"{scope}/shape")
         inputs[index] = opener.write(
             "Expand", scope, opener.store(f"{scope}/one", value[:1]), target
         )
+    return replace(node, inputs=tuple(inputs))
+
+
+def _keep_one_row(opener: _Opener, node: Node) -> Node:
+    """Let broadcasting repeat a constant operand for each sample."""
+    rank = len(opener.shape(node.output))
+    whole = [name for name in node.inputs if len(opener.shape(name)) == rank]
+    if not any(name not in opener.fixed and opener.has_batch(name) for name in whole):
+        return node
+    inputs = [
+        opener.store(f"{node.output}/row_{index}", opener.values[name][:1])
+        if name in whole and opener.batch > 1 and opener.is_repeated(name)
+        else name
+        for index, name in enumerate(node.inputs)
+    ]
     return replace(node, inputs=tuple(inputs))
 
 
@@ -128,6 +151,7 @@ def _with_batch_of(opener: _Opener, data: str, rest: tuple[int, ...], output: st
 
 
 _RULES = {
+    **dict.fromkeys(("Add", "Div", "Max", "Min", "Mul", "Sub", "Sum", "Where"), _keep_one_row),
     "Concat": _repeat_constants,
     "Expand": _open_target,
     "Reshape": _open_target,

@@ -40,6 +40,30 @@ def test_constants_that_are_joined(order, axis, batch):
     check_at_its_batch(proto, found, batch)
 
 
+@pytest.mark.parametrize(
+    ("op", "order"),
+    [
+        ("Add", "x c"),
+        ("Add", "c x"),
+        ("Sub", "c x"),
+        ("Mul", "c x"),
+        ("Div", "x c"),
+        ("Max", "x c"),
+    ],
+)
+def test_constants_of_sums_and_products(op, order):
+    """A position embedding that was expanded to the batch."""
+    weights = {"c": np.repeat(normal(1, 4, 5), 3, axis=0)}
+    proto = model([node(op, order, "y")], {"x": [3, 4, 5]}, weights)
+    check_at_its_batch(proto, read(proto), 3)
+
+
+def test_a_constant_that_differs_between_samples_stays_refused():
+    proto = model([node("Add", "x c", "y")], {"x": [3, 4]}, {"c": normal(3, 4)})
+    with pytest.raises(UnsupportedModelError, match="reaches over the batch"):
+        read(proto)
+
+
 def test_an_expand_of_a_constant_that_is_joined():
     nodes = [node("Expand", "c s", "e"), node("Concat", "e x", "y", axis=1)]
     proto = model(nodes, {"x": [2, 3, 5]}, {"c": normal(1, 1, 5), "s": ints(2, 1, 5)})
