@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from onnx2genn.graph.model import Graph, Node
-from onnx2genn.graph.probe import independent, random_inputs, run_all
+from onnx2genn.graph.probe import Runner, independent, random_inputs
 
 
 def free_batch(graph: Graph, batch: int, input_types: Mapping[str, int]) -> Graph:
@@ -27,7 +27,7 @@ def free_batch(graph: Graph, batch: int, input_types: Mapping[str, int]) -> Grap
         is probed at other sizes.
     """
     inputs = random_inputs(graph, batch, input_types)
-    values = {**graph.constants, **inputs, **run_all(graph, inputs, input_types)}
+    values = {**graph.constants, **inputs, **Runner(graph, input_types)(inputs)}
     opener = _Opener(batch, values, independent(graph), dict(graph.constants))
     for node in graph.nodes:
         rule = _RULES.get(node.op)

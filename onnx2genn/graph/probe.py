@@ -41,35 +41,37 @@ class Probe:
     constants: dict[str, np.ndarray]
 
 
-def run_all(
-    graph: Graph, inputs: Mapping[str, np.ndarray], input_types: Mapping[str, int] | None = None
-) -> dict[str, np.ndarray]:
-    """Run a graph as it stands and return every tensor that its nodes compute.
+class Runner:
+    """Runs a graph as it stands and returns every tensor that its nodes compute.
 
     Raises:
         UnsupportedModelError: onnxruntime cannot load or run it.
     """
-    names = [name for node in graph.nodes for name in node.outputs if name]
-    model = to_onnx(
-        graph.nodes,
-        graph.constants,
-        graph.inputs,
-        dict.fromkeys(names),
-        opset=graph.opset,
-        imports=graph.imports,
-        input_types=input_types,
-    )
-    runner = session(model, optimise=False)
-    try:
-        values = runner.run(names, dict(inputs))
-    except Exception as error:  # onnxruntime's exceptions share no public base class
-        batch = len(next(iter(inputs.values())))
-        raise UnsupportedModelError(
-            f"onnxruntime cannot run the model with {batch} samples at once: "
-            f"{str(error).strip().splitlines()[0]} If the model was exported for one batch size, "
-            "export it with a dynamic batch axis."
-        ) from error
-    return dict(zip(names, values, strict=True))
+
+    def __init__(self, graph: Graph, input_types: Mapping[str, int] | None = None) -> None:
+        self._names = [name for node in graph.nodes for name in node.outputs if name]
+        model = to_onnx(
+            graph.nodes,
+            graph.constants,
+            graph.inputs,
+            dict.fromkeys(self._names),
+            opset=graph.opset,
+            imports=graph.imports,
+            input_types=input_types,
+        )
+        self._session = session(model, optimise=False)
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        try:
+            values = self._session.run(self._names, dict(inputs))
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            batch = len(next(iter(inputs.values())))
+            raise UnsupportedModelError(
+                f"onnxruntime cannot run the model with {batch} samples at once: "
+                f"{str(error).strip().splitlines()[0]} If the model was exported for one batch "
+                "size, export it with a dynamic batch axis."
+            ) from error
+        return dict(zip(self._names, values, strict=True))
 
 
 def random_inputs(
@@ -103,9 +105,8 @@ def probe(
     Raises:
         UnsupportedModelError: onnxruntime cannot load or run it.
     """
-    first, second = (
-        run_all(graph, random_inputs(graph, batch, input_types), input_types) for batch in batches
-    )
+    runner = Runner(graph, input_types)
+    first, second = (runner(random_inputs(graph, batch, input_types)) for batch in batches)
     fixed = independent(graph)
     shapes: dict[str, Shape] = dict(graph.inputs)
     constants = dict(graph.constants)
