@@ -28,10 +28,11 @@ from onnx2genn.coding.thresholds import (
 )
 from onnx2genn.data import Inputs, samples_of, shapes_of
 from onnx2genn.errors import CodingError, DataError, UnsupportedModelError
+from onnx2genn.graph.inputs import separate_arrays
 from onnx2genn.graph.load import Source, choose_output, input_names, load_proto
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.partition import Population
-from onnx2genn.graph.reader import Model, read
+from onnx2genn.graph.reader import Model, fit_products, read
 from onnx2genn.graph.segment import Segment
 
 if TYPE_CHECKING:
@@ -355,6 +356,7 @@ def encode(
     if calibration is None:
         return _guess(model, coding)
     samples = samples_of(model.entries, calibration)
+    model = fit_products(model, samples)
     populations = model.parts.populations
     lowest = minima(model, samples, per_channel=coding.per_channel)
     found = collect(
@@ -385,12 +387,8 @@ def encode(
 
 def _largest(model: Model, samples: np.ndarray) -> dict[str, float]:
     """Return the largest magnitude of each input; 1 where it is 0."""
-    ends = np.cumsum([int(np.prod(shape)) for shape in model.entries.values()])
-    parts = np.split(samples.reshape(len(samples), -1), ends[:-1], axis=1)
-    return {
-        name: float(np.abs(part).max()) or 1.0
-        for name, part in zip(model.entries, parts, strict=True)
-    }
+    parts = separate_arrays(model.entries, samples)
+    return {name: float(np.abs(part).max()) or 1.0 for name, part in parts.items()}
 
 
 def _refine(network: SpikingNetwork, samples: np.ndarray) -> SpikingNetwork:

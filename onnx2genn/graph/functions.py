@@ -1,8 +1,9 @@
 """Scalar functions: elementwise operators that are together one function of one tensor.
 
 Exporters write Silu as ``x * Sigmoid(x)`` and Gelu as ``x * 0.5 * (1 + Erf(x / sqrt(2)))``. A
-product of two tensors has no spiking form, but a function of one tensor has: its neuron collects x
-and sends g(x). So every product whose operands lead back to one tensor is fused into one node.
+product of two tensors takes two populations (see products.py), a function of one tensor takes one:
+its neuron collects x and sends g(x). So every product whose operands lead back to one tensor is
+fused into one node.
 """
 
 from __future__ import annotations
@@ -166,6 +167,14 @@ def identity(source: str, output: str, name: str) -> Node:
     copy = Node(op="Identity", inputs=(source,), outputs=(output,))
     return Node(
         op=IDENTITY, domain=DOMAIN, inputs=(source,), outputs=(output,), name=name, body=(copy,)
+    )
+
+
+def square(source: str, output: str, name: str) -> Node:
+    """Write neurons that send the square of what they collected."""
+    product = Node(op="Mul", inputs=(source, source), outputs=(output,), name=output)
+    return Node(
+        op=FUSED, domain=DOMAIN, inputs=(source,), outputs=(output,), name=name, body=(product,)
     )
 
 

@@ -73,3 +73,18 @@ def join_arrays(entries: Mapping[str, Shape], arrays: Mapping[str, np.ndarray]) 
     if len(found) == 1:
         return found[0]
     return np.concatenate([array.reshape(len(array), -1) for array in found], axis=1)
+
+
+def separate_arrays(entries: Mapping[str, Shape], joined: np.ndarray) -> dict[str, np.ndarray]:
+    """Undo :func:`join_arrays`.
+
+    Args:
+        entries: Shapes of the inputs without the batch axis, by name.
+        joined: Samples [N, ...] of the one input.
+    """
+    ends = np.cumsum([int(np.prod(shape)) for shape in entries.values()])
+    parts = np.split(joined.reshape(len(joined), -1), ends[:-1], axis=1)
+    return {
+        name: part.reshape(-1, *shape)
+        for (name, shape), part in zip(entries.items(), parts, strict=True)
+    }

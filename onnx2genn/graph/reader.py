@@ -13,16 +13,20 @@ from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.graph.batch import free_batch
 from onnx2genn.graph.fold import fold_graph
 from onnx2genn.graph.functions import fuse_functions
-from onnx2genn.graph.inputs import join_inputs, separate_inputs
+from onnx2genn.graph.inputs import join_inputs, separate_arrays, separate_inputs
 from onnx2genn.graph.load import InputShape, Source, choose_output, load_proto, raw_graph
 from onnx2genn.graph.lower import lower_activations
 from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
 from onnx2genn.graph.partition import Partition, misplaced_heads, partition
 from onnx2genn.graph.pools import settle_pools
-from onnx2genn.graph.probe import Probe, independent, probe
+from onnx2genn.graph.probe import Probe, independent, probe, random_inputs
+from onnx2genn.graph.products import lower_products, products
 from onnx2genn.graph.quantised import dequantise
 from onnx2genn.graph.rewrite import canonical, expand, unknown
 from onnx2genn.graph.verify import verify
+
+_RANDOM_SAMPLES = 8
+_RANGE_SAMPLES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +39,15 @@ class Model:
         entries: The model's inputs with their shapes, batch axis left out.
         parts: Its populations and segments.
         error: Largest relative difference to the original, over all tensors that both have.
+        with_products: The graph before products of two tensors were written as differences of
+            squares; None if it has none.
     """
 
     graph: Graph
     entries: Mapping[str, Shape]
     parts: Partition
     error: float
+    with_products: Graph | None = None
 
     def to_onnx(self, extra_outputs: Sequence[str] = (), *, joined: bool = True) -> onnx.ModelProto:
         """Write the canonical graph as a model.
@@ -156,12 +163,38 @@ def _convert(original: Graph, seen: Probe) -> tuple[Model | None, list[Problem]]
         constants=_float32(graph.constants),
         notes=[*original.notes, *_precision_notes(original)],
     ).only_live()
-    graph = replace(graph, shapes=probe(graph).shapes)
-    graph = lower_activations(fuse_functions(graph))
-    graph = settle_pools(fold_graph(replace(graph, shapes=probe(graph).shapes)))
-    joined = join_inputs(graph)
+    graph = fuse_functions(replace(graph, shapes=probe(graph).shapes))
+    return _lowered(graph, random_inputs(graph, _RANDOM_SAMPLES))
+
+
+def _lowered(graph: Graph, samples: Mapping[str, np.ndarray]) -> tuple[Model, list[Problem]]:
+    """Write what neurons cannot do with what they can, and cut the graph at its populations."""
+    lowered = lower_activations(lower_products(graph, samples))
+    lowered = settle_pools(fold_graph(replace(lowered, shapes=probe(lowered).shapes)))
+    joined = join_inputs(lowered)
     parts, problems = partition(joined)
-    return Model(graph=joined, entries=graph.inputs, parts=parts, error=0.0), problems
+    model = Model(
+        graph=joined,
+        entries=graph.inputs,
+        parts=parts,
+        error=0.0,
+        with_products=graph if products(graph) else None,
+    )
+    return model, problems
+
+
+def fit_products(model: Model, samples: np.ndarray) -> Model:
+    """Fit the products of a model to the ranges of their operands.
+
+    Args:
+        model: Canonical model.
+        samples: Calibration samples [N, ...] of its one input.
+    """
+    if model.with_products is None:
+        return model
+    chosen = samples[:: -(-len(samples) // _RANGE_SAMPLES)]
+    fitted, _ = _lowered(model.with_products, separate_arrays(model.entries, chosen))
+    return replace(fitted, error=model.error)
 
 
 def _float32(constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

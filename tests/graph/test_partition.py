@@ -93,16 +93,16 @@ def test_heads_in_the_middle_are_named_beside_other_problems():
     """In the order of the graph; what is at the end stays a head."""
     nodes = [
         node("MatMul", "x w", "q"),
-        node("LayerNormalization", "x s", "n", name="norm"),
+        node("Hardmax", "x", "n", name="norm"),
         node("MatMul", "q n", "scores", name="scores"),
         node("Softmax", "scores", "p", axis=-1, name="weights"),
         node("MatMul", "p n", "mixed", name="mix"),
         node("ArgMax", "mixed", "unused", axis=-1, name="unused"),
-        node("LRN", "mixed", "l", size=3, name="local"),
+        node("Hardmax", "mixed", "l", name="local"),
         node("Dropout", "l", "d"),
         node("Softmax", "d", "y", axis=-1, name="end"),
     ]
-    problems = check(model(nodes, {"x": ["N", 4, 3, 3]}, {"w": normal(3, 3), "s": normal(3)}))
+    problems = check(model(nodes, {"x": ["N", 4, 3, 3]}, {"w": normal(3, 3)}))
     assert [item.node for item in problems] == ["norm", "scores", "weights", "mix", "local"]
     assert "head" in problems[2].reason
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
-_MIXED = "Products and quotients of activations have no spiking form here."
+_PRODUCT = "of two activations: not with codings that fire while they integrate (rate)"
 
 
 def aligned(rewrite: Rewrite, name: str, other: str) -> np.ndarray:
@@ -58,32 +58,28 @@ def _same_rank(rewrite: Rewrite, a: str, b: str) -> None:
         )
 
 
-@operator("Mul", restrictions="one operand constant, or both a function of one tensor")
+@operator("Mul", restrictions=_PRODUCT)
 def mul(rewrite: Rewrite, a: str, b: str) -> str:
-    """A B with one constant; x Sigmoid(x) and the like become one function."""
+    """A B; x Sigmoid(x) and the like become one function."""
     if rewrite.is_constant(a):
         a, b = b, a
     if rewrite.is_constant(b):
         return rewrite.emit("Mul", a, aligned(rewrite, b, a))
-    if not rewrite.is_function():
-        raise Refusal("both operands are computed from the network's input.", _MIXED)
+    _same_rank(rewrite, a, b)
     return rewrite.emit("Mul", a, b)
 
 
-@operator("Div", restrictions="divisor constant, or both a function of one tensor")
+@operator("Div", restrictions=_PRODUCT)
 def div(rewrite: Rewrite, a: str, b: str) -> str:
-    """A / B with constant B; x / (1 + Exp(-x)) and the like become one function."""
-    if not rewrite.is_constant(b):
-        return _quotient(rewrite, a, b)
-    return rewrite.emit("Mul", a, np.float32(1) / aligned(rewrite, b, a))
-
-
-def _quotient(rewrite: Rewrite, a: str, b: str) -> str:
-    if not rewrite.is_function():
-        raise Refusal("its divisor is computed from the network's input.", _MIXED)
+    """A / B; x / (1 + Exp(-x)) and the like become one function."""
+    if rewrite.is_constant(b):
+        return rewrite.emit("Mul", a, np.float32(1) / aligned(rewrite, b, a))
     if rewrite.is_constant(a):
         return rewrite.emit("Mul", rewrite.emit("Reciprocal", b), aligned(rewrite, a, b))
-    return rewrite.emit("Div", a, b)
+    if rewrite.is_function():
+        return rewrite.emit("Div", a, b)
+    _same_rank(rewrite, a, b)
+    return rewrite.emit("Mul", a, rewrite.emit("Reciprocal", b))
 
 
 @operator("Neg")

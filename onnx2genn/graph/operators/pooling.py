@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from onnx2genn.graph.model import Shape
 from onnx2genn.graph.operators.windows import explicit_pads
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
@@ -106,16 +107,36 @@ def reduce_max(
     noop_with_empty_axes: int = 0,
 ) -> str:
     """Maximum over axes, as one window along all of them."""
-    reduced = _reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
-    if not reduced:
-        return x
-    shape = rewrite.shape(x)
+    reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    return _largest(rewrite, x, rewrite.shape(x), reduced) if reduced else x
+
+
+def _largest(rewrite: Rewrite, x: str, shape: Shape, reduced: Sequence[int]) -> str:
     kept = [axis for axis in range(1, len(shape) + 1) if axis not in reduced]
     turned = rewrite.emit("Transpose", x, perm=[0, *kept, *reduced])
     width = int(np.prod([shape[axis - 1] for axis in reduced]))
     rows = rewrite.emit("Reshape", turned, np.array([0, -1, width], np.int64))
     largest = _maximum(rewrite, rows, [width])
     return rewrite.emit("Reshape", largest, np.array([0, *rewrite.output_shape], np.int64))
+
+
+@operator("ReduceMin", kind="population", restrictions="not over the batch axis")
+def reduce_min(
+    rewrite: Rewrite,
+    x: str,
+    axes_input: str | None = None,
+    *,
+    axes: Sequence[int] | None = None,
+    keepdims: int = 1,
+    noop_with_empty_axes: int = 0,
+) -> str:
+    """-max(-x)."""
+    reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    if not reduced:
+        return x
+    negative = rewrite.emit("Mul", x, np.float32(-1))
+    largest = _largest(rewrite, negative, rewrite.shape(x), reduced)
+    return rewrite.emit("Mul", largest, np.float32(-1))
 
 
 @operator("GlobalAveragePool")
@@ -125,12 +146,12 @@ def global_average_pool(rewrite: Rewrite, x: str) -> str:
     return rewrite.emit("ReduceMean", x, axes, keepdims=1)
 
 
-def _reduced_axes(
+def reduced_axes(
     rewrite: Rewrite,
     x: str,
     axes_input: str | None,
     axes: Sequence[int] | None,
-    noop_with_empty_axes: int,
+    noop_with_empty_axes: int = 0,
 ) -> list[int]:
     """Return the positive axes of a reduction; from opset 18 on (sum: 13) they are an input."""
     rank = len(rewrite.shape(x)) + 1
@@ -159,7 +180,7 @@ def reduce_mean(
     noop_with_empty_axes: int = 0,
 ) -> str:
     """Mean over axes."""
-    reduced = _reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
     return _reduce(rewrite, "ReduceMean", x, reduced, keepdims)
 
 
@@ -174,5 +195,5 @@ def reduce_sum(
     noop_with_empty_axes: int = 0,
 ) -> str:
     """Sum over axes."""
-    reduced = _reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
     return _reduce(rewrite, "ReduceSum", x, reduced, keepdims)

@@ -10,10 +10,6 @@ _RECURRENT = (
     "it is recurrent: its state goes from one time step of the sequence to the next.",
     "Only feed-forward networks convert; a 1-D convolution over time often does as well.",
 )
-_NORMALISES = (
-    "it divides by statistics of its own input, which no sum of spikes can.",
-    "Train with BatchNormalization, whose statistics are constants at inference.",
-)
 _INTEGERS = (
     "it computes with whole numbers.",
     "Quantise in QDQ format: QuantizeLinear and DequantizeLinear around float operators.",
@@ -23,23 +19,7 @@ _ATTENTION = (
     "A product of two activations has no spiking form here.",
 )
 _REASONS = {
-    "LRN": (
-        _NORMALISES[0],
-        "Train with BatchNormalization instead, or without it: local response normalisation "
-        "hardly changes the accuracy.",
-    ),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
-    **dict.fromkeys(
-        (
-            "GroupNormalization",
-            "InstanceNormalization",
-            "LayerNormalization",
-            "LpNormalization",
-            "MeanVarianceNormalization",
-            "RMSNormalization",
-        ),
-        _NORMALISES,
-    ),
     "Attention": _ATTENTION,
     **dict.fromkeys(
         (

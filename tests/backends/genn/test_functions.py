@@ -89,3 +89,31 @@ def test_equal_to_the_embedded_engine(snn):
         assert difference.max() <= 1, item.name
         assert (difference > 0).mean() <= 0.02, item.name
     np.testing.assert_allclose(got.logits, wanted.logits, atol=0.05)
+
+
+def gated():
+    """A gate for each channel times a map: squeeze and excitation."""
+    nodes = [
+        node("Conv", "x w0", "c", pads=[1, 1, 1, 1]),
+        node("Relu", "c", "f"),
+        node("GlobalAveragePool", "f", "m"),
+        node("Conv", "m w1", "e"),
+        node("HardSigmoid", "e", "s"),
+        node("Mul", "f s", "p"),
+        node("GlobalAveragePool", "p", "q"),
+        node("Flatten", "q", "r"),
+        node("MatMul", "r w2", "y"),
+    ]
+    weights = {"w0": normal(4, 2, 3, 3, scale=0.4), "w1": normal(4, 4, 1, 1), "w2": normal(4, 3)}
+    return model(nodes, {"x": ["N", 2, 5, 5]}, weights)
+
+
+@pytest.mark.genn
+def test_products_are_equal_to_the_embedded_engine():
+    network = onnx2genn.convert(gated(), normal(128, 2, 5, 5, seed=4))
+    assert [item.kind for item in network.populations].count("Function") == 2
+    x = normal(16, 2, 5, 5, seed=5)
+    wanted, got = (
+        network.predict(x, backend=name) for name in ("onnxruntime", "single_threaded_cpu")
+    )
+    np.testing.assert_allclose(got, wanted, atol=0.01 * np.abs(wanted).max())

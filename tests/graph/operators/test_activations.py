@@ -224,14 +224,15 @@ def test_factors_behind_a_function_are_weights():
     assert found.parts.readout.nodes[-1].op == "Mul"
 
 
-def test_gates_are_refused():
+def test_a_gate_is_no_function_of_one_tensor():
     nodes = [
         node("MatMul", "x w", "a"),
         node("Sigmoid", "a", "s"),
         node("Mul", "x s", "y", name="gate"),
     ]
-    (problem,) = check(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 4)}))
-    assert problem.node == "gate"
+    found = check_model(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 4)}))
+    kinds = [item.kind for item in found.parts.populations]
+    assert kinds == ["Sigmoid", "Function", "Function"]
 
 
 def test_a_function_that_others_read_too():

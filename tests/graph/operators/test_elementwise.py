@@ -24,32 +24,29 @@ def test_a_constant_of_higher_rank_adds_axes():
     check_op("Mul", [(1, 4), normal(3, 4)])
 
 
-@pytest.mark.parametrize("op", ["Add", "Sub"])
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul"])
 def test_two_branches(op):
     check_op(op, [(3, 4), (3, 4)])
 
 
-def test_two_branches_that_broadcast():
-    check_op("Add", [(3, 4, 5), (3, 1, 1)])
+@pytest.mark.parametrize("op", ["Add", "Mul"])
+@pytest.mark.parametrize("shapes", [((3, 4, 5), (3, 1, 1)), ((3, 1, 1), (1, 4, 5))], ids=str)
+def test_two_branches_that_broadcast(op, shapes):
+    check_op(op, list(shapes))
 
 
-def test_branches_of_different_rank_are_refused():
-    (problem,) = check(one_node("Add", [(1, 1, 5), (5,)]))
+@pytest.mark.parametrize("op", ["Add", "Mul", "Div"])
+def test_branches_of_different_rank_are_refused(op):
+    (problem,) = check(one_node(op, [(1, 1, 5), (5,)]))
+    assert problem.node == "the_node"
     assert "rank" in problem.reason
 
 
-@pytest.mark.parametrize("op", ["Mul", "Div"])
-def test_products_of_activations_are_refused(op):
-    (problem,) = check(one_node(op, [(3,), (3,)]))
-    assert problem.node == "the_node"
-    assert problem.operator == op
-    assert problem.shapes == ((3,), (3,))
-
-
-def test_division_by_an_activation_is_refused():
-    nodes = [node("MatMul", "x w", "a"), node("Div", "x a", "y")]
-    with pytest.raises(UnsupportedModelError, match="divisor"):
-        read(model(nodes, {"x": ["N", 3]}, {"w": normal(3, 3)}))
+def test_division_by_an_activation():
+    nodes = [node("MatMul", "x w", "a"), node("Exp", "a", "e"), node("Div", "x e", "y")]
+    found = check_model(model(nodes, {"x": ["N", 3]}, {"w": normal(3, 3)}))
+    kinds = [item.kind for item in found.parts.populations]
+    assert kinds == ["Function", "Function", "Function"]  # 1 / Exp, and two squares
 
 
 def test_neg():

@@ -7,10 +7,8 @@ from onnx2genn.graph.reader import check
 @pytest.mark.parametrize(
     ("op", "inputs", "attributes", "words"),
     [
-        ("LRN", [(3, 4, 4)], {"size": 3}, "BatchNormalization"),
-        ("LayerNormalization", [(3, 4), normal(4)], {}, "BatchNormalization"),
-        ("InstanceNormalization", [(3, 4), normal(3), normal(3)], {}, "BatchNormalization"),
-        ("CumSum", [(3,), normal(1).astype("i4")], {}, "onnx2genn.operator"),
+        ("Hardmax", [(3,)], {}, "onnx2genn.operator"),
+        ("DynamicQuantizeLinear", [(3,)], {"outputs": 3}, "QDQ"),
     ],
 )
 def test_refusals_say_what_to_do(op, inputs, attributes, words):

@@ -1,0 +1,130 @@
+"""Products of two tensors, as gates make them, by neurons that square: quarter-square products.
+
+A neuron sums, so it cannot multiply what two sources send. But a square is a function of one sum,
+which a neuron can send, and the difference of two squares is a product::
+
+    a b = (u + v)^2 - (u - v)^2 + b0 a + a0 b - a0 b0,    u = r (a - a0) / 2,  v = (b - b0) / (2 r)
+
+Two populations send the squares; all else is affine. The centres a0 and b0 and the ratio r are
+those of the operands' ranges in each channel: the squares then reach no further than the product
+of both half ranges, so their rounding errors are about as small as those of neurons which would
+send the product itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from onnx2genn.graph.functions import square
+from onnx2genn.graph.model import Graph, Node, to_onnx
+from onnx2genn.graph.rewrite import Rewrite, finish
+from onnx2genn.runtime import session
+
+_BATCH = 32
+_NARROWEST = 1e-3  # of the widest channel
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Centre and half width of a tensor in each channel, [1, channels, 1, ...]."""
+
+    centre: np.ndarray
+    half: np.ndarray
+
+
+def products(graph: Graph) -> list[Node]:
+    """List the products of two tensors that both depend on the inputs.
+
+    Args:
+        graph: Canonical graph, functions of one tensor fused.
+    """
+    return [
+        node
+        for node in graph.nodes
+        if node.op == "Mul" and not graph.constants.keys() & set(node.inputs)
+    ]
+
+
+def lower_products(graph: Graph, samples: Mapping[str, np.ndarray]) -> Graph:
+    """Write every product of two tensors with squares and affine operators.
+
+    Args:
+        graph: Canonical graph with shapes, functions of one tensor fused.
+        samples: Inputs [N, ...] by name, whose activations show the operands' ranges.
+    """
+    found = products(graph)
+    if not found:
+        return graph
+    ranges = _ranges(graph, samples, {name for node in found for name in node.inputs})
+    nodes: list[Node] = []
+    constants = dict(graph.constants)
+    for node in graph.nodes:
+        if node not in found:
+            nodes.append(node)
+            continue
+        rewrite = Rewrite(graph, node)
+        written, _ = finish(rewrite, _product(rewrite, *(ranges[name] for name in node.inputs)))
+        nodes += written
+        constants |= rewrite.constants
+    return replace(graph, nodes=nodes, constants=constants)
+
+
+def _product(rewrite: Rewrite, of_a: _Range, of_b: _Range) -> str:
+    """Write one product; see the equation above."""
+    a, b = (_expanded(rewrite, name) for name in rewrite.node.inputs)
+    both = of_a.half * of_b.half
+    ratio = np.sqrt(np.divide(of_b.half, of_a.half, out=np.ones_like(both), where=both > 0))
+    u = rewrite.emit("Mul", rewrite.emit("Add", a, -of_a.centre), ratio / 2)
+    v = rewrite.emit("Mul", rewrite.emit("Add", b, -of_b.centre), 1 / (2 * ratio))
+    plus = _squared(rewrite, rewrite.emit("Add", u, v), "sum")
+    minus = _squared(
+        rewrite, rewrite.emit("Add", u, rewrite.emit("Mul", v, np.float32(-1))), "difference"
+    )
+    centred = rewrite.emit("Add", plus, rewrite.emit("Mul", minus, np.float32(-1)))
+    linear = rewrite.emit(
+        "Add", rewrite.emit("Mul", a, of_b.centre), rewrite.emit("Mul", b, of_a.centre)
+    )
+    shifted = rewrite.emit("Add", linear, -of_a.centre * of_b.centre)
+    return rewrite.emit("Add", centred, shifted)
+
+
+def _expanded(rewrite: Rewrite, name: str) -> str:
+    shape = rewrite.output_shape
+    if rewrite.shape(name) == shape:
+        return name
+    return rewrite.emit("Expand", name, np.array([1, *shape], np.int64))
+
+
+def _squared(rewrite: Rewrite, x: str, label: str) -> str:
+    output = f"{rewrite.node.output}/{label}"
+    rewrite.nodes.append(square(x, output, f"{rewrite.node.name}/{label}"))
+    return output
+
+
+def _ranges(graph: Graph, samples: Mapping[str, np.ndarray], names: set[str]) -> dict[str, _Range]:
+    """Run a graph on samples and return the range of some of its tensors."""
+    outputs = dict.fromkeys([graph.output, *sorted(names - graph.inputs.keys())])
+    runner = session(to_onnx(graph.nodes, graph.constants, graph.inputs, outputs))
+    low: dict[str, np.ndarray] = {}
+    high: dict[str, np.ndarray] = {}
+    count = len(next(iter(samples.values())))
+    for start in range(0, count, _BATCH):
+        part = {name: samples[name][start : start + _BATCH] for name in graph.inputs}
+        feeds = {name: np.ascontiguousarray(array, np.float32) for name, array in part.items()}
+        values = feeds | dict(zip(outputs, runner.run(list(outputs), feeds), strict=True))
+        for name in names:
+            value = values[name]
+            axes = tuple(axis for axis in range(value.ndim) if axis != 1)
+            least, most = (pick(value, axis=axes, keepdims=True) for pick in (np.min, np.max))
+            low[name] = np.minimum(low.get(name, least), least)
+            high[name] = np.maximum(high.get(name, most), most)
+    return {name: _range(low[name], high[name]) for name in names}
+
+
+def _range(low: np.ndarray, high: np.ndarray) -> _Range:
+    """Return a range; channels that hardly vary may do so on other samples."""
+    half = (high - low) / 2
+    return _Range(centre=(low + high) / 2, half=np.maximum(half, _NARROWEST * half.max()))
