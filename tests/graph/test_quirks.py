@@ -233,7 +233,7 @@ def test_control_flow_is_refused():
     )
     nodes = [
         node("If", "c", "a", then_branch=branch, else_branch=branch, name="if"),
-        node("LRN", "a", "y", size=3, name="norm"),
+        node("Hardmax", "a", "y", name="norm"),
     ]
     problems = check(model(nodes, {"x": ["N", 3, 4, 4]}, {"c": np.array(True)}))
     assert [item.node for item in problems] == ["if", "norm"]
