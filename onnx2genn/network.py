@@ -116,7 +116,7 @@ class SpikingNetwork:
     @property
     def latency(self) -> int:
         """Steps from the presentation of a sample to the answer, when samples are pipelined."""
-        return self.coding.latency(self.model.parts.depth)
+        return self.coding.latency(self.model.parts.depth, firing=self.firing_readout)
 
     @property
     def poisson(self) -> bool:

@@ -95,6 +95,7 @@ def test_spike_norm_takes_the_largest_current(digits: Example, per_channel: bool
         threshold="spike-norm",
         per_channel=per_channel,
         bias_correction=False,
+        lookahead=0,
     )
     values = {network.input_name: np.broadcast_to(x, (6, *x.shape))}
     for item in network.populations:

@@ -15,7 +15,11 @@ import onnx2genn
 from onnx2genn import CodingError, DataError, UnsupportedModelError
 from onnx2genn.network import write_atomically
 
-CODINGS = [("few-spike", {}), ("rate", {"steps": 16, "reset": "hard"}), ("diehl", {"steps": 20})]
+CODINGS = [
+    ("few-spike", {}),
+    ("rate", {"steps": 16, "reset": "hard", "lookahead": 0}),
+    ("diehl", {"steps": 20}),
+]
 
 
 @pytest.mark.parametrize(("coding", "options"), CODINGS)

@@ -40,6 +40,7 @@ PRESETS: dict[str, Preset] = {
             steps=350,
             reset="hard",
             initial=0.0,
+            lookahead=0,
             input="poisson",
             readout="spikes",
             threshold="max",
@@ -54,6 +55,7 @@ PRESETS: dict[str, Preset] = {
         coding=Rate(
             steps=350,
             initial=0.0,
+            lookahead=0,
             threshold="percentile",
             percentile=99.9,
             per_channel=False,
@@ -67,6 +69,7 @@ PRESETS: dict[str, Preset] = {
             steps=2500,
             reset="hard",
             initial=0.0,
+            lookahead=0,
             input="poisson",
             threshold="spike-norm",
             per_channel=False,
@@ -76,12 +79,12 @@ PRESETS: dict[str, Preset] = {
         "architectures (Frontiers in Neuroscience)",
     ),
     "signed": Preset(
-        coding=Rate(steps=16, signed=True),
+        coding=Rate(steps=16, signed=True, lookahead=0),
         paper="Wang et al. 2022, Signed neuron with memory: towards simple, accurate and "
         "high-efficient ANN-SNN conversion (IJCAI)",
     ),
     "graded": Preset(
-        coding=Rate(steps=2, bits=4),
+        coding=Rate(steps=2, bits=4, lookahead=0),
         paper="Li and Zeng 2022, Efficient and accurate conversion of spiking neural network with "
         "burst spikes (IJCAI)",
     ),

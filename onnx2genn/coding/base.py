@@ -92,13 +92,15 @@ class Coding(ABC):
     def neuron(self) -> NeuronCode:
         """Write the neuron's equations as text, for a backend that compiles them."""
 
-    def latency(self, depth: int) -> int:
+    def latency(self, depth: int, *, firing: bool = False) -> int:
         """Steps from the presentation of a sample to the network's answer.
 
         Args:
             depth: Populations on the longest way from the input to the readout.
+            firing: Whether the readout fires, and does not only integrate.
         """
-        return self.window_start(depth) + self.steps
+        start = self.window_start if firing else self.input_start
+        return start(depth) + self.steps
 
     def options(self) -> dict[str, Any]:
         """Return all options, to be saved and shown."""

@@ -31,6 +31,17 @@ class Rate(StepwiseCoding):
         V <- V + I + b;  k = clip(floor(V / l), 0 or -min(M, m), m)
         if k != 0:  spike of value k l;  V <- V - k l;  M <- M + k
 
+    What makes binary spikes wrong is that a neuron fires on what came early and cannot take it
+    back. With a look-ahead of D steps it starts to fire D steps after its input starts, and sends
+    in proportion to what it has heard: after t of its own steps it has heard h = min(t + D, T)
+    steps of input, which add up to U, and fires if::
+
+        U t / h + V(0) - M >= θ
+
+    For a constant input these are the spikes of the neuron above, which is D = 0; D = T knows its
+    whole input before the first spike, as ``two-phase`` does. One or two steps are enough for most
+    networks. Each population adds D steps to the latency, and none to the time per sample.
+
     Attributes:
         reset: ``soft`` keeps what exceeds the threshold; ``hard`` loses it.
         initial: Potential at the start of the window as a fraction of l; one half rounds to the
@@ -43,6 +54,7 @@ class Rate(StepwiseCoding):
         weight_maximum: Threshold at least the largest weight, as Diehl et al. do.
         bits: Of a spike: it has one of 2^bits - 1 sizes.
         signed: Whether negative spikes correct positive ones that were sent before.
+        lookahead: D, at most T: steps of its input that a neuron waits for before it fires.
     """
 
     name: ClassVar[str] = "rate"
@@ -58,6 +70,7 @@ class Rate(StepwiseCoding):
     weight_maximum: bool = False
     bits: int = 1
     signed: bool = False
+    lookahead: int = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,9 +83,12 @@ class Rate(StepwiseCoding):
             raise CodingError(f"initial={self.initial} is not in 0..1.")
         if not 1 <= self.bits <= _MOST_BITS:
             raise CodingError(f"bits={self.bits} is not in 1..{_MOST_BITS}.")
-        if self.reset == "hard" and not self._binary:
+        if self.lookahead < 0:
+            raise CodingError(f"lookahead={self.lookahead} is below 0.")
+        if self.reset == "hard" and not (self._binary and self.lookahead == 0):
             raise CodingError(
-                "reset='hard' forgets what graded or signed spikes have to keep; use reset='soft'."
+                "reset='hard' forgets what graded or signed spikes or a look-ahead have to keep; "
+                "use reset='soft', or bits=1, signed=False and lookahead=0."
             )
 
     @property
@@ -102,45 +118,84 @@ class Rate(StepwiseCoding):
         """The initial potential: a constant current a makes floor(T a / θ + V / θ) spikes."""
         return self.initial
 
+    @property
+    def _ahead(self) -> int:
+        """Steps of look-ahead that the window has room for."""
+        return min(self.lookahead, self.steps)
+
+    def input_start(self, depth: int) -> int:
+        """One step of delay and the look-ahead for each population on the way."""
+        return depth * (self._ahead + 1)
+
     def window_start(self, depth: int) -> int:
-        """One step of delay for each population on the way."""
-        return depth
+        """After the look-ahead."""
+        return self.input_start(depth) + self._ahead
 
     def fire(self, current: np.ndarray, spikes: np.ndarray) -> None:
         """Integrate and fire over one window, level 1."""
-        potential = np.full(spikes.shape[1:], self.initial, dtype=np.float32)
-        fire = self._fire_binary if self._binary else self._fire_graded
-        fire(potential, current, spikes)
+        if self._ahead:
+            self._fire_ahead(current, spikes)
+        elif self._binary:
+            self._fire_binary(current, spikes)
+        else:
+            self._fire_graded(current, spikes)
 
-    def _fire_binary(self, potential: np.ndarray, current: np.ndarray, spikes: np.ndarray) -> None:
+    def _fire_binary(self, current: np.ndarray, spikes: np.ndarray) -> None:
+        potential = np.full(spikes.shape[1:], self.initial, dtype=np.float32)
         fired = np.empty(potential.shape, dtype=bool)
-        constant = len(current) == 1
-        for step in range(len(spikes)):
-            potential += current[0 if constant else step]
+        for step, spike in enumerate(spikes):
+            potential += _at(current, step)
             np.greater_equal(potential, np.float32(1), out=fired)
-            np.copyto(spikes[step], fired)
+            np.copyto(spike, fired)
             if self.reset == "soft":
-                potential -= spikes[step]
+                potential -= spike
             else:
                 potential[fired] = 0.0
 
-    def _fire_graded(self, potential: np.ndarray, current: np.ndarray, spikes: np.ndarray) -> None:
-        largest = np.float32(self._largest)
-        lowest = np.zeros_like(potential)
-        sent = np.zeros_like(potential)
-        constant = len(current) == 1
+    def _fire_graded(self, current: np.ndarray, spikes: np.ndarray) -> None:
+        potential = np.full(spikes.shape[1:], self.initial, dtype=np.float32)
+        clip = _Clip(potential.shape, self._largest, signed=self.signed)
         for step, spike in enumerate(spikes):
-            potential += current[0 if constant else step]
+            potential += _at(current, step)
             np.floor(potential, out=spike)
-            np.clip(spike, lowest, largest, out=spike)
+            clip(spike)
             potential -= spike
-            if self.signed:
-                sent += spike
-                np.negative(sent, out=lowest)
-                np.maximum(lowest, -largest, out=lowest)
+
+    def _fire_ahead(self, current: np.ndarray, spikes: np.ndarray) -> None:
+        steps, ahead = len(spikes), self._ahead
+        heard = np.zeros(spikes.shape[1:], np.float32)
+        for step in range(ahead):
+            heard += _at(current, step)
+        accounted = np.full(heard.shape, self._unaccounted, dtype=np.float32)
+        reached, wanted = np.empty_like(heard), np.empty_like(heard)
+        fired = np.empty(heard.shape, dtype=bool)
+        clip = _Clip(heard.shape, self._largest, signed=self.signed)
+        for step, spike in enumerate(spikes):
+            if step + ahead < steps:
+                heard += _at(current, step + ahead)
+            # U t >= (M + 1 - V(0)) h: without the quotient, which float numbers round.
+            total = np.float32(min(step + ahead + 1, steps))
+            np.multiply(heard, np.float32(step + 1), out=reached)
+            np.multiply(accounted, total, out=wanted)
+            if self._binary:
+                np.greater_equal(reached, wanted, out=fired)
+                np.copyto(spike, fired)
+            else:
+                reached -= wanted
+                reached /= total
+                np.floor(reached, out=spike)
+                clip(spike)
+            accounted += spike
+
+    @property
+    def _unaccounted(self) -> float:
+        """First value of M - V(0); a binary neuron compares with one spike more than it sent."""
+        return float(self._binary) - self.initial
 
     def neuron(self) -> NeuronCode:
-        """V integrates and fires at 1; M is what a signed neuron sent."""
+        """V integrates and fires at 1; M is what was sent, F the input of the next sample."""
+        if self._ahead:
+            return self._neuron_ahead()
         if self._binary:
             reset = "V -= S;" if self.reset == "soft" else "V = (S > 0.0) ? 0.0 : V;"
             return NeuronCode(
@@ -148,14 +203,61 @@ class Rate(StepwiseCoding):
                 begin=f"V = {float(self.initial)};",
                 step=f"V += arrived + bias; S = (V >= 1.0) ? 1.0 : 0.0; {reset}",
             )
-        top = float(self._largest)
-        lowest = f"-fmin(M, {top})" if self.signed else "0.0"
         return NeuronCode(
             variables=("V", "M"),
             begin=f"V = {float(self.initial)}; M = 0.0;",
-            step=f"V += arrived + bias; S = fmin(fmax(floor(V), {lowest}), {top}); V -= S; M += S;",
+            step=f"V += arrived + bias; S = {self._clipped('floor(V)')}; V -= S; M += S;",
             graded=True,
         )
+
+    def _neuron_ahead(self) -> NeuronCode:
+        ahead, steps = self._ahead, self.steps
+        if self._binary:
+            spike = "S = (more >= 0.0) ? 1.0 : 0.0;"
+        else:
+            # Compilers are allowed to round the quotient down.
+            spike = (
+                "const scalar whole = floor(more / total);\n"
+                "const scalar k = ((whole + 1.0) * total <= more) ? whole + 1.0 : whole;\n"
+                f"S = {self._clipped('k')};"
+            )
+        return NeuronCode(
+            variables=("V", "M", "F"),
+            begin=f"V = F + (bias * {float(ahead)}); F = 0.0; M = 0.0;",
+            step=(
+                f"if(phase < {steps - ahead}) {{ V += arrived + bias; }} else {{ F += arrived; }}\n"
+                f"const scalar total = fmin(phase + {ahead + 1}.0, {steps}.0);\n"
+                f"const scalar more = V * (phase + 1.0) - (M + {self._unaccounted}) * total;\n"
+                f"{spike} M += S;"
+            ),
+            graded=not self._binary,
+        )
+
+    def _clipped(self, wanted: str) -> str:
+        top = float(self._largest)
+        lowest = f"-fmin(M, {top})" if self.signed else "0.0"
+        return f"fmin(fmax({wanted}, {lowest}), {top})"
+
+
+def _at(current: np.ndarray, step: int) -> np.ndarray:
+    """Return the current of a step; a single one is constant."""
+    return current[0 if len(current) == 1 else step]
+
+
+class _Clip:
+    """Keeps graded spikes within the largest one, and what is taken back within what was sent."""
+
+    def __init__(self, shape: tuple[int, ...], largest: int, *, signed: bool) -> None:
+        self._largest = np.float32(largest)
+        self._lowest = np.zeros(shape if signed else (), np.float32)
+        self._sent = np.zeros(shape, np.float32) if signed else None
+
+    def __call__(self, spike: np.ndarray) -> None:
+        np.clip(spike, self._lowest, self._largest, out=spike)
+        if self._sent is not None:
+            self._sent += spike
+            np.negative(self._sent, out=self._lowest)
+            np.maximum(self._lowest, -self._largest, out=self._lowest)
 
 
 _MOST_BITS = 8

@@ -55,7 +55,7 @@ def with_coding(
 def test_rate_equals_its_equation(reset: str) -> None:
     base, weights, biases = grid_mlp()
     theta, steps = 2.0, 16
-    network = with_coding(base, theta, "rate", steps=steps, reset=reset)
+    network = with_coding(base, theta, "rate", steps=steps, reset=reset, lookahead=0)
     x = np.random.default_rng(1).integers(-8, 9, (9, 6)).astype(np.float32) / 8
     potentials = [np.full((9, n), theta / 2) for n in (8, 5)]
     counts = [np.zeros((9, n)) for n in (8, 5)]

@@ -168,8 +168,8 @@ class _Planner:
         # A random input fires, and its spikes take the one step that every spike takes.
         self._shift = -network.coding.window_start(-1) if network.poisson else 0
         self._names = {item.tensor: item.name for item in network.populations}
-        self._depths = {item.tensor: item.depth for item in network.populations}
-        self._depths[network.input_name] = -1
+        self._starts = {item.tensor: self._start(item) for item in network.populations}
+        self._starts[network.input_name] = self._coding.window_start(-1)
         self._graded = {
             item.tensor: neuron_code(network, item).graded for item in network.populations
         }
@@ -190,9 +190,16 @@ class _Planner:
             shape=self._network.input_shape,
             code=None,
             weight="1.0",
-            start=self._coding.window_start(-1) + self._shift,
+            start=self._starts[self._network.input_name] + self._shift,
             graded=True,
         )
+
+    def _start(self, item: Population) -> int:
+        """Return the first step in which a population may fire; a relay passes on what arrives."""
+        start = (
+            self._coding.input_start if _relays(self._network, item) else self._coding.window_start
+        )
+        return start(item.depth)
 
     def _population(self, item: Population) -> Neurons:
         code = neuron_code(self._network, item)
@@ -201,7 +208,7 @@ class _Planner:
             shape=item.shape,
             code=code,
             weight=code.weight,
-            start=self._coding.window_start(item.depth) + self._shift,
+            start=self._starts[item.tensor] + self._shift,
             graded=code.graded,
             ports=int(np.prod(item.node.attributes["kernel_shape"])) if item.pools else 1,
             constants=_function_constants(self._network, item) if item.is_function else {},
@@ -236,7 +243,7 @@ class _Planner:
                 Projection(
                     source=self._names[name],
                     linear=lower_pool(segment, name, pool) if pool else lower(segment, name),
-                    delay=arrival - self._coding.window_start(self._depths[name]) - 1,
+                    delay=arrival - self._starts[name] - 1,
                 )
                 for name in segment.sources
                 if name in self._names
@@ -252,12 +259,17 @@ def neuron_code(network: SpikingNetwork, population: Population) -> NeuronCode:
     function accumulate its argument in ANN units.
     """
     code = network.coding.neuron()
-    if population.pools and not network.coding.accumulates:
+    if _relays(network, population):
         return replace(_RELAY, graded=code.graded)
     if population.is_function:
         value = expression(population, code.collected)
         return replace(code, collected=f"({value} - {_OFFSET}) / {_UNIT}")
     return code
+
+
+def _relays(network: SpikingNetwork, population: Population) -> bool:
+    """Whether a population sends at once what arrives: a max pooling of stepwise spikes."""
+    return population.pools and not network.coding.accumulates
 
 
 def _function_constants(network: SpikingNetwork, population: Population) -> dict[str, np.ndarray]:

@@ -24,21 +24,26 @@ pytestmark = pytest.mark.genn
 MNIST = Path(__file__).parents[2] / "models" / "mnist.onnx"
 CODINGS: dict[str, dict[str, Any]] = {
     "few-spike": {"coding": "few-spike", "steps": 6},
-    "soft": {"coding": "rate", "steps": 16},
-    "hard": {"coding": "rate", "steps": 16, "reset": "hard", "initial": 0.0},
+    "soft": {"coding": "rate", "steps": 16, "lookahead": 0},
+    "ahead": {"coding": "rate", "steps": 16, "lookahead": 2},
+    "all ahead": {"coding": "rate", "steps": 4, "lookahead": 4},
+    "hard": {"coding": "rate", "steps": 16, "reset": "hard", "initial": 0.0, "lookahead": 0},
     "two-phase": {"coding": "two-phase", "steps": 8},
     # Spikes of 1 to 3 thirds of the threshold.
     "signed": {"coding": "rate", "steps": 8, "signed": True, "bits": 2, "scale": 3.0},
     "counted": {"coding": "rate", "steps": 8, "readout": "spikes", "bits": 2, "scale": 3.0},
+    "signed at once": {"coding": "rate", "steps": 8, "signed": True, "lookahead": 0},
 }
 SCATTER = [
-    *itertools.product(grid_networks.NETWORKS, ["few-spike", "soft", "hard"]),
+    *itertools.product(grid_networks.NETWORKS, ["few-spike", "soft", "ahead", "hard"]),
     ("branches", "two-phase"),
+    ("branches", "all ahead"),
+    ("branches", "signed at once"),
     ("branches", "signed"),
     ("branches", "counted"),
 ]
 PORTABLE = [
-    ("residual", "soft"),
+    ("residual", "ahead"),
     ("mobile", "few-spike"),
     ("branches", "few-spike"),
     ("branches", "signed"),
@@ -139,7 +144,7 @@ def assert_nearly_equal(pair: Pair) -> None:
     np.testing.assert_array_equal(pair.got.logits.argmax(1), pair.wanted.logits.argmax(1))
 
 
-@pytest.mark.parametrize("coding", ["few-spike", "soft", "hard"])
+@pytest.mark.parametrize("coding", ["few-spike", "soft", "ahead", "hard"])
 def test_trained_digits(coding: str, digits: Example, compare: Compare) -> None:
     network = onnx2genn.convert(digits.model, digits.x_train, **CODINGS[coding])
     assert_nearly_equal(compare(network, digits.x_test[:64], "scatter"))
