@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnx2genn.backends import EMBEDDED, open_simulator
-from onnx2genn.coding.rate import Rate
+from onnx2genn.backends.onnxruntime.layer import Input, Layer, input_train, last_uses
 from onnx2genn.coding.thresholds import limited
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.partition import Population
@@ -19,9 +20,10 @@ from onnx2genn.runtime import session
 if TYPE_CHECKING:
     from onnx2genn.network import SpikingNetwork
 
-# Every layer simulates all layers before it; a channel's mean needs no more samples.
-_SAMPLES = 256
-_RECORD_BYTES = 64 * 2**20
+# A channel's mean needs no more samples.
+_SAMPLES, _FEWEST = 256, 16
+_TRAIN_BYTES = 2**29
+_GROUP_BYTES = 24 * 2**20
 
 
 def correct_biases(network: SpikingNetwork, samples: np.ndarray) -> SpikingNetwork:
@@ -37,16 +39,23 @@ def correct_biases(network: SpikingNetwork, samples: np.ndarray) -> SpikingNetwo
         network: Network with thresholds.
         samples: Calibration samples [N, ...].
     """
-    samples = samples[:_SAMPLES]
+    walk = _Walk(network, samples)
     readout = network.model.parts.readout
     inputs = [item.segment for item in network.populations if not item.pools]
-    segments = {segment.target: segment for segment in [*inputs, readout]}
-    wanted = _means_of_ann(network, list(segments), samples)
-    for segment in segments.values():
-        found = _per_channel(up_to(network, segment).predict(samples, backend=EMBEDDED))
-        shift = _over_shape(wanted[segment.target] - found, segment.shape)
-        network = replace(network, corrections={**network.corrections, segment.target: shift})
-    return network
+    wanted = _means_of_ann(network, [item.target for item in [*inputs, readout]], walk.samples)
+
+    def correct(segment: Segment) -> None:
+        shift = wanted[segment.target] - walk.mean_input(segment)
+        shift = _over_shape(shift, segment.shape)
+        corrections = {**walk.network.corrections, segment.target: shift}
+        walk.network = replace(walk.network, corrections=corrections)
+
+    for item in network.populations:
+        if not item.pools:
+            correct(item.segment)
+        walk.fire(item)
+    correct(readout)
+    return walk.network
 
 
 def norm_by_spikes(network: SpikingNetwork, samples: np.ndarray) -> SpikingNetwork:
@@ -60,34 +69,86 @@ def norm_by_spikes(network: SpikingNetwork, samples: np.ndarray) -> SpikingNetwo
         network: Network of a stepwise coding, with any thresholds.
         samples: Calibration samples [N, ...].
     """
-    samples = samples[:_SAMPLES]
+    walk = _Walk(network, samples)
     for item in network.populations:
-        if item.pools:
-            continue
-        largest = np.maximum.reduce(list(_largest_currents(up_to(network, item.segment), samples)))
-        if not network.coding.per_channel:
-            largest = largest.max()
-        threshold = np.where(largest > 0, largest, max(largest.max(), 1e-6))
-        threshold = limited(network.coding, item, _over_shape(threshold, item.shape))
-        network = _with_threshold(network, item, threshold)
-    return network
+        if not item.pools:
+            largest = walk.largest_input(item.segment)
+            if not network.coding.per_channel:
+                largest = largest.max()
+            threshold = np.where(largest > 0, largest, max(largest.max(), 1e-6))
+            threshold = limited(network.coding, item, _over_shape(threshold, item.shape))
+            walk.network = _with_threshold(walk.network, item, threshold)
+        walk.fire(item)
+    return walk.network
 
 
-def up_to(network: SpikingNetwork, segment: Segment) -> SpikingNetwork:
-    """Cut a network so that its readout is one of its segments: the mean input of a population."""
-    needed, kept = set(segment.sources), []
-    for item in reversed(network.populations):
-        if item.tensor in needed:
-            kept.append(item)
-            needed.update(item.segment.sources)
-    depth = 1 + max((item.depth for item in kept if item.tensor in segment.sources), default=-1)
-    parts = replace(
-        network.model.parts, populations=tuple(kept[::-1]), readout=segment, depth=depth
-    )
-    coding = network.coding
-    if isinstance(coding, Rate):
-        coding = replace(coding, readout="membrane")
-    return replace(network, model=replace(network.model, parts=parts), coding=coding)
+class _Walk:
+    """Simulates a network population by population, with all samples at each.
+
+    What populations send is kept as long as others need it, so that each is simulated once, and
+    the network may be changed for those that have not fired yet.
+
+    Attributes:
+        network: The network as it is known so far.
+        samples: As many of the given ones as fit into memory.
+    """
+
+    def __init__(self, network: SpikingNetwork, samples: np.ndarray) -> None:
+        coding = network.coding
+        steps = 1 if coding.accumulates else coding.steps
+        largest = max([int(np.prod(item.shape)) for item in network.populations], default=1)
+        largest_spike = coding.levels // steps
+        self._kind = np.dtype(np.int8 if largest_spike <= np.iinfo(np.int8).max else np.int32)
+        fitting = _TRAIN_BYTES // (steps * largest * self._kind.itemsize)
+        self.network = network
+        self.samples = samples[: min(_SAMPLES, max(_FEWEST, fitting))]
+        self._group = max(1, _GROUP_BYTES // (4 * steps * largest))
+        train = input_train(network, self.samples, 0)
+        kept = train.astype(self._kind) if network.poisson else train
+        self._trains = {network.input_name: kept}
+        segments = [item.segment for item in network.populations]
+        released = last_uses([*segments, network.model.parts.readout])[:-1]
+        names = [item.name for item in network.populations]
+        self._released = dict(zip(names, released, strict=True))
+
+    def mean_input(self, segment: Segment) -> np.ndarray:
+        """Return the mean input of each channel, in ANN units."""
+        arrives = Input(self.network.segment_in_ann_units(segment))
+        means = [arrives(part)[0] for part in self._parts(segment, mean=True)]
+        return _per_channel(np.concatenate(means))
+
+    def largest_input(self, segment: Segment) -> np.ndarray:
+        """Return the largest input of each channel in a single step, in ANN units."""
+        arrives = Input(self.network.segment_in_ann_units(segment))
+        largest = [
+            np.moveaxis(arrives(part), 2, 0).reshape(segment.shape[0], -1).max(axis=1)
+            for part in self._parts(segment)
+        ]
+        return np.maximum.reduce(largest)
+
+    def fire(self, population: Population) -> None:
+        """Simulate a population whose sources have fired."""
+        layer = Layer(self.network, population)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            sent = threads.map(
+                lambda part: layer.fire(part).astype(self._kind), self._parts(population.segment)
+            )
+            self._trains[population.tensor] = np.concatenate(list(sent), axis=1)
+        for name in self._released[population.name]:
+            del self._trains[name]
+
+    def _parts(self, segment: Segment, *, mean: bool = False) -> Iterator[dict[str, np.ndarray]]:
+        """Return, group by group of samples, what a segment's sources send."""
+        for start in range(0, len(self.samples), self._group):
+            trains = {
+                name: self._trains[name][:, start : start + self._group] for name in segment.sources
+            }
+            yield {
+                name: train.mean(axis=0, keepdims=True, dtype=np.float32)
+                if mean
+                else train.astype(np.float32)
+                for name, train in trains.items()
+            }
 
 
 def _with_threshold(
@@ -101,21 +162,6 @@ def _with_threshold(
             changed[item.name] = threshold
             tensors.add(item.tensor)
     return replace(network, thresholds={**network.thresholds, **changed})
-
-
-def _largest_currents(part: SpikingNetwork, samples: np.ndarray) -> Iterator[np.ndarray]:
-    """Return, batch by batch, the largest input of each channel in a single step."""
-    steps = part.coding.steps
-    size = int(np.prod(part.model.parts.readout.shape))
-    batch = max(1, _RECORD_BYTES // (4 * steps * size))
-    elapsed = np.arange(1, steps + 1).reshape(-1, 1, *[1] * len(part.model.parts.readout.shape))
-    with open_simulator(part, EMBEDDED, batch_size=batch) as simulator:
-        for start in range(0, len(samples), batch):
-            activity = simulator.run(samples[start : start + batch], first=start, record=True)
-            assert activity.logits_by_step is not None
-            currents = np.diff(activity.logits_by_step * elapsed, axis=0, prepend=0.0)
-            channels = np.moveaxis(currents, 2, 0).reshape(currents.shape[2], -1)
-            yield channels.max(axis=1)
 
 
 def _means_of_ann(

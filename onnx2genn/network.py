@@ -152,17 +152,21 @@ class SpikingNetwork:
         if population.pools:
             return population.segment
         if population.is_function:
-            return self._in_units(population.segment, np.ones((), np.float32))
+            return self.segment_in_ann_units(population.segment)
         unit = self.units[population.tensor]
         offset = self.offsets[population.name] - np.float32(start) * unit
         return self._in_units(population.segment, unit, offset)
 
+    def segment_in_ann_units(self, segment: Segment) -> Segment:
+        """Return the map from the spikes of a segment's sources to its target, in ANN units."""
+        return self._in_units(segment, np.ones((), np.float32))
+
     def readout_in_units(self) -> Segment:
         """Return the map from spikes to logits; in units of the readout's threshold if it fires."""
-        unit = np.ones((), np.float32)
-        if self.firing_readout:
-            unit = self.coding.unit(self.readout_threshold)
-        return self._in_units(self.model.parts.readout, unit)
+        readout = self.model.parts.readout
+        if not self.firing_readout:
+            return self.segment_in_ann_units(readout)
+        return self._in_units(readout, self.coding.unit(self.readout_threshold))
 
     def _in_units(
         self, segment: Segment, unit: np.ndarray, offset: np.ndarray | float = 0.0

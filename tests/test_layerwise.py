@@ -10,9 +10,22 @@ import pytest
 from conftest import Example
 
 import onnx2genn
-from onnx2genn.layerwise import up_to
+from onnx2genn.graph.segment import Segment
 from onnx2genn.network import SpikingNetwork
 from onnx2genn.runtime import session
+
+
+def up_to(network: SpikingNetwork, segment: Segment) -> SpikingNetwork:
+    """Cut a network so that its readout is one of its segments: the mean input of a population."""
+    needed, kept = set(segment.sources), []
+    for item in reversed(network.populations):
+        if item.tensor in needed:
+            kept.append(item)
+            needed.update(item.segment.sources)
+    parts = dataclasses.replace(
+        network.model.parts, populations=tuple(kept[::-1]), readout=segment, depth=len(kept)
+    )
+    return dataclasses.replace(network, model=dataclasses.replace(network.model, parts=parts))
 
 
 def mean_inputs(network: SpikingNetwork, x: np.ndarray) -> dict[str, np.ndarray]:
