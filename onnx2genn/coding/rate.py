@@ -60,7 +60,6 @@ class Rate(StepwiseCoding):
     name: ClassVar[str] = "rate"
 
     steps: int = 32
-    # Neurons that fire while they integrate gain from it; those that accumulate first do not.
     bias_correction: bool = True
     reset: str = "soft"
     initial: float = 0.5

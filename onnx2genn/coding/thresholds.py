@@ -15,6 +15,7 @@ from onnx2genn.graph.segment import Segment
 from onnx2genn.runtime import session
 
 _GRID = np.geomspace(0.015, 1.7, 188)  # of the upper end of a histogram, 1 to 2 largest values
+_CLIPPING = 2.0  # weight of what is cut off
 _TAIL = 99.0  # percentile where the tail of the activations begins
 _BALANCE_STEPS = 1000
 _REACH = 8.0
@@ -112,8 +113,10 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
     """Find the threshold with the least squared error of the coding's own levels.
 
     For each channel c, over the histogram of its activations a, it minimises
-    sum (a - quantise(a, θ))^2 on a grid of θ beyond the largest activation (after Li et al. 2021,
-    "A free lunch from ANN", but with the quantiser that the neurons realise).
+    sum w(a) (a - quantise(a, θ))^2 on a grid of θ beyond the largest activation (after Li et al.
+    2021, "A free lunch from ANN", but with the quantiser that the neurons realise). What is above
+    the highest level has the weight w = 2, all else 1: rounding errors of many neurons cancel in
+    the next layer, while what is cut off is missing everywhere at once.
 
     Args:
         coding: Coding that rounds activations to its levels.
@@ -125,15 +128,21 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
     # The bins of all channels lie alike, relative to the upper end of their histogram, and the
     # levels scale with the threshold. So one table has the error of every bin at every threshold.
     centres = (np.arange(statistics.bins) + 0.5) / statistics.bins
-    table = (centres[:, None] - coding.quantise(centres[:, None], _GRID)) ** 2
+    table = _squared_errors(coding, centres[:, None], _GRID)
     top = statistics.top[:, None]
     errors = top**2 * (statistics.histogram @ table)
     # As many samples again exceed the largest value about once, by the mean excess m if the tail
     # is exponential: a squared error of 2 m^2, were the largest value the threshold.
     beyond = (statistics.positive_maximum + np.sqrt(2.0) * statistics.mean_excess(_TAIL))[:, None]
     safe = np.where(top > 0, top, 1.0)
-    errors += (beyond - coding.quantise(beyond, safe * _GRID)) ** 2
+    errors += _squared_errors(coding, beyond, safe * _GRID)
     return statistics.top * _GRID[errors.argmin(axis=1)]
+
+
+def _squared_errors(coding: Coding, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+    """Return the weighted squared error that each value makes with each threshold."""
+    cut = values > coding.step_value(threshold) * coding.levels
+    return np.where(cut, _CLIPPING, 1.0) * (values - coding.quantise(values, threshold)) ** 2
 
 
 def balance(statistics: Statistics) -> np.ndarray:

@@ -30,6 +30,7 @@ class TwoPhase(AccumulatingCoding):
     name: ClassVar[str] = "two-phase"
 
     steps: int = 16
+    bias_correction: bool = True
 
     @property
     def levels(self) -> int:

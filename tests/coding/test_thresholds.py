@@ -18,8 +18,11 @@ def gathered(values: np.ndarray) -> Statistics:
 
 
 def squared_error(coding: Coding, values: np.ndarray, threshold: float) -> float:
+    """What is above the highest level counts twice."""
     activations = np.maximum(values, 0)
-    return float(((activations - coding.quantise(activations, np.array(threshold))) ** 2).mean())
+    errors = (activations - coding.quantise(activations, np.array(threshold))) ** 2
+    highest = coding.quantise(np.array(1e9), np.array(threshold))
+    return float(np.where(activations > highest, 2 * errors, errors).mean())
 
 
 @pytest.mark.parametrize(
