@@ -135,7 +135,7 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
     # is exponential: a squared error of 2 m^2, were the largest value the threshold.
     beyond = (statistics.positive_maximum + np.sqrt(2.0) * statistics.mean_excess(_TAIL))[:, None]
     safe = np.where(top > 0, top, 1.0)
-    errors += _squared_errors(coding, beyond, safe * _GRID)
+    errors += (beyond - coding.quantise(beyond, safe * _GRID)) ** 2
     return statistics.top * _GRID[errors.argmin(axis=1)]
 
 

@@ -30,7 +30,7 @@ def squared_error(coding: Coding, values: np.ndarray, threshold: float) -> float
 )
 def test_mse_finds_the_least_squared_error(coding: str, steps: int) -> None:
     chosen = make(coding, steps=steps)
-    values = np.random.default_rng(0).normal(-0.5, 1.0, (30_000, 1))
+    values = np.random.default_rng(0).normal(-0.5, 1.0, (100_000, 1))
     found = float(choose(chosen, gathered(values))[0])
     grid = np.linspace(0.1, 6, 600)
     best = min(squared_error(chosen, values, theta) for theta in grid)
