@@ -47,12 +47,22 @@ def main() -> None:
         print(table(json.loads(RESULTS.read_text())))
         return
     train, test = images(options)
-    for coding, settings in SETS[options.set]:
+    for coding, settings in rows(options.set, options.steps):
         for seed in range(options.seeds):
-            given = {**settings, **({"steps": options.steps} if options.steps else {})}
-            record = measure(options.network, train, test, coding, given, seed)
+            record = measure(options.network, train, test, coding, settings, seed)
             print(json.dumps(record), flush=True)
             save(record)
+
+
+def rows(name: str, steps: list[int] | None) -> list[Row]:
+    """Return the rows of a set, or each of its codings with other numbers of steps."""
+    if not steps:
+        return SETS[name]
+    found: list[Row] = []
+    for coding, settings in SETS[name]:
+        others = ((coding, {**settings, "steps": count}) for count in steps)
+        found += [row for row in others if row not in found]
+    return found
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -62,7 +72,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="MNIST or CIFAR-10; asked from Keras otherwise")
     parser.add_argument("--set", choices=SETS, default="spikes")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="in place of those of the rows")
+    parser.add_argument("--steps", type=int, nargs="+", help="in place of those of the rows")
     parser.add_argument("--limit", type=int, help="only the first test images")
     parser.add_argument("--print", action="store_true")
     return parser.parse_args()
