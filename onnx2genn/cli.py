@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         type=_assignment,
-        help="another option of the coding, as reset=hard or input=poisson",
+        help="another option of the coding, as lookahead=0 or input=poisson",
     )
     group = parser.add_argument_group("simulation")
     group.add_argument(

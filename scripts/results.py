@@ -36,7 +36,8 @@ SETS: dict[str, list[Row]] = {
     "rate": [("rate", {"steps": steps}) for steps in (8, 16, 32, 64)],
     "graded": [("rate", {"steps": steps, "bits": 4}) for steps in (1, 2)],
     "signed": [("rate", {"steps": steps, "signed": True}) for steps in (8, 16, 32)],
-    "presets": [("diehl", {}), ("rueckauer", {})],
+    "presets": [("rueckauer", {}), ("diehl", {})],
+    "tensorgenn": [("diehl", {}), ("diehl", {"threshold": "none", "weight_maximum": False})],
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from onnx2genn.coding.neuron import NeuronCode
 from onnx2genn.errors import CodingError
 
-THRESHOLD_RULES = ("max", "percentile", "mse", "balance", "spike-norm")
+THRESHOLD_RULES = ("max", "percentile", "mse", "balance", "spike-norm", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,8 @@ class Coding(ABC):
             al. 2015), a ``percentile`` of the positive ones (Rueckauer et al. 2017), the least
             squared error of the coding's own levels (``mse``), local threshold balancing
             (``balance``; Bu et al. 2025), or the largest current that the spikes themselves cause
-            (``spike-norm``; Sengupta et al. 2019), which simulates layer after layer.
+            (``spike-norm``; Sengupta et al. 2019), which simulates layer after layer. With
+            ``none`` all thresholds are 1: the network without normalisation, for comparison.
         percentile: For the rule of that name, 0 to 100.
         per_channel: One threshold for each channel; otherwise one for each population.
         bias_correction: Shift the input of each channel so that its mean over the calibration

@@ -99,6 +99,8 @@ def choose(coding: Coding, statistics: Statistics) -> np.ndarray:
     """
     if coding.threshold in ("max", "spike-norm"):  # the latter starts from the former
         found = statistics.positive_maximum
+    elif coding.threshold == "none":
+        found = np.ones(statistics.channels)
     elif coding.threshold == "balance":
         found = balance(statistics)
     elif coding.threshold == "percentile":

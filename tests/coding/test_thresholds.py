@@ -82,3 +82,8 @@ def test_balance_follows_its_equation() -> None:
         threshold += 2 * np.mean(np.maximum(values - threshold, 0))
     assert float(balance(gathered(values))[0]) == pytest.approx(threshold, rel=5e-3)
     assert threshold < values.max()
+
+
+def test_without_normalisation_all_thresholds_are_one() -> None:
+    values = np.random.default_rng(0).normal(0, 5, (1000, 3)) * [1, 0, 2]
+    assert choose(make("rate", threshold="none"), gathered(values)).tolist() == [1, 1, 1]
