@@ -174,5 +174,10 @@ def _node_proto(node: Node) -> onnx.NodeProto:
         node.outputs,
         name=node.name,
         domain=node.domain or None,
-        **node.attributes,
+        **{key: value for key, value in node.attributes.items() if not _is_empty(value)},
     )
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a value is a list without elements, whose type onnx cannot tell."""
+    return isinstance(value, list | tuple) and not value

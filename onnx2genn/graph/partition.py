@@ -124,7 +124,7 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
     Returns:
         The partition, and the problems of conditions that are left outside of functions.
     """
-    logits, heads = _strip_heads(graph)
+    logits, heads = strip_heads(graph)
     problems = [
         problem(graph, node, *CONDITION) for node in graph.nodes if kind_of(node) == "condition"
     ]
@@ -162,20 +162,20 @@ def misplaced_heads(graph: Graph) -> list[Problem]:
     Args:
         graph: Canonical graph, in which nodes that cannot be converted may stand as they were.
     """
-    _, heads = _strip_heads(graph)
+    _, heads = strip_heads(graph)
     return [
         problem(
             graph,
             node,
             "it is a head, which can only be taken off at the end of the network.",
-            "Attention and gating have no spiking form here.",
+            "A choice has no spiking form; weigh with Softmax instead.",
         )
         for node in graph.nodes
-        if node.output not in heads and kind_of(node) == "head"
+        if node.output not in heads and node.op == "ArgMax"
     ]
 
 
-def _strip_heads(graph: Graph) -> tuple[str, set[str]]:
+def strip_heads(graph: Graph) -> tuple[str, set[str]]:
     """Walk back from the output over heads; return the logits and the outputs of the heads."""
     producers = graph.producers()
     logits = graph.output

@@ -20,6 +20,7 @@ from onnx2genn.runtime import session
 
 # An axis of fixed length cannot be equal to both, so it is not mistaken for the batch.
 _BATCHES = (2, 3)
+_LARGEST = 100
 READS_SHAPE_ONLY = {"Shape", "Size"}
 
 
@@ -77,15 +78,26 @@ class Runner:
 def random_inputs(
     graph: Graph, batch: int, input_types: Mapping[str, int] | None = None
 ) -> dict[str, np.ndarray]:
-    """Make inputs in 0..1 (small whole numbers for integer inputs) for a look at the graph."""
+    """Make inputs for a look at the graph: in 0..1, or whole numbers that its tables have."""
     random = np.random.default_rng(0)
     arrays = {}
     for name, shape in graph.inputs.items():
         kind = (input_types or {}).get(name, onnx.TensorProto.FLOAT)
         dtype = helper.tensor_dtype_to_np_dtype(kind)
-        scale = 1.0 if np.issubdtype(dtype, np.floating) else 100.0
+        scale = 1.0 if np.issubdtype(dtype, np.floating) else _rows(graph, name)
         arrays[name] = (random.random((batch, *shape)) * scale).astype(dtype)
     return arrays
+
+
+def _rows(graph: Graph, name: str) -> int:
+    """Return the length of the smallest table that a tensor picks from, 100 at most."""
+    rows = [
+        graph.constants[node.inputs[0]].shape[node.attributes.get("axis", 0)]
+        for node in graph.nodes
+        if node.op == "Gather" and node.inputs[1] == name and node.inputs[0] in graph.constants
+    ]
+    casts = [node.output for node in graph.nodes if node.op == "Cast" and node.inputs[0] == name]
+    return min([_LARGEST, *rows, *(_rows(graph, cast) for cast in casts)])
 
 
 def probe(

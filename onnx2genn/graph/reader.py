@@ -23,6 +23,7 @@ from onnx2genn.graph.probe import Probe, independent, probe, random_inputs
 from onnx2genn.graph.products import lower_products, products
 from onnx2genn.graph.quantised import dequantise
 from onnx2genn.graph.rewrite import canonical, expand, unknown
+from onnx2genn.graph.softmax import lower_softmax
 from onnx2genn.graph.verify import verify
 
 _RANDOM_SAMPLES = 8
@@ -163,7 +164,8 @@ def _convert(original: Graph, seen: Probe) -> tuple[Model | None, list[Problem]]
         constants=_float32(graph.constants),
         notes=[*original.notes, *_precision_notes(original)],
     ).only_live()
-    graph = fuse_functions(replace(graph, shapes=probe(graph).shapes))
+    graph = lower_softmax(replace(graph, shapes=probe(graph).shapes))
+    graph = fuse_functions(graph)
     return _lowered(graph, random_inputs(graph, _RANDOM_SAMPLES))
 
 

@@ -9,11 +9,12 @@ node's output (several names for several outputs), or raises :class:`Refusal`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import onnx
 
 from onnx2genn.errors import Problem
 from onnx2genn.graph.functions import is_function, root_of
@@ -66,6 +67,10 @@ _RUNNABLE = ("", "ai.onnx.ml", "com.microsoft")
 _UNKNOWN = (
     "no spiking form of this operator is known.",
     "Replace it in the model, or register a handler of your own with onnx2genn.operator.",
+)
+_FOREIGN = (
+    "ONNX has no such operator: the exporter left one of its framework in the file.",
+    "Write that layer with other operations, or use another exporter.",
 )
 
 
@@ -131,7 +136,7 @@ class Rewrite:
             return self.constants[name]
         if name not in self._graph.constants:
             raise Refusal(
-                f"its {role} is computed from the network's input.",
+                f"it takes its {role} from the network's input.",
                 "Only constant weights make an affine map; export the model without it.",
             )
         return self._graph.constants[name]
@@ -167,8 +172,7 @@ class Rewrite:
             inputs: Names of tensors, or arrays, which become constants.
             attributes: Attributes of the node; None leaves one out.
         """
-        index = len(self.nodes)
-        output = f"{self.node.output}/{op}_{index}"
+        output = self._free_name(op)
         names = []
         for position, item in enumerate(inputs):
             if isinstance(item, str):
@@ -187,6 +191,13 @@ class Rewrite:
             )
         )
         return output
+
+    def _free_name(self, op: str) -> str:
+        taken = self._graph.shapes.keys() | {item.output for item in self.nodes}
+        index = len(self.nodes)
+        while (name := f"{self.node.output}/{op}_{index}") in taken:
+            index += 1
+        return name
 
 
 def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]]:
@@ -264,7 +275,7 @@ def _general_refusal(node: Node) -> tuple[str, str] | None:
     """Return why an operator is refused whatever its inputs are, and what to do instead."""
     entry = REGISTRY.get((node.domain, node.op))
     if entry is None:
-        return _UNKNOWN
+        return _UNKNOWN if node.domain or onnx.defs.has(node.op) else _FOREIGN
     if entry.kind != "refused":
         return None
     try:
@@ -289,7 +300,7 @@ def expand(graph: Graph) -> tuple[Graph, list[Problem]]:
     read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
     for node in graph.nodes:
         if node.domain in _RUNNABLE or (node.domain, node.op) not in REGISTRY:
-            nodes.append(node)
+            nodes.append(_with_pads(node, constants))
             continue
         try:
             written, fixed, renamed = _rewrite(graph, node, read)
@@ -303,6 +314,22 @@ def expand(graph: Graph) -> tuple[Graph, list[Problem]]:
         ]
         constants |= fixed
     return replace(graph, nodes=nodes, constants=constants), problems
+
+
+def _with_pads(node: Node, constants: Mapping[str, np.ndarray]) -> Node:
+    """Write the pads of a dilated convolution out, which onnxruntime does not; with stride 1."""
+    attributes = dict(node.attributes)
+    dilations = attributes.get("dilations") or []
+    if node.op != "Conv" or max(dilations, default=1) == 1 or node.inputs[1] not in constants:
+        return node
+    mode = attributes.pop("auto_pad", "NOTSET")
+    if not mode.startswith("SAME") or max(attributes.get("strides") or [1]) > 1:
+        return node
+    kernel = constants[node.inputs[1]].shape[2:]
+    totals = [(width - 1) * step for width, step in zip(kernel, dilations, strict=True)]
+    less, more = [total // 2 for total in totals], [total - total // 2 for total in totals]
+    attributes["pads"] = less + more if mode == "SAME_UPPER" else more + less
+    return replace(node, attributes=attributes)
 
 
 def problem(graph: Graph, node: Node, reason: str, advice: str) -> Problem:

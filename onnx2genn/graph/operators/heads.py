@@ -1,4 +1,7 @@
-"""Heads: operators after the logits, which only turn them into probabilities or labels."""
+"""Heads: operators after the logits, which only turn them into probabilities or labels.
+
+A Softmax within the network is written with others: see softmax.py.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
 HEADS = ("Softmax", "LogSoftmax", "ArgMax", "Identity", "Sigmoid")
 
+_WITHIN = "within the network: not with codings that fire while they integrate (rate)"
 _OPSET_OF_ONE_AXIS = 13
 
 
@@ -23,13 +27,13 @@ def _softmax(rewrite: Rewrite, op: str, x: str, axis: int | None) -> str:
     return rewrite.emit(op, x, axis=first)
 
 
-@operator("Softmax", kind="head", restrictions="after the logits")
+@operator("Softmax", kind="head", restrictions=_WITHIN)
 def softmax(rewrite: Rewrite, x: str, *, axis: int | None = None) -> str:
     """Probabilities."""
     return _softmax(rewrite, "Softmax", x, axis)
 
 
-@operator("LogSoftmax", kind="head", restrictions="after the logits")
+@operator("LogSoftmax", kind="head", restrictions=_WITHIN)
 def log_softmax(rewrite: Rewrite, x: str, *, axis: int | None = None) -> str:
     """Logarithms of probabilities."""
     return _softmax(rewrite, "LogSoftmax", x, axis)

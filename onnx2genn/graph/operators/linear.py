@@ -40,7 +40,10 @@ def gemm(
     return rewrite.emit("Add", product, np.broadcast_to(bias, (1, weight.shape[1])).copy())
 
 
-@operator("MatMul", restrictions="one operand constant")
+@operator(
+    "MatMul",
+    restrictions="of two activations: not with codings that fire while they integrate (rate)",
+)
 def matmul(rewrite: Rewrite, a: str, b: str) -> str:
     """Y = A B with one constant; one on the left is transposed to the right.
 
@@ -49,10 +52,7 @@ def matmul(rewrite: Rewrite, a: str, b: str) -> str:
     if rewrite.is_constant(a):
         return _left_matmul(rewrite, rewrite.constant(a, "left operand"), b)
     if not rewrite.is_constant(b):
-        raise Refusal(
-            "both operands are computed from the network's input, as in attention.",
-            "A product of two activations has no spiking form here.",
-        )
+        return _products(rewrite, a, b)
     weight = rewrite.constant(b, "right operand")
     if weight.ndim == 1:
         column = rewrite.emit("MatMul", a, weight[:, None])
@@ -62,6 +62,24 @@ def matmul(rewrite: Rewrite, a: str, b: str) -> str:
     if weight.ndim > 2:
         return _batched(rewrite, a, weight, "xy", "yz", "xz")
     return rewrite.emit("MatMul", a, weight)
+
+
+def _products(rewrite: Rewrite, a: str, b: str) -> str:
+    """Sum of products of two tensors, [..., n, k] and [..., k, m], as in attention."""
+    rows, columns = rewrite.shape(a), rewrite.shape(b)
+    if len(rows) != len(columns) or len(rows) < 2:
+        raise Refusal(
+            f"it multiplies two tensors of {len(rows)} and {len(columns)} axes in each sample.",
+            "Give both the same number of axes, two at least.",
+        )
+    swap = [*range(len(rows) - 1), len(rows), len(rows) - 1]
+    turned = rewrite.emit("Transpose", b, perm=swap)
+    *batch, height, inner = rows
+    left = rewrite.emit("Reshape", a, np.array([0, *batch, height, 1, inner], np.int64))
+    *batch, inner, width = columns
+    right = rewrite.emit("Reshape", turned, np.array([0, *batch, 1, width, inner], np.int64))
+    product = rewrite.emit("Mul", left, right)
+    return rewrite.emit("ReduceSum", product, np.array([len(rows) + 1], np.int64), keepdims=0)
 
 
 def _left_matmul(rewrite: Rewrite, weight: np.ndarray, x: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnx2genn.graph.model import Shape
 from onnx2genn.graph.operators.windows import explicit_pads
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
@@ -106,18 +105,29 @@ def reduce_max(
     keepdims: int = 1,
     noop_with_empty_axes: int = 0,
 ) -> str:
-    """Maximum over axes, as one window along all of them."""
+    """Maximum over axes."""
     reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
-    return _largest(rewrite, x, rewrite.shape(x), reduced) if reduced else x
+    return largest(rewrite, x, rewrite.shape(x), reduced, rewrite.output_shape) if reduced else x
 
 
-def _largest(rewrite: Rewrite, x: str, shape: Shape, reduced: Sequence[int]) -> str:
+def largest(
+    rewrite: Rewrite, x: str, shape: Sequence[int], reduced: Sequence[int], result: Sequence[int]
+) -> str:
+    """Write the maximum over axes, as one window along all of them.
+
+    Args:
+        rewrite: Where to write.
+        x: Tensor.
+        shape: Its shape without the batch axis.
+        reduced: Axes, the batch being axis 0.
+        result: Shape of the maximum without the batch axis.
+    """
     kept = [axis for axis in range(1, len(shape) + 1) if axis not in reduced]
     turned = rewrite.emit("Transpose", x, perm=[0, *kept, *reduced])
     width = int(np.prod([shape[axis - 1] for axis in reduced]))
     rows = rewrite.emit("Reshape", turned, np.array([0, -1, width], np.int64))
-    largest = _maximum(rewrite, rows, [width])
-    return rewrite.emit("Reshape", largest, np.array([0, *rewrite.output_shape], np.int64))
+    most = _maximum(rewrite, rows, [width])
+    return rewrite.emit("Reshape", most, np.array([0, *result], np.int64))
 
 
 @operator("ReduceMin", kind="population", restrictions="not over the batch axis")
@@ -135,8 +145,8 @@ def reduce_min(
     if not reduced:
         return x
     negative = rewrite.emit("Mul", x, np.float32(-1))
-    largest = _largest(rewrite, negative, rewrite.shape(x), reduced)
-    return rewrite.emit("Mul", largest, np.float32(-1))
+    most = largest(rewrite, negative, rewrite.shape(x), reduced, rewrite.output_shape)
+    return rewrite.emit("Mul", most, np.float32(-1))
 
 
 @operator("GlobalAveragePool")

@@ -15,8 +15,8 @@ _INTEGERS = (
     "Quantise in QDQ format: QuantizeLinear and DequantizeLinear around float operators.",
 )
 _ATTENTION = (
-    "attention multiplies activations with each other.",
-    "A product of two activations has no spiking form here.",
+    "it is several operators in one.",
+    "Export with an opset below 23, which spells attention out: MatMul, Softmax, MatMul.",
 )
 _REASONS = {
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),

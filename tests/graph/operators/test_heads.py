@@ -40,14 +40,15 @@ def test_heads_come_off_at_the_end():
     assert found.parts.readout.target == "logits"
 
 
-def test_a_head_in_the_middle_is_refused():
+def test_a_choice_in_the_middle_is_refused():
     nodes = [
         node("MatMul", "x w", "a"),
-        node("Softmax", "a", "p", axis=1, name="attention"),
-        node("MatMul", "p v", "y"),
+        node("ArgMax", "a", "k", axis=1, name="choice"),
+        node("Cast", "k", "c", to=1),
+        node("Relu", "c", "y"),
     ]
-    (problem,) = check(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 3), "v": normal(3, 2)}))
-    assert problem.node == "attention"
+    (problem,) = check(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 3)}))
+    assert problem.node == "choice"
     assert "head" in problem.reason
 
 

@@ -32,10 +32,17 @@ def test_gemm_of_the_transposed_batch_is_refused():
         read(proto)
 
 
-def test_gemm_with_computed_weights_is_refused():
-    proto = model([node("MatMul", "x x2", "y")], {"x": ["N", 4, 4], "x2": ["N", 4, 4]})
-    with pytest.raises(UnsupportedModelError, match=r"MatMul 'MatMul#0\(y\)'.*attention"):
-        read(proto)
+@pytest.mark.parametrize(
+    "shapes", [((3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((2, 3, 4), (1, 4, 1))]
+)
+def test_matmul_of_two_tensors(shapes):
+    found = check_op("MatMul", list(shapes))
+    assert len(found.parts.populations) == 2
+
+
+def test_matmul_of_tensors_of_other_rank_is_refused():
+    (problem,) = check(one_node("MatMul", [(1, 3, 4), (4, 5)]))
+    assert "3 and 2 axes" in problem.reason
 
 
 @pytest.mark.parametrize("shape", [(4,), (5, 4), (2, 5, 4)])
