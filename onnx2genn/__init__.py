@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onnx2genn.conversion import convert
     from onnx2genn.errors import (
         BackendError,
         CalibrationError,
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from onnx2genn.frameworks import from_keras, from_torch
     from onnx2genn.graph.operators import operator
     from onnx2genn.graph.reader import check
-    from onnx2genn.network import SpikingNetwork, convert, load
+    from onnx2genn.network import SpikingNetwork
+    from onnx2genn.saving import load
 
 # Where each public name lives: modules are imported when a name of theirs is first used.
 _HOMES = {
@@ -33,10 +35,10 @@ _HOMES = {
     "SpikingNetwork": "network",
     "UnsupportedModelError": "errors",
     "check": "graph.reader",
-    "convert": "network",
+    "convert": "conversion",
     "from_keras": "frameworks",
     "from_torch": "frameworks",
-    "load": "network",
+    "load": "saving",
     # By way of the operators that are built in, which it may then replace.
     "operator": "graph.operators",
 }

@@ -171,7 +171,7 @@ def _run(options: argparse.Namespace) -> int:
         network.save(options.save)
         console.print(f"\nSaved the spiking network as {options.save}")
     if options.json:
-        from onnx2genn.network import write_atomically
+        from onnx2genn.saving import write_atomically
 
         record = {**evaluation.to_dict(), "model": options.model}
         write_atomically(Path(options.json), json.dumps(record, indent=2).encode())
@@ -207,8 +207,9 @@ def _check(options: argparse.Namespace, console: Console) -> int:
 
 def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
     """Load a saved network, or convert a model."""
+    from onnx2genn.conversion import encode
     from onnx2genn.graph.load import choose_output, input_names, load_proto
-    from onnx2genn.network import encode, is_saved_network, load
+    from onnx2genn.saving import is_saved_network, load
 
     proto = load_proto(options.model)
     if is_saved_network(proto):

@@ -8,12 +8,13 @@ import numpy as np
 
 from onnx2genn.backends import EMBEDDED
 from onnx2genn.coding import Coding
+from onnx2genn.conversion import encode
 from onnx2genn.data import Inputs, samples_of
 from onnx2genn.errors import CalibrationError, CodingError
 from onnx2genn.evaluation import predicted_classes
 from onnx2genn.forecast import Forecast
 from onnx2genn.graph.reader import Model
-from onnx2genn.network import SpikingNetwork, encode
+from onnx2genn.network import SpikingNetwork
 from onnx2genn.runtime import session
 
 DEFAULT_LOSS = 0.01

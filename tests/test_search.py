@@ -10,7 +10,8 @@ from conftest import Example
 
 import onnx2genn
 from onnx2genn import CalibrationError, CodingError
-from onnx2genn.network import SpikingNetwork, encode
+from onnx2genn.conversion import encode
+from onnx2genn.network import SpikingNetwork
 from onnx2genn.runtime import session
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from onnx2genn.conversion import convert
 from onnx2genn.data import Inputs
-from onnx2genn.network import SpikingNetwork, convert
+from onnx2genn.network import SpikingNetwork
 
 if TYPE_CHECKING:
     import keras
