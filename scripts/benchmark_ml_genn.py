@@ -25,7 +25,8 @@ from onnx2genn.backends import open_simulator
 from onnx2genn.runtime import session
 
 SIDE = Path(__file__).with_name("_ml_genn.py")
-CODINGS = {"few-spike": 8, "rate": 100}
+# ml_genn's neurons do not look ahead.
+CODINGS = {"few-spike": {"steps": 8}, "rate": {"steps": 100, "lookahead": 0}}
 EPOCHS = 5
 
 
@@ -43,8 +44,9 @@ def main() -> None:
     measured: dict[str, list[tuple[float, float]]] = {}
     for _ in range(options.rounds):
         measured.setdefault("ANN, onnxruntime", []).append(ann_speed(ann, test, labels))
-        for coding, steps in CODINGS.items():
-            network = onnx2genn.convert(model, train[:1000], coding, steps=steps)
+        for coding, settings in CODINGS.items():
+            steps = settings["steps"]
+            network = onnx2genn.convert(model, train[:1000], coding, **settings)
             for connectivity in ("scatter", "portable"):
                 count = options.images if connectivity == "scatter" else options.few
                 name = f"{coding} T={steps}, onnx2genn {connectivity}"

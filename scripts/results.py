@@ -34,8 +34,8 @@ SETS: dict[str, list[Row]] = {
     ],
     "coarse": [("few-spike", {"steps": 3}), ("two-phase", {"steps": 8})],
     "rate": [("rate", {"steps": steps}) for steps in (8, 16, 32, 64)],
-    "graded": [("rate", {"steps": steps, "bits": 4}) for steps in (1, 2)],
-    "signed": [("rate", {"steps": steps, "signed": True}) for steps in (8, 16, 32)],
+    "graded": [("graded", {"steps": steps}) for steps in (1, 2)],
+    "signed": [("signed", {"steps": steps}) for steps in (8, 16, 32)],
     "presets": [("rueckauer", {}), ("diehl", {})],
     "tensorgenn": [("diehl", {}), ("diehl", {"threshold": "none", "weight_maximum": False})],
 }
