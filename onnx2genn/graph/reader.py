@@ -17,6 +17,7 @@ from onnx2genn.graph.inputs import join_inputs, separate_arrays, separate_inputs
 from onnx2genn.graph.load import InputShape, Source, choose_output, load_proto, raw_graph
 from onnx2genn.graph.lower import lower_activations
 from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
+from onnx2genn.graph.moves import straighten_moves
 from onnx2genn.graph.partition import Partition, misplaced_heads, partition
 from onnx2genn.graph.pools import settle_pools
 from onnx2genn.graph.probe import Probe, independent, probe, random_inputs
@@ -78,7 +79,7 @@ def read(
     """
     graph, types, batch = _load(source, output, input_shape)
     original, seen = _probed(graph, types, batch)
-    model, problems = _convert(original, seen)
+    model, problems = _convert(*straighten_moves(original, seen, types))
     if problems or model is None:
         raise UnsupportedModelError("The model cannot be converted.", problems)
     return replace(model, error=verify(original, model.graph, model.entries, types))
