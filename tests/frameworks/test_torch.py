@@ -30,6 +30,34 @@ class Residual(nn.Module):
         return self.last(h.view(h.size(0), -1))
 
 
+class Gated(nn.Module):
+    """Squeeze and excitation: a gate for each channel, computed from the channels' means."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1)
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 3, 1), nn.ReLU(), nn.Conv2d(3, 6, 1)
+        )
+        self.last = nn.Sequential(nn.Conv2d(6, 6, 3), nn.GLU(1), nn.Flatten(), nn.Linear(48, 3))
+
+    def forward(self, x):
+        h = torch.relu(self.first(x))
+        return self.last(h * torch.sigmoid(self.gate(h)))
+
+
+class Heads(nn.Module):
+    """Several outputs in a dictionary, the first of which is converted."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.one, self.two = nn.Linear(6, 8), nn.Linear(8, 3), nn.Linear(8, 2)
+
+    def forward(self, x):
+        h = torch.relu(self.trunk(x))
+        return {"classes": self.one(h), "box": self.two(h)}
+
+
 NETWORKS = {
     "mlp": (
         lambda: nn.Sequential(
@@ -76,6 +104,25 @@ NETWORKS = {
         (3, 6, 6),
         ["Relu"] * 3,
     ),
+    "gated": (Gated, (3, 6, 6), ["Relu", "Relu", *["Sigmoid", "Function", "Function"] * 2]),
+    "heads": (Heads, (6,), ["Relu"]),
+    "normalised": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 6, 3, padding="same", dilation=2), nn.GroupNorm(2, 6), nn.ReLU(),
+            nn.Conv2d(6, 6, 3), nn.InstanceNorm2d(6, affine=True), nn.ReLU(), nn.Flatten(),
+            nn.Linear(96, 8), nn.LayerNorm(8), nn.ReLU(), nn.Linear(8, 4),
+        ),
+        (3, 6, 6),
+        None,
+    ),
+    "unequal windows": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d((3, 2)), nn.Flatten(),
+            nn.Linear(36, 4),
+        ),
+        (3, 7, 7),
+        ["Relu"],
+    ),
     "signal": (
         lambda: nn.Sequential(
             nn.Conv1d(2, 6, 5, stride=2), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(2),
@@ -94,32 +141,41 @@ def make(name):
     return module, torch.randn(64, *shape), kinds
 
 
-def export(module, x, path, dynamo, dynamic):
+def export(module, x, path, dynamo, batch):
+    """Export for a batch of one, of two, or of any size."""
+    example = x[: 1 if batch == "one" else 2]
     if not dynamo:
-        axes = {"x": {0: "batch"}} if dynamic else None
+        axes = {"x": {0: "batch"}} if batch == "any" else None
         torch.onnx.export(
-            module, (x[:2],), path, dynamo=False, input_names=["x"], dynamic_axes=axes
+            module, (example,), path, dynamo=False, input_names=["x"], dynamic_axes=axes
         )
         return
     pytest.importorskip("onnxscript", reason="ONNXSCRIPT IS MISSING: torch.onnx not tested in full")
-    shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
-    torch.onnx.export(module, (x[:2],), path, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    shapes = ({0: torch.export.Dim("batch")},) if batch == "any" else None
+    torch.onnx.export(module, (example,), path, dynamo=True, dynamic_shapes=shapes, verbose=False)
 
 
 CASES = [
-    *((name, dynamo, True) for name in NETWORKS for dynamo in (True, False)),
-    *((name, dynamo, False) for name in ("mlp", "residual") for dynamo in (True, False)),
+    *((name, dynamo, "any") for name in NETWORKS for dynamo in (True, False)),
+    *(
+        (name, dynamo, batch)
+        for name in ("mlp", "residual", "gated")
+        for dynamo in (True, False)
+        for batch in ("one", "two")
+    ),
 ]
+CASES.remove(("unequal windows", False, "any"))  # the exporter that traces refuses it
 
 
-@pytest.mark.parametrize(("name", "dynamo", "dynamic"), CASES)
-def test_exports(name, dynamo, dynamic, tmp_path):
+@pytest.mark.parametrize(("name", "dynamo", "batch"), CASES)
+def test_exports(name, dynamo, batch, tmp_path):
     module, x, kinds = make(name)
-    export(module, x, tmp_path / "model.onnx", dynamo, dynamic)
+    export(module, x, tmp_path / "model.onnx", dynamo, batch)
     network = onnx2genn.convert(tmp_path / "model.onnx", x.numpy(), steps=10)
     if kinds is not None:
         assert [item.kind for item in network.populations] == kinds
-    wanted = module(x).detach().numpy()
+    wanted = module(x)
+    wanted = (wanted["classes"] if name == "heads" else wanted).detach().numpy()
     logits = network.predict(x.numpy(), backend="onnxruntime")
     np.testing.assert_allclose(logits, wanted, atol=0.01 * np.abs(wanted).max())
 
