@@ -9,9 +9,11 @@ from onnx2genn.evaluation import predicted_classes
 pytest.importorskip("sklearn", reason="SCIKIT-LEARN IS MISSING: its exports are not tested")
 skl2onnx = pytest.importorskip("skl2onnx", reason="SKL2ONNX IS MISSING: its exports are not tested")
 
+from sklearn.decomposition import PCA  # noqa: E402
+from sklearn.ensemble import RandomForestClassifier  # noqa: E402
 from sklearn.neural_network import MLPClassifier, MLPRegressor  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import MinMaxScaler, StandardScaler  # noqa: E402
+from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 X = np.random.default_rng(0).normal(2, 3, (200, 4)).astype(np.float32)
@@ -30,6 +32,24 @@ def test_classifier(classes, zipmap, scaler):
     assert len(network.populations) == 2
     answers = predicted_classes(network.predict(X, backend="onnxruntime"))
     np.testing.assert_array_equal(answers, pipeline.predict(X))
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_principal_components_and_a_norm(norm):
+    y = (X @ np.random.default_rng(1).normal(size=(4, 3))).argmax(axis=1)
+    classifier = MLPClassifier(hidden_layer_sizes=(8,), max_iter=30, random_state=0)
+    pipeline = make_pipeline(PCA(3), Normalizer(norm), classifier).fit(X, y)
+    proto = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
+    network = onnx2genn.convert(proto, X, steps=14)
+    answers = predicted_classes(network.predict(X, backend="onnxruntime"))
+    assert np.mean(answers == pipeline.predict(X)) > 0.98
+
+
+def test_a_forest_is_no_network():
+    forest = RandomForestClassifier(n_estimators=2).fit(X, X[:, 0] > 0)
+    (problem,) = onnx2genn.check(skl2onnx.to_onnx(forest, X[:1], options={"zipmap": False}))
+    assert "TreeEnsembleClassifier" in problem.operator
+    assert "no neural network" in problem.reason
 
 
 def test_tanh_in_double_precision():

@@ -135,9 +135,20 @@ def mean_variance_normalization(
 @operator("LpNormalization", kind="population", restrictions="not over the batch axis")
 def lp_normalization(rewrite: Rewrite, x: str, *, axis: int = -1, p: int = 2) -> str:
     """X divided by its norm along an axis."""
-    axes = reduced_axes(rewrite, x, None, [axis])
-    norm = _norm(rewrite, f"ReduceL{p}", x, axes, keepdims=1)
-    return rewrite.emit("Mul", x, rewrite.emit("Reciprocal", norm))
+    return _divided_by_norm(rewrite, x, axis, f"ReduceL{p}")
+
+
+def _divided_by_norm(rewrite: Rewrite, x: str, axis: int, norm: str) -> str:
+    total = _norm(rewrite, norm, x, reduced_axes(rewrite, x, None, [axis]), keepdims=1)
+    return rewrite.emit("Mul", x, rewrite.emit("Reciprocal", total))
+
+
+@operator("Normalizer", kind="population", domain="ai.onnx.ml", restrictions="norm L1 or L2")
+def normalizer(rewrite: Rewrite, x: str, *, norm: str = "MAX") -> str:
+    """X divided by its norm, as scikit-learn's Normalizer does."""
+    if norm not in ("L1", "L2"):
+        raise Refusal(f"norm={norm} needs a maximum of magnitudes.", "Use norm L1 or L2.")
+    return _divided_by_norm(rewrite, x, -1, f"Reduce{norm}")
 
 
 @operator("LRN", kind="population", restrictions=_COSTS)

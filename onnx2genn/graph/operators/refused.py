@@ -40,12 +40,26 @@ _REASONS = {
 }
 
 
-def _refuse(op: str, reason: str, advice: str) -> None:
+_CLASSICAL = dict.fromkeys(
+    (
+        "LinearClassifier",
+        "SVMClassifier",
+        "SVMRegressor",
+        "TreeEnsembleClassifier",
+        "TreeEnsembleRegressor",
+    ),
+    ("it is no neural network.", "Train a multi-layer perceptron, as MLPClassifier."),
+)
+
+
+def _refuse(op: str, reason: str, advice: str, domain: str = "") -> None:
     def handler(rewrite: Rewrite, *inputs: str, **attributes: Any) -> NoReturn:
         raise Refusal(reason, advice)
 
-    operator(op, kind="refused", restrictions=f"{reason} {advice}")(handler)
+    operator(op, kind="refused", restrictions=f"{reason} {advice}", domain=domain)(handler)
 
 
 for _op, (_reason, _advice) in _REASONS.items():
     _refuse(_op, _reason, _advice)
+for _op, (_reason, _advice) in _CLASSICAL.items():
+    _refuse(_op, _reason, _advice, "ai.onnx.ml")
