@@ -64,7 +64,7 @@ class StepwiseSimulator:
         if window > _MOST_WINDOW_BYTES:
             raise BackendError(
                 f"The spikes of the largest population over {self._coding.steps} steps take "
-                f"{window / 2**30:.1f} GiB for each sample. Use fewer steps."
+                f"{window / 2**30:.1f} GiB for each sample. Use fewer steps, or GeNN."
             )
         self._group = max(1, min(32, _WINDOW_BYTES // window))
         self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1)
