@@ -14,6 +14,7 @@ from onnx2genn.graph.batch import free_batch
 from onnx2genn.graph.fold import fold_graph
 from onnx2genn.graph.functions import fuse_functions
 from onnx2genn.graph.inputs import join_inputs, separate_arrays, separate_inputs
+from onnx2genn.graph.layout import lead_with_batch
 from onnx2genn.graph.load import InputShape, Source, choose_output, load_proto, raw_graph
 from onnx2genn.graph.lower import lower_activations
 from onnx2genn.graph.model import CANONICAL_OPSET, Graph, Shape, to_onnx
@@ -78,11 +79,15 @@ def read(
         UnsupportedModelError: The model cannot be read or converted; it lists every problem.
     """
     graph, types, batch = _load(source, output, input_shape)
-    original, seen = _probed(graph, types, batch)
+    moved = lead_with_batch(graph, types, batch)
+    original, seen = _probed(moved, types, batch)
     model, problems = _convert(*straighten_moves(original, seen, types))
     if problems or model is None:
         raise UnsupportedModelError("The model cannot be converted.", problems)
-    return replace(model, error=verify(original, model.graph, model.entries, types))
+    error = verify(original, model.graph, model.entries, types)
+    if moved is not graph:
+        error = max(error, verify(graph, model.graph, model.entries, types, batch=batch))
+    return replace(model, error=error)
 
 
 def check(

@@ -23,6 +23,8 @@ def verify(
     graph: Graph,
     entries: Mapping[str, Shape],
     input_types: Mapping[str, int],
+    *,
+    batch: int | None = None,
 ) -> float:
     """Compare every tensor that both graphs have, on the same random inputs.
 
@@ -34,6 +36,7 @@ def verify(
         graph: Canonical graph, whose one input joins the entries.
         entries: Shapes of the inputs that it reads, by name.
         input_types: ONNX element types of the original's inputs.
+        batch: Samples, where the original takes no other number.
 
     Returns:
         The largest difference, relative to the largest magnitude in its tensor.
@@ -41,7 +44,7 @@ def verify(
     Raises:
         UnsupportedModelError: A tensor differs beyond float error; the message names the first.
     """
-    inputs = random_inputs(original, _BATCH, input_types)
+    inputs = random_inputs(original, batch or _BATCH, input_types)
     run = Runner(original, input_types)
     wanted, moved = run(inputs), run(_moved(inputs))
     (joined,) = graph.inputs

@@ -1,7 +1,7 @@
 """Chains of nodes that move the batch away from the first axis and back."""
 
 import numpy as np
-from helpers.onnx_models import check_model, ints, model, node, normal, operators
+from helpers.onnx_models import check_model, ints, model, node, operators
 
 from onnx2genn.graph.reader import check
 
@@ -48,13 +48,3 @@ def test_chains_that_mix_samples_are_refused():
     }  # fmt: skip
     problems = check(model(nodes, {"x": ["N", 4]}, weights))
     assert "flatten" in [item.node for item in problems]
-
-
-def test_numbers_that_are_computed_in_between_stay():
-    nodes = [
-        node("Transpose", "x", "a", perm=[1, 0, 2], name="turn"),
-        node("MatMul", "a w", "b"),
-        node("Transpose", "b", "y", perm=[1, 0, 2]),
-    ]
-    problems = check(model(nodes, {"x": ["N", 3, 4]}, {"w": normal(4, 4)}))
-    assert problems[0].node == "turn"

@@ -330,13 +330,13 @@ def test_operators_that_nobody_knows():
 
 @pytest.mark.parametrize("batch", [2, "N"])
 def test_of_a_moved_batch_only_the_cause_is_named(batch):
-    """Attention over the first axis; a fixed batch keeps the graph from running at others."""
+    """Weights over the samples; a fixed batch keeps the graph from running at others."""
     moved = [
         node("Hardmax", "x", "a", name="norm"),
         node("Reshape", "a shape", "b", name="flat"),
         node("Transpose", "b", "c", perm=[1, 0, 2], name="turn"),
         node("MatMul", "c w", "d"),
-        node("Relu", "d", "r"),
+        node("Softmax", "d", "r", axis=1),
         node("Transpose", "r", "e", perm=[1, 2, 0], name="back"),
         node("Softmax", "e", "s", axis=-1, name="weights"),
         node("MatMul", "s b", "y", name="mix"),
