@@ -149,6 +149,11 @@ class Rewrite:
         """Whether the node is an elementwise function of a single tensor."""
         return root_of(self._graph, self.node) is not None
 
+    def becomes_neurons(self, node: Node) -> bool:
+        """Whether a canonical node is a population, or a product that becomes some."""
+        product = node.op == "Mul" and not any(map(self.is_constant, node.inputs))
+        return product or kind_of(node) == "population"
+
     def shape(self, name: str) -> Shape:
         """Return the shape of an input of the node, or of its output, without the batch axis.
 
@@ -373,8 +378,8 @@ def finish(rewrite: Rewrite, *results: str) -> tuple[list[Node], dict[str, str]]
         The nodes, and other names for those outputs that are tensors which existed before.
     """
     if rewrite.nodes:
-        populations = [item for item in rewrite.nodes if kind_of(item) == "population"]
-        main = (populations or rewrite.nodes[-1:])[0]
+        becoming = [item for item in rewrite.nodes if rewrite.becomes_neurons(item)]
+        main = (becoming or rewrite.nodes[-1:])[0]
         rewrite.nodes[rewrite.nodes.index(main)] = replace(main, name=rewrite.node.name)
     written = {item.output for item in rewrite.nodes}
     renamed: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from onnx2genn.graph.operators import (
     activations,
+    attention,
     classical,
     einsum,
     elementwise,
@@ -17,6 +18,7 @@ from onnx2genn.graph.rewrite import operator
 
 __all__ = [
     "activations",
+    "attention",
     "classical",
     "einsum",
     "elementwise",

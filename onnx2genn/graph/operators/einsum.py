@@ -1,32 +1,96 @@
-"""Einsum, and what other operators write by it: products of one tensor with constants."""
+"""Einsum, and what other operators write by it: sums of products.
+
+One tensor times constants is affine. Two tensors are multiplied element by element first, which
+takes neurons for each product, and then summed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from onnx2genn.graph.model import Shape
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
+_PAIR = 2
 
-@operator("Einsum", restrictions="one variable operand, each letter once in it")
+
+@operator(
+    "Einsum",
+    restrictions="each letter once in an operand; two activations: not with rate coding",
+)
 def einsum(rewrite: Rewrite, *inputs: str, equation: str) -> str:
-    """Product of one variable with constants: one matrix product, or one for each group."""
+    """Product of one tensor with constants, or of two tensors."""
     terms, arrow, out = equation.replace(" ", "").partition("->")
     letters = terms.split(",")
-    (variable, *others) = [name for name in inputs if not rewrite.is_constant(name)]
-    at = inputs.index(variable)
-    of_x = letters[at]
-    if others or "." in equation or not arrow or len(set(of_x)) < len(of_x):
+    variables = [index for index, name in enumerate(inputs) if not rewrite.is_constant(name)]
+    many = len(variables) > 1
+    if (
+        (many and len(inputs) > _PAIR)
+        or "." in equation
+        or not arrow
+        or any(len(set(letters[index])) < len(letters[index]) for index in variables)
+    ):
         raise Refusal(
-            f"its equation {equation!r} is no product of one tensor with constants.",
+            f"its equation {equation!r} is no product of one tensor with constants, or of two.",
             "Write it with MatMul and Transpose.",
         )
+    if many:
+        factors = [
+            Factor(name, of_x, rewrite.shape(name))
+            for name, of_x in zip(inputs, letters, strict=True)
+        ]
+        return sum_of_products(rewrite, factors, out)
+    (at,) = variables
+    variable, of_x = inputs[at], letters[at]
     constants = {
         index: rewrite.constant(name, "operand") for index, name in enumerate(inputs) if index != at
     }
     of_constants = [letters[index] for index in constants]
     return contract(rewrite, variable, of_x, list(constants.values()), of_constants, out)
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A tensor with a letter for each of its axes, first the batch, and its shape without it."""
+
+    name: str
+    letters: str
+    shape: Shape
+
+
+def sum_of_products(rewrite: Rewrite, factors: Sequence[Factor], out: str) -> str:
+    """Write the sum of products of tensors over the axes that ``out`` lacks.
+
+    Args:
+        rewrite: Rewrite of the node.
+        factors: The tensors. An axis of one element broadcasts.
+        out: Letters of the sum's axes, first the batch.
+
+    Raises:
+        Refusal: The batch is not the first axis of all.
+    """
+    if any(item.letters[0] != out[0] for item in factors):
+        raise Refusal("it mixes samples.", "Keep the batch as the first axis of each operand.")
+    summed = sorted(set("".join(item.letters for item in factors)) - set(out))
+    axes = [*out, *summed]
+    a, b = (_spread(rewrite, item, axes) for item in factors)
+    product = rewrite.emit("Mul", a, b)
+    if not summed:
+        return product
+    over = np.arange(len(out), len(axes), dtype=np.int64)
+    return rewrite.emit("ReduceSum", product, over, keepdims=0)
+
+
+def _spread(rewrite: Rewrite, factor: Factor, axes: Sequence[str]) -> str:
+    """Bring the axes of a tensor in order, with one element for those that it lacks."""
+    sizes = dict(zip(factor.letters[1:], factor.shape, strict=True))
+    own = [letter for letter in axes if letter in factor.letters]
+    moved = _transposed(rewrite, factor.name, [factor.letters.index(letter) for letter in own])
+    shape = [0, *(sizes.get(letter, 1) for letter in axes[1:])]
+    return rewrite.emit("Reshape", moved, np.array(shape, np.int64))
 
 
 def contract(

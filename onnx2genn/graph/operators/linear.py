@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnx2genn.graph.operators.einsum import contract
+from onnx2genn.graph.operators.einsum import Factor, contract, sum_of_products
 from onnx2genn.graph.operators.windows import explicit_pads
 from onnx2genn.graph.rewrite import Refusal, Rewrite, operator
 
@@ -72,14 +72,9 @@ def _products(rewrite: Rewrite, a: str, b: str) -> str:
             f"it multiplies two tensors of {len(rows)} and {len(columns)} axes in each sample.",
             "Give both the same number of axes, two at least.",
         )
-    swap = [*range(len(rows) - 1), len(rows), len(rows) - 1]
-    turned = rewrite.emit("Transpose", b, perm=swap)
-    *batch, height, inner = rows
-    left = rewrite.emit("Reshape", a, np.array([0, *batch, height, 1, inner], np.int64))
-    *batch, inner, width = columns
-    right = rewrite.emit("Reshape", turned, np.array([0, *batch, 1, width, inner], np.int64))
-    product = rewrite.emit("Mul", left, right)
-    return rewrite.emit("ReduceSum", product, np.array([len(rows) + 1], np.int64), keepdims=0)
+    leading = string.ascii_uppercase[: len(rows) - 1]
+    factors = [Factor(a, f"{leading}xy", rows), Factor(b, f"{leading}yz", columns)]
+    return sum_of_products(rewrite, factors, f"{leading}xz")
 
 
 def _left_matmul(rewrite: Rewrite, weight: np.ndarray, x: str) -> str:

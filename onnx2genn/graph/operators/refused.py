@@ -14,13 +14,8 @@ _INTEGERS = (
     "it computes with whole numbers.",
     "Quantise in QDQ format: QuantizeLinear and DequantizeLinear around float operators.",
 )
-_ATTENTION = (
-    "it is several operators in one.",
-    "Export with an opset below 23, which spells attention out: MatMul, Softmax, MatMul.",
-)
 _REASONS = {
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
-    "Attention": _ATTENTION,
     **dict.fromkeys(
         (
             "ConvInteger",

@@ -39,6 +39,23 @@ def test_einsum_that_mixes_samples_is_refused(equation):
         check_op("Einsum", shapes, equation=equation)
 
 
-def test_einsum_of_two_activations_is_refused():
-    (problem,) = check(one_node("Einsum", [(3, 4), (4, 5)], equation="nij,njk->nik"))
-    assert "no product" in problem.reason
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("nij,njk->nik", [(3, 4), (4, 5)]),
+        ("nihd,njhd->nhij", [(3, 2, 4), (5, 2, 4)]),
+        ("nij,nk->nikj", [(3, 4), (5,)]),
+        ("nij,nij->n", [(3, 4), (3, 4)]),
+        ("ni,ni->ni", [(4,), (4,)]),
+    ],
+)
+def test_einsum_of_two_activations(equation, shapes):
+    found = check_op("Einsum", shapes, equation=equation)
+    assert [item.kind for item in found.parts.populations] == ["Function", "Function"]
+
+
+@pytest.mark.parametrize("equation", ["nij,mjk->nmik", "nij,njk,nkl->nil", "nii,nij->nj"])
+def test_einsum_of_activations_that_is_refused(equation):
+    shapes = [(4, 4)] * (equation.count(",") + 1)
+    (problem,) = check(one_node("Einsum", shapes, equation=equation))
+    assert "samples" in problem.reason or "no product" in problem.reason
