@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from onnx2genn.errors import CalibrationError
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.reader import Model
-from onnx2genn.runtime import session
+from onnx2genn.runtime import samples_at_once, session
 
 _BINS = 2048
 _BATCH = 50
@@ -157,26 +157,42 @@ def collect(
         item.measured: item.shape for item in model.parts.populations if not item.pools
     }
     shapes[readout.target] = readout.shape
-    runner = session(model.to_onnx([name for name in shapes if name not in model.parts.inputs]))
     found = {
         name: Statistics(channels=shape[0] if per_channel else 1) for name, shape in shapes.items()
     }
-    (entry,) = model.parts.inputs
-    for start in range(0, len(samples), _BATCH):
-        batch = np.ascontiguousarray(samples[start : start + _BATCH], dtype=np.float32)
-        names = [name for name in shapes if name != entry]
-        for name, values in zip(names, runner.run(names, {entry: batch}), strict=True):
+    done = 0
+    for tensors in activations(model, list(shapes), samples):
+        for name, values in tensors.items():
             if not np.isfinite(values).all():
                 raise CalibrationError(
                     f"The ANN computes infinite or undefined values in {name!r} on the calibration "
                     "samples. Check their scaling."
                 )
             found[name].update(values - _for_channels(offsets, name, values))
-        if entry in found:
-            found[entry].update(batch)
+        done += len(tensors[readout.target])
         if progress is not None:
-            progress(min(start + _BATCH, len(samples)), len(samples))
+            progress(done, len(samples))
     return found
+
+
+def activations(
+    model: Model, names: list[str], samples: np.ndarray
+) -> Iterator[dict[str, np.ndarray]]:
+    """Run the ANN and return some of its tensors, a few samples at a time.
+
+    Args:
+        model: Canonical model.
+        names: Tensors, of which at least one is computed; the input may be among the others.
+        samples: Inputs [N, ...], as the network takes them.
+    """
+    (entry,) = model.parts.inputs
+    computed = [name for name in names if name != entry]
+    runner = session(model.to_onnx(computed))
+    size = samples_at_once(model.parts.neurons, _BATCH)
+    for start in range(0, len(samples), size):
+        feeds = {entry: np.ascontiguousarray(samples[start : start + size], dtype=np.float32)}
+        tensors = feeds | dict(zip(computed, runner.run(computed, feeds), strict=True))
+        yield {name: tensors[name] for name in names}
 
 
 def _for_channels(
@@ -201,12 +217,9 @@ def minima(model: Model, samples: np.ndarray, *, per_channel: bool = True) -> di
     names = [item.tensor for item in model.parts.populations if item.signed]
     if not names:
         return {}
-    runner = session(model.to_onnx(names))
-    (entry,) = model.parts.inputs
     found: dict[str, np.ndarray] = {}
-    for start in range(0, len(samples), _BATCH):
-        batch = np.ascontiguousarray(samples[start : start + _BATCH], dtype=np.float32)
-        for name, values in zip(names, runner.run(names, {entry: batch}), strict=True):
+    for tensors in activations(model, names, samples):
+        for name, values in tensors.items():
             rows = np.moveaxis(values, 1, 0).reshape(values.shape[1] if per_channel else 1, -1)
             lowest = rows.min(axis=1)
             found[name] = np.minimum(found.get(name, lowest), lowest)

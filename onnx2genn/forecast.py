@@ -10,7 +10,7 @@ import onnx
 from onnx2genn.data import Inputs, samples_of
 from onnx2genn.graph.functions import renamed
 from onnx2genn.graph.model import Node, live, to_onnx
-from onnx2genn.runtime import session
+from onnx2genn.runtime import samples_at_once, session
 
 if TYPE_CHECKING:
     from onnx2genn.network import SpikingNetwork
@@ -57,7 +57,8 @@ class Forecast:
             DataError: The samples do not fit the model.
         """
         samples = samples_of(self._network.entries, x)
-        feeds = (samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH))
+        size = samples_at_once(self._network.neurons, _BATCH)
+        feeds = (samples[start : start + size] for start in range(0, len(samples), size))
         return np.concatenate(
             [self._runner.run([_LOGITS], {self._network.input_name: part})[0] for part in feeds]
         )

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnx2genn.backends.onnxruntime.layer import Input, Layer, input_train, last_uses
+from onnx2genn.calibration import activations
 from onnx2genn.coding.thresholds import limited
 from onnx2genn.graph.model import Shape
 from onnx2genn.graph.partition import Population
 from onnx2genn.graph.segment import Segment
-from onnx2genn.runtime import session
 
 if TYPE_CHECKING:
     from onnx2genn.network import SpikingNetwork
@@ -165,18 +165,13 @@ def _with_threshold(
 
 
 def _means_of_ann(
-    network: SpikingNetwork, tensors: list[str], samples: np.ndarray, batch: int = 100
+    network: SpikingNetwork, names: list[str], samples: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the mean of each channel of some of the ANN's tensors."""
-    runner = session(
-        network.model.to_onnx([name for name in tensors if name != network.input_name])
-    )
     sums: dict[str, np.ndarray] = {}
-    for start in range(0, len(samples), batch):
-        part = samples[start : start + batch]
-        values = runner.run(tensors, {network.input_name: part})
-        for name, value in zip(tensors, values, strict=True):
-            sums[name] = sums.get(name, 0.0) + _per_channel(value) * len(part)
+    for tensors in activations(network.model, names, samples):
+        for name, value in tensors.items():
+            sums[name] = sums.get(name, 0.0) + _per_channel(value) * len(value)
     return {name: total / len(samples) for name, total in sums.items()}
 
 

@@ -65,7 +65,7 @@ class SpikingNetwork:
     @property
     def neurons(self) -> int:
         """Number of neurons of all populations."""
-        return sum(int(np.prod(item.shape)) for item in self.populations)
+        return self.model.parts.neurons
 
     @property
     def entries(self) -> Mapping[str, Shape]:

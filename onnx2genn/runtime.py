@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     import onnxruntime
 
 _ERRORS_ONLY = 3
+_KEPT_BYTES = 2**29
+
+
+def samples_at_once(values: int, most: int) -> int:
+    """Return how many samples to compute at once.
+
+    Args:
+        values: Numbers that are kept of each sample, as float32; half a gibibyte of them is kept.
+        most: Largest answer; the smallest is 1.
+    """
+    return max(1, min(most, _KEPT_BYTES // (4 * max(values, 1))))
 
 
 def session(

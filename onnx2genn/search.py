@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.backends import EMBEDDED
+from onnx2genn.calibration import activations
 from onnx2genn.coding import Coding
 from onnx2genn.conversion import encode
 from onnx2genn.data import Inputs, samples_of
@@ -15,7 +16,6 @@ from onnx2genn.evaluation import predicted_classes
 from onnx2genn.forecast import Forecast
 from onnx2genn.graph.reader import Model
 from onnx2genn.network import SpikingNetwork
-from onnx2genn.runtime import session
 
 DEFAULT_LOSS = 0.01
 # Neurons that fire while they integrate are simulated step by step, on fewer samples.
@@ -74,10 +74,8 @@ def encode_with_fewest_steps(
 
 def _choices_of_ann(model: Model, samples: np.ndarray) -> np.ndarray:
     target = model.parts.readout.target
-    runner = session(model.to_onnx([target]))
-    (entry,) = model.parts.inputs
-    parts = (samples[start : start + _SIMULATED] for start in range(0, len(samples), _SIMULATED))
-    return np.concatenate([_chosen(runner.run([target], {entry: part})[0]) for part in parts])
+    found = activations(model, [target], samples)
+    return np.concatenate([_chosen(tensors[target]) for tensors in found])
 
 
 def _choices(network: SpikingNetwork, samples: np.ndarray) -> np.ndarray:

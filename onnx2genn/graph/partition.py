@@ -114,6 +114,11 @@ class Partition:
     readout: Segment
     depth: int
 
+    @property
+    def neurons(self) -> int:
+        """Number of neurons of all populations."""
+        return sum(int(np.prod(item.shape)) for item in self.populations)
+
 
 def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
     """Cut a graph at its activations.

@@ -21,7 +21,7 @@ import numpy as np
 from onnx2genn.graph.functions import square
 from onnx2genn.graph.model import Graph, Node, to_onnx
 from onnx2genn.graph.rewrite import Rewrite, finish
-from onnx2genn.runtime import session
+from onnx2genn.runtime import samples_at_once, session
 
 _BATCH = 32
 _NARROWEST = 1e-3  # of the widest channel
@@ -111,8 +111,9 @@ def _ranges(graph: Graph, samples: Mapping[str, np.ndarray], names: set[str]) ->
     low: dict[str, np.ndarray] = {}
     high: dict[str, np.ndarray] = {}
     count = len(next(iter(samples.values())))
-    for start in range(0, count, _BATCH):
-        part = {name: samples[name][start : start + _BATCH] for name in graph.inputs}
+    size = samples_at_once(sum(int(np.prod(graph.shapes[name])) for name in names), _BATCH)
+    for start in range(0, count, size):
+        part = {name: samples[name][start : start + size] for name in graph.inputs}
         feeds = {name: np.ascontiguousarray(array, np.float32) for name, array in part.items()}
         values = feeds | dict(zip(outputs, runner.run(list(outputs), feeds), strict=True))
         for name in names:

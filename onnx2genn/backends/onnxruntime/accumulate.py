@@ -14,7 +14,7 @@ from onnx2genn.graph.functions import renamed
 from onnx2genn.graph.model import Node, to_onnx
 from onnx2genn.graph.partition import Population
 from onnx2genn.graph.segment import Segment
-from onnx2genn.runtime import session
+from onnx2genn.runtime import samples_at_once, session
 
 if TYPE_CHECKING:
     from onnx2genn.network import SpikingNetwork
@@ -40,7 +40,7 @@ class AccumulatingSimulator:
         threads: int | None = None,
     ) -> None:
         assert isinstance(network.coding, AccumulatingCoding)
-        self.batch_size = batch_size or _BATCH
+        self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH)
         self._network = network
         self._coding = network.coding
         self._runner = session(_model_of_codes(network), threads=threads or 0)

@@ -13,6 +13,7 @@ from onnx2genn.backends.base import Activity
 from onnx2genn.backends.onnxruntime.layer import Input, Layer, input_train, last_uses
 from onnx2genn.coding.base import StepwiseCoding
 from onnx2genn.errors import BackendError
+from onnx2genn.runtime import samples_at_once
 
 if TYPE_CHECKING:
     from onnx2genn.network import SpikingNetwork
@@ -50,7 +51,7 @@ class StepwiseSimulator:
         threads: int | None = None,
     ) -> None:
         assert isinstance(network.coding, StepwiseCoding)
-        self.batch_size = batch_size or _BATCH
+        self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH)
         self._network = network
         self._coding = network.coding
         self._graded = network.coding.neuron().graded

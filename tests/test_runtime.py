@@ -1,0 +1,33 @@
+"""How onnxruntime is used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import Example
+
+import onnx2genn
+from onnx2genn import runtime
+from onnx2genn.runtime import samples_at_once
+
+
+def test_large_networks_are_computed_a_few_samples_at_a_time() -> None:
+    assert samples_at_once(100, 50) == 50
+    assert samples_at_once(2**22, 256) == 32
+    assert samples_at_once(10**9, 50) == 1
+
+
+@pytest.mark.parametrize("coding", ["few-spike", "rate"])
+def test_the_batch_does_not_change_the_network(
+    digits: Example, coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = digits.x_train[:60]
+    wanted = onnx2genn.convert(digits.model, x, coding)
+    monkeypatch.setattr(runtime, "_KEPT_BYTES", 7 * 4 * wanted.neurons)
+    found = onnx2genn.convert(digits.model, x, coding)
+    for name, threshold in wanted.thresholds.items():
+        assert np.allclose(found.thresholds[name], threshold, rtol=1e-5)
+    found_logits, wanted_logits = (
+        item.predict(digits.x_test[:20], backend="onnxruntime") for item in (found, wanted)
+    )
+    assert np.allclose(found_logits, wanted_logits, atol=0.2)
