@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,18 +76,49 @@ def export(module: torch.nn.Module, example: Mapping[str, np.ndarray]) -> onnx.M
 
     was_training = module.training
     module.eval()
-    buffer = io.BytesIO()
+    arguments = tuple(torch.from_numpy(array) for array in example.values())
     try:
-        # The exporter that traces: it needs no package beyond torch itself.
-        torch.onnx.export(
-            module,
-            tuple(torch.from_numpy(array) for array in example.values()),
-            buffer,
-            dynamo=False,
-            input_names=list(example),
-            output_names=["output"],
-            dynamic_axes={name: {0: "batch"} for name in [*example, "output"]},
-        )
+        return _by_tracing(module, arguments, list(example))
+    except Exception:  # of any class: attention, for one, cannot be traced
+        if find_spec("onnxscript") is None:
+            raise
+        return _by_graph_capture(module, arguments, list(example))
     finally:
         module.train(was_training)
+
+
+def _by_tracing(
+    module: torch.nn.Module, arguments: tuple[torch.Tensor, ...], names: list[str]
+) -> onnx.ModelProto:
+    """Export with the exporter that needs no package beyond torch itself."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        module,
+        arguments,
+        buffer,
+        dynamo=False,
+        input_names=names,
+        output_names=["output"],
+        dynamic_axes={name: {0: "batch"} for name in [*names, "output"]},
+    )
     return onnx.load_from_string(buffer.getvalue())
+
+
+def _by_graph_capture(
+    module: torch.nn.Module, arguments: tuple[torch.Tensor, ...], names: list[str]
+) -> onnx.ModelProto:
+    import torch
+
+    batch = torch.export.Dim("batch")
+    program = torch.onnx.export(
+        module,
+        arguments,
+        dynamo=True,
+        input_names=names,
+        output_names=["output"],
+        dynamic_shapes=tuple({0: batch} for _ in arguments),
+        verbose=False,
+    )
+    return program.model_proto
