@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from _training import augmented
+from _training import augmented, without_traces
 
 BATCH_SIZE = 128
 LEARNING_RATE = 0.1
@@ -131,12 +131,3 @@ def export(model: nn.Module, path: Path, opset: int = 18) -> None:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(without_traces(program.model_proto), path)
-
-
-def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop what PyTorch writes for debugging: stack traces with the paths of this machine."""
-    graph = model.graph
-    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
-    for part in (model, graph, *graph.node, *values):
-        part.ClearField("metadata_props")
-    return model

@@ -99,6 +99,15 @@ def export_keras(model: Any, path: Path, opset: int = 17) -> None:
     onnx.checker.check_model(str(path))
 
 
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what PyTorch writes for debugging: stack traces with the paths of this machine."""
+    graph = model.graph
+    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for part in (model, graph, *graph.node, *values):
+        part.ClearField("metadata_props")
+    return model
+
+
 def onnx_accuracy(path: Path, x: np.ndarray, y: np.ndarray, batch_size: int = 500) -> float:
     """Measure with onnxruntime the share of images [N, H, W, C] that a network answers right."""
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
