@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper, numpy_helper
 
 from onnx2genn.graph.inputs import join_arrays
@@ -14,6 +15,8 @@ from onnx2genn.graph.reader import Model, read
 from onnx2genn.runtime import session
 
 FLOAT = onnx.TensorProto.FLOAT
+# Some operators of the newest release for Python 3.10 are wrong or missing.
+OLD_ONNXRUNTIME = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 24)
 
 
 def node(op: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.onnx_models import check_op, normal, one_node
+from helpers.onnx_models import OLD_ONNXRUNTIME, check_op, normal, one_node
 
 from onnx2genn.graph.reader import check
 
@@ -25,6 +25,8 @@ THREE = [(2, 5, 4), (2, 5, 4), (2, 5, 3)]
     ids=["plain", "groups", "three axes", "one key", "causal", "mask", "boolean", "bias"],
 )
 def test_attention(inputs, attributes):
+    if OLD_ONNXRUNTIME and "softcap" in attributes:
+        pytest.skip("this onnxruntime adds the mask before the soft cap")
     found = check_op("Attention", inputs, opset=23, **attributes)
     assert all(item.is_function or item.pools or item.signed for item in found.parts.populations)
     assert found.parts.populations[0].node.name == "the_node"
