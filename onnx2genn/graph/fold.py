@@ -175,7 +175,7 @@ def _scaled_producer(
         arrays = [_scaled_outputs(before, weight, vector)]
         arrays += [editor.constants[name] * vector for name in before.inputs[2:]]
         return [_reweighted(editor, before, arrays, output)]
-    if before.op in _HOMOGENEOUS and factor.size == 1:
+    if before.op in _HOMOGENEOUS and factor.size == 1 and not before.body:
         inner = [
             editor.scaled(name, factor.reshape(()), f"{output}/scaled_{index}")
             for index, name in enumerate(before.inputs)
@@ -286,7 +286,7 @@ def _factor_behind(
     editor: _Editor, node: Node, factor: np.ndarray, source: str, rank: int
 ) -> np.ndarray | None:
     """Return s' with f(s x) = s' f(x), if there is one."""
-    if node.op not in _HOMOGENEOUS or node.op == "Concat":
+    if node.op not in _HOMOGENEOUS or node.op == "Concat" or node.body:
         return None
     if factor.size == 1:
         return factor.reshape(())  # of no rank: f may change the rank

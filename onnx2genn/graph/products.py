@@ -9,6 +9,9 @@ Two populations send the squares; all else is affine. The centres a0 and b0 and 
 those of the operands' ranges in each channel: the squares then reach no further than the product
 of both half ranges, so their rounding errors are about as small as those of neurons which would
 send the product itself.
+
+An operand that is a sum over many neurons, as a query or a residual stream, is sent by relays,
+neurons of its own: else each square, and all behind it, had a synapse from each of the many.
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnx2genn.graph.functions import square
+from onnx2genn.graph.functions import identity, square
 from onnx2genn.graph.model import Graph, Node, to_onnx
-from onnx2genn.graph.rewrite import Rewrite, finish
+from onnx2genn.graph.rewrite import Rewrite, finish, kind_of
 from onnx2genn.runtime import samples_at_once, session
 
 _BATCH = 32
+_GATHERING = frozenset(
+    {"AveragePool", "Conv", "ConvTranspose", "MatMul", "ReduceMean", "ReduceSum"}
+)
 _NARROWEST = 1e-3  # of the widest channel
 
 
@@ -58,6 +64,9 @@ def lower_products(graph: Graph, samples: Mapping[str, np.ndarray]) -> Graph:
     found = products(graph)
     if not found:
         return graph
+    operands = {name for node in found for name in node.inputs}
+    graph = _with_relays(graph, operands | _sums(graph, found))
+    found = products(graph)
     ranges = _ranges(graph, samples, {name for node in found for name in node.inputs})
     nodes: list[Node] = []
     constants = dict(graph.constants)
@@ -70,6 +79,67 @@ def lower_products(graph: Graph, samples: Mapping[str, np.ndarray]) -> Graph:
         nodes += written
         constants |= rewrite.constants
     return replace(graph, nodes=nodes, constants=constants)
+
+
+def _with_relays(graph: Graph, operands: set[str]) -> Graph:
+    """Put neurons that send an operand's values where it gathers those of many neurons.
+
+    The squares, and all that reads the operand, then have one synapse for each element of it.
+    """
+    producers = graph.producers()
+    nodes: list[Node] = []
+    shapes = dict(graph.shapes)
+    for node in graph.nodes:
+        name = node.output
+        if name not in operands or not _gathers(graph, producers, name):
+            nodes.append(node)
+            continue
+        sums = f"{name}/gathered"
+        shapes[sums] = shapes[name]
+        nodes += [
+            replace(node, outputs=(sums, *node.outputs[1:])),
+            identity(sums, name, f"{node.name}/relay"),
+        ]
+    return replace(graph, nodes=nodes, shapes=shapes)
+
+
+def _sums(graph: Graph, found: list[Node]) -> set[str]:
+    """Find the sums of products that a further operator gathers, as that after attention."""
+    consumers = graph.consumers()
+    made = {node.output for node in found}
+    sums = [
+        node.output
+        for node in graph.nodes
+        if node.op == "ReduceSum" and node.inputs[0] in made and node.output != graph.output
+    ]
+    return {name for name in sums if _is_gathered(consumers, name)}
+
+
+def _is_gathered(consumers: Mapping[str, list[Node]], name: str) -> bool:
+    """Whether an operator that gathers reads a tensor, before neurons do."""
+    front = [name]
+    while front:
+        for node in consumers.get(front.pop(), []):
+            if node.op in _GATHERING:
+                return True
+            if kind_of(node) != "population":
+                front.append(node.output)
+    return False
+
+
+def _gathers(graph: Graph, producers: Mapping[str, Node], name: str) -> bool:
+    """Whether elements of a tensor are sums of many neurons' values."""
+    front = [name]
+    while front:
+        node = producers.get(front.pop())
+        if node is None or kind_of(node) == "population":
+            continue
+        data = [name for name in node.inputs if name and name not in graph.constants]
+        if node.op in _GATHERING:
+            return True
+        if node.op != "Mul" or len(data) == 1:
+            front += data
+    return False
 
 
 def _product(rewrite: Rewrite, of_a: _Range, of_b: _Range) -> str:

@@ -104,7 +104,14 @@ NETWORKS = {
         (3, 6, 6),
         ["Relu"] * 3,
     ),
-    "gated": (Gated, (3, 6, 6), ["Relu", "Relu", *["Sigmoid", "Function", "Function"] * 2]),
+    "gated": (
+        Gated,
+        (3, 6, 6),
+        [
+            "Relu", "Relu", "Sigmoid", "Function", "Function",
+            "Identity", "Sigmoid", "Function", "Function",
+        ],
+    ),
     "heads": (Heads, (6,), ["Relu"]),
     "normalised": (
         lambda: nn.Sequential(

@@ -137,3 +137,38 @@ def test_gated_linear_unit():
         node("Mul", "left gate", "y"),
     ]
     products(*nodes, parts=ints(2, 2))
+
+
+def relays(found):
+    return [item.node.name for item in found.parts.populations if item.kind == "Identity"]
+
+
+def test_sums_of_many_neurons_are_relayed():
+    """Squares then read one neuron for each operand; what neurons send themselves they read."""
+    nodes = [
+        node("MatMul", "x w", "a", name="left"),
+        node("MatMul", "x v", "z"),
+        node("Sigmoid", "z", "b"),
+        node("Mul", "a b", "y", name="gate"),
+    ]
+    found = products(*nodes)
+    assert relays(found) == ["left/relay"]
+    squares = [item for item in found.parts.populations if item.kind == "Function"]
+    assert all(item.segment.sources == ("a", "b") for item in squares)
+    assert relays(read(gated())) == []
+
+
+def test_sums_of_products_are_relayed_before_they_are_summed_again():
+    shape = (3, 4)
+    nodes = [
+        node("MatMul", "x w", "q", name="query"),
+        node("MatMul", "x v", "k0", name="key"),
+        node("Transpose", "k0", "k", perm=[0, 2, 1]),
+        node("MatMul", "q k", "s", name="scores"),
+        node("MatMul", "s u", "y"),
+    ]
+    found = products(*nodes, shape=shape, u=normal(3, 2))
+    assert len(relays(found)) == 3
+    assert found.parts.readout.sources == ("s",)
+    found = products(*nodes[:-1], node("Relu", "s", "y"), shape=shape)
+    assert len(relays(found)) == 2

@@ -13,7 +13,7 @@ import numpy as np
 from onnx2genn.graph.operators.pooling import reduced_axes
 from onnx2genn.graph.rewrite import Handler, Refusal, Rewrite, operator
 
-_COSTS = "four populations; not with codings that fire while they integrate (rate)"
+_COSTS = "several populations; not with codings that fire while they integrate (rate)"
 
 
 def _mean(rewrite: Rewrite, x: str, axes: Sequence[int]) -> str:
