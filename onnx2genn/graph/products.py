@@ -18,15 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
+from onnx2genn.errors import Problem
 from onnx2genn.graph.functions import identity, square
 from onnx2genn.graph.model import Graph, Node, to_onnx
-from onnx2genn.graph.rewrite import Rewrite, finish, kind_of
+from onnx2genn.graph.rewrite import Rewrite, finish, kind_of, problem
 from onnx2genn.runtime import samples_at_once, session
 
 _BATCH = 32
+_MOST_NEURONS = 2**26
+_SQUARES = 2
 _GATHERING = frozenset(
     {"AveragePool", "Conv", "ConvTranspose", "MatMul", "ReduceMean", "ReduceSum"}
 )
@@ -52,6 +56,43 @@ def products(graph: Graph) -> list[Node]:
         for node in graph.nodes
         if node.op == "Mul" and not graph.constants.keys() & set(node.inputs)
     ]
+
+
+def oversized(graph: Graph, original: Graph) -> list[Problem]:
+    """Report the largest sum of products if a network needs an absurd number of neurons for all.
+
+    Args:
+        graph: Graph in canonical operators, before shapes are known.
+        original: Graph in the model's own operators, with shapes.
+    """
+    producers = graph.producers()
+    made = {node.output for node in products(graph)}
+    counts: dict[str, int] = {}
+    for node in graph.nodes:
+        if node.op == "ReduceSum" and node.inputs[0] in made:
+            product = producers[node.inputs[0]]
+            shapes = [_target(graph, producers.get(name)) for name in product.inputs]
+            counts[product.name] = _SQUARES * prod(np.broadcast_shapes(*shapes))
+    total = sum(counts.values())
+    if total <= _MOST_NEURONS:
+        return []
+    largest = max(counts, key=lambda name: counts[name])
+    return [
+        problem(
+            original,
+            next(node for node in (*original.nodes, *graph.nodes) if node.name == largest),
+            f"it multiplies activations with {counts[largest]:,} neurons, one for each product "
+            f"and sign; all such nodes together take {total:,}, more than {_MOST_NEURONS:,}.",
+            "Shorten the sequence: larger patches, or pooling between the blocks.",
+        )
+    ]
+
+
+def _target(graph: Graph, node: Node | None) -> tuple[int, ...]:
+    """Return the shape that a Reshape gives each sample; a scalar's if there is none."""
+    if node is None or node.op != "Reshape":
+        return ()
+    return tuple(int(size) for size in graph.constants[node.inputs[1]][1:])
 
 
 def lower_products(graph: Graph, samples: Mapping[str, np.ndarray]) -> Graph:

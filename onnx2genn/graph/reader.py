@@ -22,7 +22,7 @@ from onnx2genn.graph.moves import straighten_moves
 from onnx2genn.graph.partition import Partition, misplaced_heads, partition
 from onnx2genn.graph.pools import settle_pools
 from onnx2genn.graph.probe import Probe, independent, probe, random_inputs
-from onnx2genn.graph.products import lower_products, products
+from onnx2genn.graph.products import lower_products, oversized, products
 from onnx2genn.graph.quantised import dequantise
 from onnx2genn.graph.rewrite import canonical, expand, unknown
 from onnx2genn.graph.softmax import lower_softmax
@@ -154,7 +154,10 @@ def _canonical(original: Graph, seen: Probe) -> tuple[Graph, list[Problem]]:
     """Rewrite a graph; list every problem, of heads in the middle, too, in the graph's order."""
     known = replace(original, constants=_float32(seen.constants), shapes=seen.shapes)
     graph, problems = canonical(known, seen.independent)
-    found = {item.node: item for item in [*misplaced_heads(graph.only_live()), *problems]}
+    live = graph.only_live()
+    found = {
+        item.node: item for item in [*misplaced_heads(live), *oversized(live, known), *problems]
+    }
     return graph, [found[node.name] for node in graph.nodes if node.name in found]
 
 

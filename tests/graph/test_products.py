@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from helpers.onnx_models import check_model, ints, model, node, normal
+from helpers.onnx_models import check_model, ints, model, node, normal, one_node
 
 import onnx2genn
 from onnx2genn import CodingError
-from onnx2genn.graph.reader import fit_products, read
+from onnx2genn.graph.reader import check, fit_products, read
 from onnx2genn.runtime import session
 
 SQUEEZE = [
@@ -172,3 +172,25 @@ def test_sums_of_products_are_relayed_before_they_are_summed_again():
     assert found.parts.readout.sources == ("s",)
     found = products(*nodes[:-1], node("Relu", "s", "y"), shape=shape)
     assert len(relays(found)) == 2
+
+
+def test_too_many_neurons_are_refused():
+    """Attention over 1024 tokens of 64 features: 134 million squares for each matrix product."""
+    nodes = [
+        node("Transpose", "x", "k", perm=[0, 2, 1]),
+        node("MatMul", "x k", "s", name="scores"),
+        node("Softmax", "s", "w", axis=-1),
+        node("MatMul", "w x", "y", name="mix"),
+    ]
+    (problem,) = check(model(nodes, {"x": ["N", 1024, 64]}))
+    assert (problem.node, problem.operator) == ("scores", "MatMul")
+    assert "134,217,728 neurons" in problem.reason
+    assert "268,435,456" in problem.reason
+    assert not check(model(nodes, {"x": ["N", 16, 64]}))
+
+
+def test_too_many_neurons_of_one_operator():
+    """The second of its products, which has no node of its own in the model, is the larger."""
+    shapes = [(2, 1024, 16), (2, 1024, 16), (2, 1024, 64)]
+    (problem,) = check(one_node("Attention", shapes, opset=23))
+    assert "268,435,456 neurons" in problem.reason
