@@ -34,6 +34,7 @@ SETS: dict[str, list[Row]] = {
     ],
     "coarse": [("few-spike", {"steps": 3}), ("two-phase", {"steps": 8})],
     "rate": [("rate", {"steps": steps}) for steps in (8, 16, 32, 64)],
+    "at-once": [("rate", {"steps": steps, "lookahead": 0}) for steps in (16, 32)],
     "graded": [("graded", {"steps": steps}) for steps in (1, 2)],
     "signed": [("signed", {"steps": steps}) for steps in (8, 16, 32)],
     "presets": [("rueckauer", {}), ("diehl", {})],
