@@ -36,7 +36,8 @@ def session(
         optimise: Whether onnxruntime may rewrite the graph.
 
     Raises:
-        UnsupportedModelError: onnxruntime refuses the model; the message has its reason.
+        UnsupportedModelError: The model is too large, or onnxruntime refuses it; the message has
+            the reason.
     """
     import onnxruntime
 
@@ -47,12 +48,26 @@ def session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    content = serialised(model)
     try:
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise UnsupportedModelError(_refusal(model, error)) from error
+
+
+def serialised(model: onnx.ModelProto) -> bytes:
+    """Write a model as bytes.
+
+    Raises:
+        UnsupportedModelError: It is larger than an ONNX model can be.
+    """
+    try:
+        return model.SerializeToString()
+    except Exception as error:  # of protobuf, by its implementation
+        raise UnsupportedModelError(
+            "The network takes more than the 2 GiB that an ONNX model can hold. Convert a smaller "
+            "network, or one with smaller inputs."
+        ) from error
 
 
 def _refusal(model: onnx.ModelProto, error: Exception) -> str:

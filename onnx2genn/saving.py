@@ -16,6 +16,7 @@ from onnx2genn.errors import DataError, UnsupportedModelError
 from onnx2genn.graph.load import Source, load_proto
 from onnx2genn.graph.reader import read
 from onnx2genn.network import SpikingNetwork
+from onnx2genn.runtime import serialised
 
 _KEY = "onnx2genn"
 _FORMAT = 3
@@ -46,7 +47,7 @@ def save(network: SpikingNetwork, path: Path) -> None:
         numpy_helper.from_array(np.asarray(array, np.float32), name)
         for name, array in arrays.items()
     )
-    write_atomically(path, proto.SerializeToString())
+    write_atomically(path, serialised(proto))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

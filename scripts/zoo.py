@@ -72,6 +72,7 @@ def survey(path: Path) -> Result:
     x = samples_of(path)
     try:
         network = onnx2genn.convert(path, x, steps=STEPS)
+        got = network.predict(x, backend="onnxruntime", batch_size=16)
     except UnsupportedModelError as error:
         found = Counter((item.operator, _NAME.sub("", item.reason)) for item in error.problems)
         reasons = [f"{count} {op}: {reason}" for (op, reason), count in found.most_common(3)]
@@ -80,7 +81,6 @@ def survey(path: Path) -> Result:
     random = np.random.default_rng(0)
     noise = 1 + _NOISE * random.choice([-1.0, 1.0], x.shape)
     moved = logits(network, (x * noise).astype(np.float32))
-    got = network.predict(x, backend="onnxruntime", batch_size=16)
     centred = [(item - wanted.mean(axis=0)).ravel() for item in (wanted, got)]
     return Result(
         name=path.stem,

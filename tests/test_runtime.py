@@ -7,14 +7,23 @@ import pytest
 from conftest import Example
 
 import onnx2genn
-from onnx2genn import runtime
-from onnx2genn.runtime import samples_at_once
+from onnx2genn import UnsupportedModelError, runtime
+from onnx2genn.runtime import samples_at_once, serialised
 
 
 def test_large_networks_are_computed_a_few_samples_at_a_time() -> None:
     assert samples_at_once(100, 50) == 50
     assert samples_at_once(2**22, 256) == 32
     assert samples_at_once(10**9, 50) == 1
+
+
+def test_a_model_beyond_the_limit_of_onnx_is_explained() -> None:
+    class TooLarge:
+        def SerializeToString(self) -> bytes:
+            raise ValueError("Failed to serialize proto")
+
+    with pytest.raises(UnsupportedModelError, match="2 GiB"):
+        serialised(TooLarge())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("coding", ["few-spike", "rate"])
