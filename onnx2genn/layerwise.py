@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -114,41 +113,52 @@ class _Walk:
     def mean_input(self, segment: Segment) -> np.ndarray:
         """Return the mean input of each channel, in ANN units."""
         arrives = Input(self.network.segment_in_ann_units(segment))
-        means = [arrives(part)[0] for part in self._parts(segment, mean=True)]
+        means = [
+            arrives(
+                {
+                    name: train.mean(axis=0, keepdims=True, dtype=np.float32)
+                    for name, train in self._sent(segment, start).items()
+                }
+            )[0]
+            for start in self._starts
+        ]
         return _per_channel(np.concatenate(means))
 
     def largest_input(self, segment: Segment) -> np.ndarray:
         """Return the largest input of each channel in a single step, in ANN units."""
         arrives = Input(self.network.segment_in_ann_units(segment))
         largest = [
-            np.moveaxis(arrives(part), 2, 0).reshape(segment.shape[0], -1).max(axis=1)
-            for part in self._parts(segment)
+            np.moveaxis(arrives(self._sent(segment, start)), 2, 0)
+            .reshape(segment.shape[0], -1)
+            .max(axis=1)
+            for start in self._starts
         ]
         return np.maximum.reduce(largest)
 
     def fire(self, population: Population) -> None:
         """Simulate a population whose sources have fired."""
         layer = Layer(self.network, population)
+
+        def fire(start: int) -> np.ndarray:
+            return layer.fire(self._sent(population.segment, start)).astype(self._kind)
+
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            sent = threads.map(
-                lambda part: layer.fire(part).astype(self._kind), self._parts(population.segment)
-            )
-            self._trains[population.tensor] = np.concatenate(list(sent), axis=1)
+            spikes = list(threads.map(fire, self._starts))
+        self._trains[population.tensor] = np.concatenate(spikes, axis=1)
         for name in self._released[population.name]:
             del self._trains[name]
 
-    def _parts(self, segment: Segment, *, mean: bool = False) -> Iterator[dict[str, np.ndarray]]:
-        """Return, group by group of samples, what a segment's sources send."""
-        for start in range(0, len(self.samples), self._group):
-            trains = {
-                name: self._trains[name][:, start : start + self._group] for name in segment.sources
-            }
-            yield {
-                name: train.mean(axis=0, keepdims=True, dtype=np.float32)
-                if mean
-                else train.astype(np.float32)
-                for name, train in trains.items()
-            }
+    @property
+    def _starts(self) -> range:
+        """First samples of the groups that are simulated at once."""
+        return range(0, len(self.samples), self._group)
+
+    def _sent(self, segment: Segment, start: int) -> dict[str, np.ndarray]:
+        """Return what a segment's sources send for one group of samples."""
+        return {
+            name: self._trains[name][:, start : start + self._group].astype(np.float32)
+            for name in segment.sources
+        }
 
 
 def _with_threshold(
