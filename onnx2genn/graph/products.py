@@ -191,10 +191,8 @@ def _product(rewrite: Rewrite, of_a: _Range, of_b: _Range) -> str:
     u = rewrite.emit("Mul", rewrite.emit("Add", a, -of_a.centre), ratio / 2)
     v = rewrite.emit("Mul", rewrite.emit("Add", b, -of_b.centre), 1 / (2 * ratio))
     plus = _squared(rewrite, rewrite.emit("Add", u, v), "sum")
-    minus = _squared(
-        rewrite, rewrite.emit("Add", u, rewrite.emit("Mul", v, np.float32(-1))), "difference"
-    )
-    centred = rewrite.emit("Add", plus, rewrite.emit("Mul", minus, np.float32(-1)))
+    minus = _squared(rewrite, rewrite.minus(u, v), "difference")
+    centred = rewrite.minus(plus, minus)
     linear = rewrite.emit(
         "Add", rewrite.emit("Mul", a, of_b.centre), rewrite.emit("Mul", b, of_a.centre)
     )

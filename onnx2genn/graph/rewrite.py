@@ -197,6 +197,10 @@ class Rewrite:
         )
         return output
 
+    def minus(self, a: str, b: str) -> str:
+        """Write ``a - b`` of two tensors, and return its name."""
+        return self.emit("Add", a, self.emit("Mul", b, np.float32(-1)))
+
     def _free_name(self, op: str) -> str:
         taken = self._graph.shapes.keys() | {item.output for item in self.nodes}
         index = len(self.nodes)

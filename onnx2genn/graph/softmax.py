@@ -47,15 +47,14 @@ def _softmax(graph: Graph, rewrite: Rewrite, node: Node) -> str:
     kept = [*shape[: axis - 1], 1, *shape[axis:]]
     x, weights = _unmasked(graph, rewrite, x, axis)
     most = largest(rewrite, x, shape, [axis], kept)
-    below = rewrite.emit("Add", x, rewrite.emit("Mul", most, np.float32(-1)))
+    below = rewrite.minus(x, most)
     powers = rewrite.emit("Exp", below)
     if weights is not None:
         powers = rewrite.emit("Mul", powers, weights)
     total = rewrite.emit("ReduceSum", powers, np.array([axis], np.int64), keepdims=1)
     if node.op == "Softmax":
         return rewrite.emit("Mul", powers, rewrite.emit("Reciprocal", total))
-    logarithm = rewrite.emit("Mul", rewrite.emit("Log", total), np.float32(-1))
-    return rewrite.emit("Add", below, logarithm)
+    return rewrite.minus(below, rewrite.emit("Log", total))
 
 
 def _unmasked(graph: Graph, rewrite: Rewrite, x: str, axis: int) -> tuple[str, np.ndarray | None]:

@@ -42,11 +42,11 @@ def sub(rewrite: Rewrite, a: str, b: str) -> str:
     """A - B; either may be a constant."""
     if rewrite.is_constant(b):
         return rewrite.emit("Add", a, -aligned(rewrite, b, a))
-    negative = rewrite.emit("Mul", b, np.float32(-1))
     if rewrite.is_constant(a):
+        negative = rewrite.emit("Mul", b, np.float32(-1))
         return rewrite.emit("Add", negative, aligned(rewrite, a, b))
     _same_rank(rewrite, a, b)
-    return rewrite.emit("Add", a, negative)
+    return rewrite.minus(a, b)
 
 
 def _same_rank(rewrite: Rewrite, a: str, b: str) -> None:

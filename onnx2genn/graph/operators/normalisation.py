@@ -20,15 +20,11 @@ def _mean(rewrite: Rewrite, x: str, axes: Sequence[int]) -> str:
     return rewrite.emit("ReduceMean", x, np.array(axes, np.int64), keepdims=1)
 
 
-def _minus(rewrite: Rewrite, a: str, b: str) -> str:
-    return rewrite.emit("Add", a, rewrite.emit("Mul", b, np.float32(-1)))
-
-
 def _normalised(
     rewrite: Rewrite, x: str, axes: Sequence[int], epsilon: float, *, centred: bool = True
 ) -> str:
     """(x - mean) / sqrt(variance + epsilon) over axes, or x / sqrt(mean of squares + epsilon)."""
-    rest = _minus(rewrite, x, _mean(rewrite, x, axes)) if centred else x
+    rest = rewrite.minus(x, _mean(rewrite, x, axes)) if centred else x
     variance = _mean(rewrite, rewrite.emit("Mul", rest, rest), axes)
     shifted = rewrite.emit("Add", variance, np.float32(epsilon))
     inverse = rewrite.emit("Reciprocal", rewrite.emit("Sqrt", shifted))
