@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnx2genn.conversion import convert
+    from onnx2genn.api import SpikingNetwork, check, convert, load
     from onnx2genn.errors import (
         BackendError,
         CalibrationError,
@@ -16,12 +16,9 @@ if TYPE_CHECKING:
         Problem,
         UnsupportedModelError,
     )
-    from onnx2genn.evaluation import Evaluation
+    from onnx2genn.evaluate.evaluation import Evaluation
     from onnx2genn.frameworks import from_keras, from_torch
-    from onnx2genn.graph.operators import operator
-    from onnx2genn.graph.reader import check
-    from onnx2genn.network import SpikingNetwork
-    from onnx2genn.saving import load
+    from onnx2genn.frontend.operators import operator
 
 # Where each public name lives: modules are imported when a name of theirs is first used.
 _HOMES = {
@@ -29,18 +26,18 @@ _HOMES = {
     "CalibrationError": "errors",
     "CodingError": "errors",
     "DataError": "errors",
-    "Evaluation": "evaluation",
+    "Evaluation": "evaluate.evaluation",
     "Onnx2GennError": "errors",
     "Problem": "errors",
-    "SpikingNetwork": "network",
+    "SpikingNetwork": "api",
     "UnsupportedModelError": "errors",
-    "check": "graph.reader",
-    "convert": "conversion",
+    "check": "api",
+    "convert": "api",
     "from_keras": "frameworks",
     "from_torch": "frameworks",
-    "load": "saving",
+    "load": "api",
     # By way of the operators that are built in, which it may then replace.
-    "operator": "graph.operators",
+    "operator": "frontend.operators",
 }
 
 __all__ = [

@@ -15,10 +15,10 @@ from onnx2genn.errors import CodingError, DataError, Onnx2GennError, Unsupported
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnx2genn.calibration import Progress
+    from onnx2genn.api import SpikingNetwork
+    from onnx2genn.calibrate.statistics import Progress
     from onnx2genn.data import Inputs, Samples
-    from onnx2genn.evaluation import Evaluation
-    from onnx2genn.network import SpikingNetwork
+    from onnx2genn.evaluate.evaluation import Evaluation
 
 _DONE, _REFUSED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _RANDOM_SAMPLES = 16
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from onnx2genn.backends import BACKENDS
+    from onnx2genn.backends.registry import BACKENDS
     from onnx2genn.coding import CODINGS, DEFAULT, PRESETS
     from onnx2genn.coding.base import THRESHOLD_RULES
 
@@ -179,11 +179,11 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _doctor(console: Console) -> int:
-    from onnx2genn.backends import choose
-    from onnx2genn.backends.genn.probe import doctor
-    from onnx2genn.report import text
+    from onnx2genn.backends.genn.installation import doctor
+    from onnx2genn.backends.registry import choose
+    from onnx2genn.report import terminal
 
-    console.print(text.findings(doctor()))
+    console.print(terminal.findings(doctor()))
     backend = choose()
     console.print(f"auto takes {backend.name}: {backend.reason}")
     return _DONE
@@ -196,7 +196,7 @@ def _require_folder(name: str | None) -> None:
 
 
 def _check(options: argparse.Namespace, console: Console) -> int:
-    from onnx2genn.graph.reader import check
+    from onnx2genn.frontend.pipeline import check
 
     problems = check(options.model, output=options.output)
     if not problems:
@@ -207,9 +207,10 @@ def _check(options: argparse.Namespace, console: Console) -> int:
 
 def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
     """Load a saved network, or convert a model."""
-    from onnx2genn.conversion import encode
-    from onnx2genn.graph.load import choose_output, input_names, load_proto
-    from onnx2genn.saving import is_saved_network, load
+    from onnx2genn.api import SpikingNetwork, load
+    from onnx2genn.calibrate.encode import encode
+    from onnx2genn.frontend.file import choose_output, input_names, load_proto
+    from onnx2genn.saving import is_saved_network
 
     proto = load_proto(options.model)
     if is_saved_network(proto):
@@ -218,9 +219,9 @@ def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
         console.print(f"Loaded {options.model}: {_coding_line(network)}")
         return network
     from onnx2genn import coding as codings
+    from onnx2genn.calibrate.search import encode_with_fewest_steps
     from onnx2genn.data import load_samples, shapes_of
-    from onnx2genn.graph.reader import read
-    from onnx2genn.search import encode_with_fewest_steps
+    from onnx2genn.frontend.pipeline import read
 
     chosen = codings.make(options.coding or codings.DEFAULT, **_coding_options(options))
     if "seed" not in dict(options.option) and "seed" in chosen.options():
@@ -235,10 +236,11 @@ def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
         calibration = load_samples(options.calibrate, model.entries).x
     if options.steps == "auto":
         with console.status("Looking for the fewest time steps"):
-            network = encode_with_fewest_steps(model, chosen, calibration, loss=options.loss)
+            found = encode_with_fewest_steps(model, chosen, calibration, loss=options.loss)
     else:
         with _progress("Calibrating") as progress:
-            network = encode(model, chosen, calibration, progress=progress)
+            found = encode(model, chosen, calibration, progress=progress)
+    network = SpikingNetwork.of(found)
     console.print(f"Converted {options.model}: {_coding_line(network)}")
     if calibration is None:
         console.print(
@@ -288,10 +290,10 @@ def _evaluation(
     options: argparse.Namespace, network: SpikingNetwork, console: Console
 ) -> Evaluation:
     """Evaluate on the data given, else on a few random inputs, and print what came out."""
-    from onnx2genn.backends import choose
+    from onnx2genn.backends.registry import choose
     from onnx2genn.data import load_samples
-    from onnx2genn.evaluation import evaluate
-    from onnx2genn.report import text
+    from onnx2genn.evaluate.evaluation import evaluate
+    from onnx2genn.report import terminal
 
     if options.evaluate:
         samples = load_samples(options.evaluate, network.entries, options.limit)
@@ -299,7 +301,7 @@ def _evaluation(
         samples = _random(network, options.seed)
         console.print(f"No --evaluate data: running {_RANDOM_SAMPLES} random inputs.")
     backend = choose(options.backend)
-    console.print(text.layers(network))
+    console.print(terminal.layers(network))
     console.print(f"Backend {backend.name}: {backend.reason}")
     extra = {} if options.workers is None else {"workers": options.workers}
     with _progress("Simulating") as progress:
@@ -312,9 +314,13 @@ def _evaluation(
             progress=progress,
             **extra,
         )
-    for part in (text.summary(evaluation), text.over_time(evaluation), text.activity(evaluation)):
+    for part in (
+        terminal.summary(evaluation),
+        terminal.over_time(evaluation),
+        terminal.activity(evaluation),
+    ):
         console.print(part)
-    for line in text.advice(evaluation):
+    for line in terminal.advice(evaluation):
         console.print(f"[yellow]{line}[/yellow]")
     return evaluation
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from onnx2genn.errors import DataError
-from onnx2genn.graph.inputs import join_arrays
-from onnx2genn.graph.model import Shape
+from onnx2genn.ir.graph import Shape
+from onnx2genn.ir.inputs import join_arrays
 
 Inputs = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
 """Samples [N, ...]; of a model with several inputs, arrays by name or in the model's order."""

@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnx2genn.calibration import Progress
 from onnx2genn.coding import Coding
 from onnx2genn.coding.rate import Rate
-from onnx2genn.data import Inputs, samples_of
-from onnx2genn.graph.model import Shape
-from onnx2genn.graph.partition import Population
-from onnx2genn.graph.reader import Model
-from onnx2genn.graph.segment import Segment
-
-if TYPE_CHECKING:
-    from onnx2genn.evaluation import Evaluation
+from onnx2genn.ir.graph import Shape
+from onnx2genn.ir.model import Model
+from onnx2genn.ir.partition import Population
+from onnx2genn.ir.segment import Segment
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class SpikingNetwork:
+class Network:
     """A spiking network that gives the answers of the ANN that it was made from.
 
     Attributes:
@@ -53,7 +46,7 @@ class SpikingNetwork:
 
     def __repr__(self) -> str:
         return (
-            f"<SpikingNetwork {self.model.graph.name!r}: {self.neurons:,} neurons in "
+            f"<{type(self).__name__} {self.model.graph.name!r}: {self.neurons:,} neurons in "
             f"{len(self.populations)} populations, {self.coding}>"
         )
 
@@ -156,74 +149,3 @@ class SpikingNetwork:
         """Return the activations, in ANN units, that codes [N, *shape] stand for."""
         value = self.coding.step_value(self.thresholds[population.name])
         return codes * value + self.offsets[population.name]
-
-    def predict(
-        self, x: Inputs, *, backend: str = "auto", batch_size: int | None = None
-    ) -> np.ndarray:
-        """Run the spiking network.
-
-        Args:
-            x: Samples [N, ...] as the ANN takes them; of several inputs, arrays by name or in the
-                order of ``entries``.
-            backend: ``auto``, ``onnxruntime``, ``cuda``, ``hip`` or ``single_threaded_cpu``.
-            batch_size: Samples simulated at once; chosen by the backend if None.
-
-        Returns:
-            Logits in ANN units, float32 [N, classes].
-
-        Raises:
-            DataError: The samples do not fit the model.
-            BackendError: The backend is missing or cannot run the network.
-        """
-        from onnx2genn.backends import open_simulator
-
-        samples = samples_of(self.entries, x)
-        with open_simulator(self, backend, batch_size=batch_size) as simulator:
-            size = simulator.batch_size
-            parts = [
-                simulator.run(samples[start : start + size], first=start).logits
-                for start in range(0, len(samples), size)
-            ]
-        return np.concatenate(parts)
-
-    def evaluate(
-        self,
-        x: Inputs,
-        y: np.ndarray | None = None,
-        *,
-        backend: str = "auto",
-        batch_size: int | None = None,
-        progress: Progress | None = None,
-    ) -> Evaluation:
-        """Compare the spiking network with the ANN on samples.
-
-        Args:
-            x: Samples as for :meth:`predict`.
-            y: Labels [N]; without them accuracies are None and only the agreement is known.
-            backend: As for :meth:`predict`.
-            batch_size: Samples simulated at once; chosen by the backend if None.
-            progress: Called with the number of samples done and the total.
-
-        Raises:
-            DataError: The samples or labels do not fit the model.
-            BackendError: The backend is missing or cannot run the network.
-        """
-        from onnx2genn.evaluation import evaluate
-
-        return evaluate(self, x, y, backend=backend, batch_size=batch_size, progress=progress)
-
-    def save(self, path: str | Path) -> None:
-        """Save as one ONNX file, which onnxruntime runs as the ANN and onnx2genn as the SNN.
-
-        The coding is in the metadata, thresholds are initializers. The file is written beside its
-        place first and then moved there, so that it is never half written.
-
-        Args:
-            path: File to write.
-
-        Raises:
-            DataError: It cannot be written; a file that was there before is left as it was.
-        """
-        from onnx2genn.saving import save
-
-        save(self, Path(path))

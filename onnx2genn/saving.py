@@ -13,10 +13,10 @@ from onnx import helper, numpy_helper
 
 from onnx2genn import coding as codings
 from onnx2genn.errors import DataError, UnsupportedModelError
-from onnx2genn.graph.load import Source, load_proto
-from onnx2genn.graph.reader import read
-from onnx2genn.network import SpikingNetwork
-from onnx2genn.runtime import serialised
+from onnx2genn.frontend.file import Source, load_proto
+from onnx2genn.frontend.pipeline import read
+from onnx2genn.ir.run import serialised
+from onnx2genn.network import Network
 
 _KEY = "onnx2genn"
 _FORMAT = 3
@@ -26,8 +26,8 @@ _READOUT = "onnx2genn/readout_threshold"
 _CORRECTION = "onnx2genn/correction/"
 
 
-def save(network: SpikingNetwork, path: Path) -> None:
-    """Write a network; see :meth:`onnx2genn.network.SpikingNetwork.save`."""
+def save(network: Network, path: Path) -> None:
+    """Write a network; see :meth:`onnx2genn.network.Network.save`."""
     proto = onnx.shape_inference.infer_shapes(network.model.to_onnx(joined=False))
     record = {
         "format": _FORMAT,
@@ -70,8 +70,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def load(source: Source) -> SpikingNetwork:
-    """Load a spiking network that :meth:`SpikingNetwork.save` wrote.
+def load(source: Source) -> Network:
+    """Load a spiking network that :meth:`Network.save` wrote.
 
     Args:
         source: Path of the file, or the model in memory.
@@ -94,7 +94,7 @@ def load(source: Source) -> SpikingNetwork:
         )
     arrays = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
     model = read(proto)
-    return SpikingNetwork(
+    return Network(
         model=model,
         coding=codings.make(record["coding"], **record["options"]),
         thresholds={

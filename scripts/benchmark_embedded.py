@@ -22,10 +22,11 @@ import numpy as np
 
 import onnx2genn
 from _training import read_cifar10, read_mnist
-from onnx2genn.backends.onnxruntime import build
-from onnx2genn.graph.model import Node
-from onnx2genn.graph.reader import Model, read
-from onnx2genn.runtime import session
+from onnx2genn.backends.embedded import build
+from onnx2genn.frontend.pipeline import read
+from onnx2genn.ir.graph import Node
+from onnx2genn.ir.model import Model
+from onnx2genn.ir.run import session
 
 if TYPE_CHECKING:
     import torch

@@ -21,8 +21,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 import onnx2genn
-from onnx2genn.backends import open_simulator
-from onnx2genn.runtime import session
+from onnx2genn.backends.registry import open_simulator
+from onnx2genn.ir.run import session
 
 MODEL = Path(__file__).parents[1] / "tests" / "models" / "mnist.onnx"
 CODINGS = {"few-spike": 8, "rate": 32}

@@ -21,8 +21,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 import onnx2genn
-from onnx2genn.backends import open_simulator
-from onnx2genn.runtime import session
+from onnx2genn.backends.registry import open_simulator
+from onnx2genn.ir.run import session
 
 SIDE = Path(__file__).with_name("_ml_genn.py")
 # ml_genn's neurons do not look ahead.

@@ -8,9 +8,9 @@ from __future__ import annotations
 import onnx
 
 from onnx2genn.backends.genn.functions import EXPRESSIONS
-from onnx2genn.graph import operators  # noqa: F401  (fills the registry)
-from onnx2genn.graph.functions import CURVES
-from onnx2genn.graph.rewrite import REGISTRY, Operator
+from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
+from onnx2genn.ir.functions import CURVES
+from onnx2genn.ir.registry import REGISTRY, Operator
 
 _INTRODUCTION = """\
 # Operators

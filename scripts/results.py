@@ -20,7 +20,7 @@ import numpy as np
 
 import onnx2genn
 from _training import read_cifar10, read_mnist
-from onnx2genn.graph.reader import read
+from onnx2genn.frontend.pipeline import read
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results.json"
 CALIBRATION = 1000

@@ -22,7 +22,7 @@ import onnx
 import onnx2genn
 from _zoo_inputs import images, scale
 from onnx2genn import SpikingNetwork, UnsupportedModelError
-from onnx2genn.runtime import session
+from onnx2genn.ir.run import session
 
 PAGE = Path(__file__).parents[1] / "docs" / "zoo.md"
 STEPS = 12

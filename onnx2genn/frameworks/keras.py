@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from onnx2genn.conversion import convert
+from onnx2genn.api import SpikingNetwork, convert
 from onnx2genn.data import Inputs
-from onnx2genn.network import SpikingNetwork
 
 if TYPE_CHECKING:
     import keras

@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 
 from helpers.onnx_models import model, node
+from onnx2genn.api import SpikingNetwork
 from onnx2genn.coding import make
-from onnx2genn.graph.reader import read
-from onnx2genn.network import SpikingNetwork
+from onnx2genn.frontend.pipeline import read
 
 
 def grid(*shape: int, seed: int = 0) -> np.ndarray:

@@ -10,9 +10,10 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from onnx2genn.graph.inputs import join_arrays
-from onnx2genn.graph.reader import Model, read
-from onnx2genn.runtime import session
+from onnx2genn.frontend.pipeline import read
+from onnx2genn.ir.inputs import join_arrays
+from onnx2genn.ir.model import Model
+from onnx2genn.ir.run import session
 
 FLOAT = onnx.TensorProto.FLOAT
 # Some operators of the newest release for Python 3.10 are wrong or missing.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onnx2genn.backends.base import Simulator
-from onnx2genn.backends.genn.probe import CPU, INSTALLATION, Finding, doctor, missing
+from onnx2genn.backends.genn.installation import CPU, INSTALLATION, Finding, doctor, missing
 from onnx2genn.errors import BackendError
 
 if TYPE_CHECKING:
-    from onnx2genn.network import SpikingNetwork
+    from onnx2genn.network import Network
 
 __all__ = ["CONNECTIVITY", "Finding", "build", "doctor", "missing"]
 
@@ -22,7 +22,7 @@ _GPU_GROUPS = 16
 
 
 def build(
-    network: SpikingNetwork,
+    network: Network,
     *,
     backend: str,
     batch_size: int | None = None,
@@ -60,7 +60,7 @@ def build(
     if on_cpu:
         size, at_once = batch_size or _CPU_BLOCK, 1
     else:
-        from onnx2genn.backends.genn.memory import largest_batch
+        from onnx2genn.backends.genn.device.memory import largest_batch
 
         at_once = batch_size or largest_batch(network)
         size = at_once * _GPU_GROUPS

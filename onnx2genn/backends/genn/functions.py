@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from onnx2genn.errors import BackendError
-from onnx2genn.graph.model import Node
-from onnx2genn.graph.partition import Population
+from onnx2genn.ir.graph import Node
+from onnx2genn.ir.partition import Population
 
 Attributes = Mapping[str, Any]
 

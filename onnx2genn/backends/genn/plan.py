@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnx2genn.backends.genn.functions import expression
-from onnx2genn.backends.genn.lower import Linear, lower, lower_pool, neuron_order
+from onnx2genn.backends.genn.lowering.projection import Linear, lower, lower_pool, neuron_order
 from onnx2genn.coding import Coding
 from onnx2genn.coding.neuron import NeuronCode
-from onnx2genn.graph.model import Node, Shape
-from onnx2genn.graph.partition import Population
-from onnx2genn.graph.segment import Segment
-from onnx2genn.runtime import session
+from onnx2genn.ir.graph import Node, Shape
+from onnx2genn.ir.partition import Population
+from onnx2genn.ir.run import session
+from onnx2genn.ir.segment import Segment
 
 if TYPE_CHECKING:
     import onnxruntime
 
-    from onnx2genn.network import SpikingNetwork
+    from onnx2genn.network import Network
 
 # Names of populations neither start nor end with an underscore.
 INPUT = "input_"
@@ -147,7 +147,7 @@ class Plan:
         return self.neurons[-1]
 
 
-def make_plan(network: SpikingNetwork) -> Plan:
+def make_plan(network: Network) -> Plan:
     """Lower a network.
 
     Args:
@@ -162,7 +162,7 @@ def make_plan(network: SpikingNetwork) -> Plan:
 class _Planner:
     """Places the groups of neurons in time and lowers their projections."""
 
-    def __init__(self, network: SpikingNetwork) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
         self._coding: Coding = network.coding
         # A random input fires, and its spikes take the one step that every spike takes.
@@ -251,7 +251,7 @@ class _Planner:
         }
 
 
-def neuron_code(network: SpikingNetwork, population: Population) -> NeuronCode:
+def neuron_code(network: Network, population: Population) -> NeuronCode:
     """Return the equation of a population.
 
     What arrives in a max pooling is by how much the largest of its ports has grown. Neurons that
@@ -267,12 +267,12 @@ def neuron_code(network: SpikingNetwork, population: Population) -> NeuronCode:
     return code
 
 
-def _relays(network: SpikingNetwork, population: Population) -> bool:
+def _relays(network: Network, population: Population) -> bool:
     """Whether a population sends at once what arrives: a max pooling of stepwise spikes."""
     return population.pools and not network.coding.accumulates
 
 
-def _function_constants(network: SpikingNetwork, population: Population) -> dict[str, np.ndarray]:
+def _function_constants(network: Network, population: Population) -> dict[str, np.ndarray]:
     return {
         _OFFSET: network.offsets[population.name],
         _UNIT: network.units[population.tensor],

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnx2genn.backends.base import Activity
-from onnx2genn.backends.genn.model import LoadedModel
+from onnx2genn.backends.genn.device.model import LoadedModel
 from onnx2genn.backends.genn.plan import Neurons, make_plan
 from onnx2genn.coding import AccumulatingCoding
 
 if TYPE_CHECKING:
-    from onnx2genn.network import SpikingNetwork
+    from onnx2genn.network import Network
 
 # Samples whose input currents are computed at once.
 _BLOCK = 64
@@ -35,7 +35,7 @@ class GennSimulator:
         device_batch: Samples that the device simulates at once.
         batch_size: Samples that one call of ``run`` should have, so that the time to fill and to
             empty the network does not count.
-        connectivity: ``portable`` or ``scatter``; see :mod:`onnx2genn.backends.genn.model`.
+        connectivity: ``portable`` or ``scatter``; see :mod:`onnx2genn.backends.genn.device.model`.
 
     Raises:
         BackendError: The network cannot be built, or does not fit into memory.
@@ -43,7 +43,7 @@ class GennSimulator:
 
     def __init__(
         self,
-        network: SpikingNetwork,
+        network: Network,
         *,
         backend: str,
         device_batch: int,
@@ -163,9 +163,7 @@ class GennSimulator:
 class _Input:
     """The constant currents of samples, computed for some groups at a time."""
 
-    def __init__(
-        self, network: SpikingNetwork, samples: np.ndarray, groups: int, batch: int
-    ) -> None:
+    def __init__(self, network: Network, samples: np.ndarray, groups: int, batch: int) -> None:
         self._network = network
         self._batch = batch
         self._samples = np.zeros((groups * batch, *samples.shape[1:]), np.float32)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnx2genn.backends.base import Activity
-from onnx2genn.backends.genn.probe import CPU
+from onnx2genn.backends.genn.installation import CPU
 from onnx2genn.errors import BackendError
 
 if TYPE_CHECKING:
     from onnx2genn.backends.genn.simulator import GennSimulator
-    from onnx2genn.network import SpikingNetwork
+    from onnx2genn.network import Network
 
 # The simulator of a worker's process.
 _OWN: list[GennSimulator] = []
@@ -34,7 +34,7 @@ class Workers:
     backend = CPU
 
     def __init__(
-        self, network: SpikingNetwork, *, workers: int, batch_size: int, connectivity: str
+        self, network: Network, *, workers: int, batch_size: int, connectivity: str
     ) -> None:
         self.batch_size = batch_size * workers
         self._workers = workers
@@ -71,7 +71,7 @@ class Workers:
         self._pool.shutdown()
 
 
-def _open(network: SpikingNetwork, batch_size: int, connectivity: str) -> None:
+def _open(network: Network, batch_size: int, connectivity: str) -> None:
     from onnx2genn.backends.genn.simulator import GennSimulator
 
     _OWN.append(

@@ -5,9 +5,9 @@ import pytest
 from helpers.onnx_models import ints, model, node, normal
 
 import onnx2genn
-from onnx2genn.backends import open_simulator
 from onnx2genn.backends.genn.functions import expression
-from onnx2genn.graph.functions import CURVES
+from onnx2genn.backends.registry import open_simulator
+from onnx2genn.ir.functions import CURVES
 
 POSITIVE = ("Log", "Sqrt", "Reciprocal")
 SPELLED_OUT = {

@@ -14,10 +14,11 @@ from conftest import Example
 from helpers import grid_networks
 
 import onnx2genn
-from onnx2genn.backends import open_simulator
+from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.base import Activity, Simulator
-from onnx2genn.backends.genn import build, portable
-from onnx2genn.network import SpikingNetwork
+from onnx2genn.backends.genn import build
+from onnx2genn.backends.genn.device import portable
+from onnx2genn.backends.registry import open_simulator
 
 pytestmark = pytest.mark.genn
 
@@ -124,7 +125,7 @@ def test_small_targets_on_a_gpu_are_dense(
         kinds.append(found[0])
         return found
 
-    monkeypatch.setattr("onnx2genn.backends.genn.model.CPU", "another")
+    monkeypatch.setattr("onnx2genn.backends.genn.device.model.CPU", "another")
     monkeypatch.setattr(portable.SynapseGroups, "_connectivity", spied)
     network = grid_networks.convert("branches", **CODINGS["few-spike"])
     assert_equal(compare(network, grid_networks.samples(network), "portable"))

@@ -15,11 +15,12 @@ from helpers import grid_networks
 from helpers.onnx_models import model, node, normal
 
 import onnx2genn
-from onnx2genn.backends import open_simulator
-from onnx2genn.backends.genn import build, cache, memory
-from onnx2genn.backends.genn.cache import CodeDirectory
+from onnx2genn.api import SpikingNetwork
+from onnx2genn.backends.genn import build
+from onnx2genn.backends.genn.device import cache, memory
+from onnx2genn.backends.genn.device.cache import CodeDirectory
+from onnx2genn.backends.registry import open_simulator
 from onnx2genn.errors import BackendError
-from onnx2genn.network import SpikingNetwork
 
 pytestmark = pytest.mark.genn
 

@@ -1,0 +1,29 @@
+"""The embedded backend: the spiking network on onnxruntime and numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnx2genn.backends.base import Simulator
+
+if TYPE_CHECKING:
+    from onnx2genn.network import Network
+
+__all__ = ["build"]
+
+
+def build(
+    network: Network, *, batch_size: int | None = None, threads: int | None = None
+) -> Simulator:
+    """Make the simulator that suits the network's coding.
+
+    Args:
+        network: Network to simulate.
+        batch_size: Samples simulated at once.
+        threads: Threads to use; one per core if None.
+    """
+    from onnx2genn.backends.embedded.accumulate import AccumulatingSimulator
+    from onnx2genn.backends.embedded.stepwise import StepwiseSimulator
+
+    simulator = AccumulatingSimulator if network.coding.accumulates else StepwiseSimulator
+    return simulator(network, batch_size=batch_size, threads=threads)

@@ -1,0 +1,127 @@
+"""Neurons that integrate and fire in the same window: layer by layer over all its steps."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnx2genn.backends.base import Activity
+from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
+from onnx2genn.coding.base import StepwiseCoding
+from onnx2genn.errors import BackendError
+from onnx2genn.ir.run import samples_at_once
+
+if TYPE_CHECKING:
+    from onnx2genn.network import Network
+
+_BATCH = 256
+_MOST_WINDOW_BYTES = 2**30
+# Larger groups make calls rarer, smaller ones stay in the cache: this size measured fastest.
+_WINDOW_BYTES = 24 * 2**20
+
+
+@dataclass(slots=True)
+class _Window:
+    """The readout of a group by step, [T, N, ...]; spike counts and codes by tensor."""
+
+    logits: np.ndarray = field(default_factory=lambda: np.empty(0))
+    spikes: dict[str, np.ndarray] = field(default_factory=dict)
+    codes: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class StepwiseSimulator:
+    """Simulates small groups of samples, each on one thread, over the whole window at once.
+
+    The affine maps see all steps of a group as one batch. Operators run on one thread and the
+    groups share the cores, so that the spikes of a layer are still in the cache when the next one
+    reads them.
+    """
+
+    backend = "onnxruntime"
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        assert isinstance(network.coding, StepwiseCoding)
+        self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH)
+        self._network = network
+        self._coding = network.coding
+        self._graded = network.coding.neuron().graded
+        self._layers = [Layer(network, item) for item in network.populations]
+        self._input = Input(network.readout_in_units())
+        self._released = last_uses([*self._layers, self._input])
+        largest = max(
+            [np.prod(item.shape) for item in network.populations] + [np.prod(network.input_shape)]
+        )
+        window = 4 * self._coding.steps * int(largest)
+        if window > _MOST_WINDOW_BYTES:
+            raise BackendError(
+                f"The spikes of the largest population over {self._coding.steps} steps take "
+                f"{window / 2**30:.1f} GiB for each sample. Use fewer steps, or GeNN."
+            )
+        self._group = max(1, min(32, _WINDOW_BYTES // window))
+        self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+
+    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+        """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
+        starts = range(0, len(samples), self._group)
+        parts = list(
+            self._threads.map(
+                lambda at: self._window(samples[at : at + self._group], first + at, record), starts
+            )
+        )
+        logits = np.concatenate([part.logits for part in parts], axis=1)
+        if not record:
+            return Activity(logits=logits[-1])
+        spikes, codes = (
+            {
+                item.name: np.concatenate([getattr(part, kind)[item.tensor] for part in parts])
+                for item in self._network.populations
+            }
+            for kind in ("spikes", "codes")
+        )
+        return Activity(logits=logits[-1], logits_by_step=logits, spikes=spikes, codes=codes)
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._threads.shutdown()
+
+    def _window(self, samples: np.ndarray, first: int, record: bool) -> _Window:
+        """Run one group over its window."""
+        network = self._network
+        # Every tensor has a first axis of steps; one of a single step is constant.
+        trains = {network.input_name: input_train(network, samples, first)}
+        window = _Window()
+        # What the readout releases needs no deleting.
+        for layer, released in zip(self._layers, self._released[:-1], strict=True):
+            trains[layer.tensor] = spikes = layer.fire(trains)
+            if record:
+                codes = spikes.sum(axis=0)
+                window.codes[layer.tensor] = codes
+                window.spikes[layer.tensor] = (
+                    np.count_nonzero(spikes, axis=0) if self._graded else codes
+                )
+            for name in released:
+                del trains[name]
+        window.logits = self._readout(self._input(trains))
+        return window
+
+    def _readout(self, current: np.ndarray) -> np.ndarray:
+        """Return the logits after each step: the mean current, or the rate of output spikes."""
+        steps = self._coding.steps
+        if self._network.firing_readout:
+            spikes = np.empty((steps, *current.shape[1:]), np.float32)
+            self._coding.fire(current, spikes)
+            current = spikes * self._coding.unit(self._network.readout_threshold)
+        elapsed = np.arange(1, steps + 1, dtype=np.float32).reshape(-1, *[1] * (current.ndim - 1))
+        if len(current) == 1:
+            return np.repeat(current, steps, axis=0)
+        return np.cumsum(current, axis=0) / elapsed

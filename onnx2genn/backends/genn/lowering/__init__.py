@@ -1,0 +1,1 @@
+"""What a projection is, as GeNN's synapses know it."""

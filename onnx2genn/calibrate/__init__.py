@@ -1,0 +1,1 @@
+"""From activations on calibration samples to thresholds."""

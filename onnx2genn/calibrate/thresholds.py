@@ -1,0 +1,202 @@
+"""The choice of thresholds from calibration statistics, or from the weights alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from onnx2genn.calibrate.statistics import Statistics
+from onnx2genn.coding.base import Coding
+from onnx2genn.errors import CalibrationError
+from onnx2genn.ir.partition import Population
+from onnx2genn.ir.run import session
+from onnx2genn.ir.segment import Segment
+
+_GRID = np.geomspace(0.015, 1.7, 188)  # of the upper end of a histogram, 1 to 2 largest values
+_CLIPPING = 2.0  # weight of what is cut off
+_TAIL = 99.0  # percentile where the tail of the activations begins
+_BALANCE_STEPS = 1000
+_REACH = 8.0
+
+
+def choose_all(
+    populations: Iterable[Population], choose_one: Callable[[Population], np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Choose the thresholds, or offsets, of all populations; a pool has those that it reads.
+
+    Args:
+        populations: In topological order.
+        choose_one: Chooses for a population that is no pool.
+
+    Returns:
+        What was chosen by the name of the population, in shapes that broadcast to its shape.
+    """
+    by_tensor: dict[str, np.ndarray] = {}
+    for item in populations:
+        by_tensor[item.tensor] = _pooled(item, by_tensor) if item.pools else choose_one(item)
+    return {item.name: by_tensor[item.tensor] for item in populations}
+
+
+def _pooled(pool: Population, chosen: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Take what was chosen for the neurons that a pool reads, which must agree in each window."""
+    if not pool.segment.nodes:
+        return chosen[pool.segment.target]
+    feeds = {
+        name: np.broadcast_to(chosen[name], (1, *pool.segment.shapes[name]))
+        for name in pool.segment.sources
+    }
+    (values,) = session(pool.segment.to_onnx()).run(None, feeds)[0]
+    channels = values.reshape(len(values), -1)
+    largest = channels[np.arange(len(channels)), np.abs(channels).argmax(axis=1)]
+    if not ((channels == largest[:, None]) | (channels == 0.0)).all():  # 0: a border of zeros
+        raise CalibrationError(
+            f"Pool {pool.name!r} takes the maximum of neurons whose thresholds differ. Convert "
+            "with one threshold for each population instead of each channel."
+        )
+    return largest.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def limited(coding: Coding, population: Population, threshold: np.ndarray) -> np.ndarray:
+    """Lower a threshold until the highest level is the bound m of Clip(x, 0, m), if it is above."""
+    if population.bound is None:
+        return threshold
+    top = coding.step_value(np.ones((), np.float32)) * coding.levels
+    return np.minimum(threshold, np.float32(population.bound / top))
+
+
+def range_from_bound(population: Population, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Guess the smallest and largest activation from a bound of what a population receives.
+
+    Args:
+        population: Population that is no pool.
+        bound: Largest magnitude of its pre-activation.
+    """
+    zero = np.zeros((), np.float32)
+    if population.bound is not None:
+        return zero, np.full((), population.bound, np.float32)
+    if not population.signed:
+        return zero, bound
+    # Beyond, curves such as Exp reach values that nobody means.
+    reach = min(float(bound), _REACH) if population.is_function else float(bound)
+    values = population.function(np.linspace(-reach, reach, 1 << 10, dtype=np.float32))
+    finite = values[np.isfinite(values)]
+    low, high = finite.min(), finite.max()
+    return np.asarray(low), np.asarray(high if high > low else low + 1)
+
+
+def choose(coding: Coding, statistics: Statistics) -> np.ndarray:
+    """Choose the threshold of each channel by the coding's rule.
+
+    Args:
+        coding: Coding whose ``threshold`` names the rule.
+        statistics: What the population received on the calibration samples.
+
+    Returns:
+        Thresholds in ANN units, [channels]. A channel that was silent takes the largest
+        threshold of its population (1 if all were silent), so that it stays nearly silent.
+    """
+    if coding.threshold in ("max", "spike-norm"):  # the latter starts from the former
+        found = statistics.positive_maximum
+    elif coding.threshold == "none":
+        found = np.ones(statistics.channels)
+    elif coding.threshold == "balance":
+        found = balance(statistics)
+    elif coding.threshold == "percentile":
+        found = statistics.percentile(coding.percentile)
+    else:
+        found = least_squares(coding, statistics)
+    largest = found.max(initial=0.0) or 1.0
+    return np.where(found > 0, found, largest).astype(np.float32)
+
+
+def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
+    """Find the threshold with the least squared error of the coding's own levels.
+
+    For each channel c, over the histogram of its activations a, it minimises
+    sum w(a) (a - quantise(a, θ))^2 on a grid of θ beyond the largest activation (after Li et al.
+    2021, "A free lunch from ANN", but with the quantiser that the neurons realise). What is above
+    the highest level has the weight w = 2, all else 1: rounding errors of many neurons cancel in
+    the next layer, while what is cut off is missing everywhere at once.
+
+    Args:
+        coding: Coding that rounds activations to its levels.
+        statistics: Histogram of the activations.
+
+    Returns:
+        Thresholds, [channels].
+    """
+    # The bins of all channels lie alike, relative to the upper end of their histogram, and the
+    # levels scale with the threshold. So one table has the error of every bin at every threshold.
+    centres = (np.arange(statistics.bins) + 0.5) / statistics.bins
+    table = _squared_errors(coding, centres[:, None], _GRID)
+    top = statistics.top[:, None]
+    errors = top**2 * (statistics.histogram @ table)
+    # As many samples again exceed the largest value about once, by the mean excess m if the tail
+    # is exponential: a squared error of 2 m^2, were the largest value the threshold.
+    beyond = (statistics.positive_maximum + np.sqrt(2.0) * statistics.mean_excess(_TAIL))[:, None]
+    safe = np.where(top > 0, top, 1.0)
+    errors += (beyond - coding.quantise(beyond, safe * _GRID)) ** 2
+    return statistics.top * _GRID[errors.argmin(axis=1)]
+
+
+def _squared_errors(coding: Coding, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+    """Return the weighted squared error that each value makes with each threshold."""
+    cut = values > coding.step_value(threshold) * coding.levels
+    return np.where(cut, _CLIPPING, 1.0) * (values - coding.quantise(values, threshold)) ** 2
+
+
+def balance(statistics: Statistics) -> np.ndarray:
+    """Balance thresholds locally (Bu et al. 2025, "Inference-scale complexity...").
+
+    It descends the squared error that clipping makes, sum max(a - θ, 0)^2 over all activations a,
+    from 0 and for a fixed number of steps::
+
+        θ <- θ + 2 mean(max(a - θ, 0))
+
+    which ends below the largest activation. The number of time steps plays no part in it.
+
+    Args:
+        statistics: Histogram of the activations.
+
+    Returns:
+        Thresholds, [channels].
+    """
+    width = statistics.top / statistics.histogram.shape[1]
+    above = np.cumsum(statistics.histogram[:, ::-1], axis=1)[:, ::-1]
+    excess = np.cumsum((statistics.histogram * statistics.centres)[:, ::-1], axis=1)[:, ::-1]
+    channel = np.arange(statistics.channels)
+    threshold = np.zeros(statistics.channels)
+    for _ in range(_BALANCE_STEPS):
+        at = np.divide(threshold, width, out=np.zeros_like(width), where=width > 0).astype(int)
+        at = np.minimum(at, above.shape[1] - 1)
+        clipped = excess[channel, at] - threshold * above[channel, at]
+        threshold += 2 * np.maximum(clipped, 0) / statistics.count
+    return np.minimum(threshold, statistics.positive_maximum)
+
+
+def from_weights(segment: Segment, source_bounds: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Bound what a population can receive from the weights alone.
+
+    This is the model-based normalisation of Diehl et al. 2015: the largest possible input is the
+    sum of the positive weights times the largest values of the sources. It is far above what real
+    samples reach, so thresholds are a guess.
+
+    Args:
+        segment: Affine map to the population.
+        source_bounds: Largest value of each source.
+
+    Returns:
+        Upper bound, in the shape of the segment's target.
+    """
+    positive = {
+        name: np.maximum(array, 0) if array.dtype.kind == "f" else array
+        for name, array in segment.constants.items()
+    }
+    model = replace(segment, constants=positive).to_onnx()
+    feeds = {
+        name: np.broadcast_to(source_bounds[name], (1, *segment.shapes[name])).astype(np.float32)
+        for name in segment.sources
+    }
+    return session(model).run(None, feeds)[0][0]

@@ -1,0 +1,1 @@
+"""How the spiking network does against its ANN, and what it costs."""

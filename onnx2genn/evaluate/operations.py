@@ -1,0 +1,88 @@
+"""Count operations: multiply-accumulates of the ANN, synaptic operations of the SNN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime
+
+from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.run import session
+from onnx2genn.ir.segment import Segment
+
+
+def macs(graph: Graph) -> int:
+    """Count the multiply-accumulates of one forward pass of the ANN.
+
+    Convolutions and matrix products count, with the products at padded borders; element-wise
+    operations and pooling do not.
+
+    Args:
+        graph: Canonical graph.
+    """
+    return sum(_node_macs(node, graph) for node in graph.nodes)
+
+
+def _node_macs(node: Node, graph: Graph) -> int:
+    if node.op not in ("Conv", "ConvTranspose", "MatMul"):
+        return 0
+    weight = graph.constants[node.inputs[1]]
+    at_input = int(np.prod(graph.shapes[node.inputs[0]]))
+    at_output = int(np.prod(graph.shapes[node.output]))
+    if node.op == "MatMul":
+        return at_output * weight.shape[0]
+    # A kernel [M, C / g, k...] is applied once for each output of Conv, and one [C, M / g, k...]
+    # once for each input of ConvTranspose.
+    return (at_output if node.op == "Conv" else at_input) * int(np.prod(weight.shape[1:]))
+
+
+class SynapseCounter:
+    """Counts the synaptic operations that spikes cause: one for each spike at each synapse.
+
+    A synapse is a path through the non-zero weights of a segment, borders included: the segment
+    is run with 1 for every weight that is not zero, on the number of spikes of every neuron.
+    """
+
+    def __init__(self, segment: Segment) -> None:
+        self._sources = segment.sources
+        self._runner = _ones(segment)
+
+    def count(self, spikes: Mapping[str, np.ndarray]) -> float:
+        """Count synaptic operations.
+
+        Args:
+            spikes: Spikes of every neuron of each source, [*shape]; a source that is not named,
+                such as a constant input current, causes none.
+        """
+        given = {name: spikes[name] for name in self._sources if name in spikes}
+        if not given:
+            return 0.0
+        shapes = {item.name: item.shape[1:] for item in self._runner.get_inputs()}
+        feeds = {
+            name: given.get(name, np.zeros(shapes[name]))[None].astype(np.float32)
+            for name in self._sources
+        }
+        (received,) = self._runner.run(None, feeds)
+        return float(received.sum(dtype=np.float64))
+
+
+def _ones(segment: Segment) -> onnxruntime.InferenceSession:
+    """Build the model that maps spike counts to arriving spikes."""
+    constants = dict(segment.constants)
+    nodes = []
+    for node in segment.nodes:
+        if node.op in ("Conv", "ConvTranspose"):
+            node = replace(node, inputs=node.inputs[:2])
+        elif node.op == "AveragePool":
+            attributes = {k: v for k, v in node.attributes.items() if k != "count_include_pad"}
+            node = replace(node, op="LpPool", attributes={**attributes, "p": 1})
+        elif node.op == "ReduceMean":
+            node = replace(node, op="ReduceSum")
+        for name in node.inputs:
+            if name in constants and constants[name].dtype == np.float32:
+                present = constants[name] != 0 if node.op != "Add" else 0 * constants[name]
+                constants[name] = present.astype(np.float32)
+        nodes.append(node)
+    return session(replace(segment, nodes=tuple(nodes), constants=constants).to_onnx())

@@ -1,0 +1,163 @@
+"""Arithmetic between tensors and constants, and batch normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnx2genn.frontend.rewrite import Refusal, Rewrite
+from onnx2genn.ir.registry import operator
+
+_PRODUCT = "of two activations: not with codings that fire while they integrate (rate)"
+
+
+def aligned(rewrite: Rewrite, name: str, other: str) -> np.ndarray:
+    """Return a constant operand as float32 with the rank of the other operand, batch axis 1.
+
+    Raises:
+        Refusal: It differs between samples.
+    """
+    array: np.ndarray = np.asarray(rewrite.constant(name, "operand"), dtype=np.float32)
+    rank = len(rewrite.shape(other)) + 1
+    array = array.reshape((1,) * max(0, rank - array.ndim) + array.shape)
+    if array.ndim > rank or len(array) != 1:
+        raise Refusal(
+            f"its constant operand of shape {list(array.shape)} reaches over the batch axis.",
+            "Use one that is equal for all samples.",
+        )
+    return array
+
+
+@operator("Add")
+def add(rewrite: Rewrite, a: str, b: str, *, axis: int = 0, broadcast: int = 0) -> str:
+    """A + B; B may be a constant or another branch."""
+    if rewrite.is_constant(a):
+        a, b = b, a
+    if rewrite.is_constant(b):
+        return rewrite.emit("Add", a, aligned(rewrite, b, a))
+    _same_rank(rewrite, a, b)
+    return rewrite.emit("Add", a, b)
+
+
+@operator("Sub")
+def sub(rewrite: Rewrite, a: str, b: str) -> str:
+    """A - B; either may be a constant."""
+    if rewrite.is_constant(b):
+        return rewrite.emit("Add", a, -aligned(rewrite, b, a))
+    if rewrite.is_constant(a):
+        negative = rewrite.emit("Mul", b, np.float32(-1))
+        return rewrite.emit("Add", negative, aligned(rewrite, a, b))
+    _same_rank(rewrite, a, b)
+    return rewrite.minus(a, b)
+
+
+def _same_rank(rewrite: Rewrite, a: str, b: str) -> None:
+    if len(rewrite.shape(a)) != len(rewrite.shape(b)):
+        raise Refusal(
+            f"its operands have different ranks ({len(rewrite.shape(a)) + 1} and "
+            f"{len(rewrite.shape(b)) + 1}), so that the batch axes do not meet.",
+            "Reshape the smaller one first.",
+        )
+
+
+@operator("Mul", restrictions=_PRODUCT)
+def mul(rewrite: Rewrite, a: str, b: str) -> str:
+    """A B; x Sigmoid(x) and the like become one function."""
+    if rewrite.is_constant(a):
+        a, b = b, a
+    if rewrite.is_constant(b):
+        return rewrite.emit("Mul", a, aligned(rewrite, b, a))
+    _same_rank(rewrite, a, b)
+    return rewrite.emit("Mul", a, b)
+
+
+@operator("Div", restrictions=_PRODUCT)
+def div(rewrite: Rewrite, a: str, b: str) -> str:
+    """A / B; x / (1 + Exp(-x)) and the like become one function."""
+    if rewrite.is_constant(b):
+        return rewrite.emit("Mul", a, np.float32(1) / aligned(rewrite, b, a))
+    if rewrite.is_constant(a):
+        return rewrite.emit("Mul", rewrite.emit("Reciprocal", b), aligned(rewrite, a, b))
+    if rewrite.is_function():
+        return rewrite.emit("Div", a, b)
+    _same_rank(rewrite, a, b)
+    return rewrite.emit("Mul", a, rewrite.emit("Reciprocal", b))
+
+
+@operator("Neg")
+def neg(rewrite: Rewrite, x: str) -> str:
+    """-X."""
+    return rewrite.emit("Mul", x, np.float32(-1))
+
+
+@operator("Sum")
+def sum_(rewrite: Rewrite, *inputs: str) -> str:
+    """Sum of all operands."""
+    return _total(rewrite, inputs)
+
+
+@operator("Mean")
+def mean(rewrite: Rewrite, *inputs: str) -> str:
+    """Mean of all operands."""
+    return rewrite.emit("Mul", _total(rewrite, inputs), np.float32(1 / len(inputs)))
+
+
+def _total(rewrite: Rewrite, inputs: tuple[str, ...]) -> str:
+    variable = [name for name in inputs if not rewrite.is_constant(name)]
+    total = variable[0]
+    for name in variable[1:]:
+        _same_rank(rewrite, variable[0], name)
+        total = rewrite.emit("Add", total, name)
+    for name in inputs:
+        if name not in variable:
+            total = rewrite.emit("Add", total, aligned(rewrite, name, variable[0]))
+    return total
+
+
+@operator("Where", restrictions="constant condition, or all a function of one tensor")
+def where(rewrite: Rewrite, condition: str, a: str, b: str) -> str:
+    """A where the condition holds, B elsewhere, as a sum of masked operands."""
+    if not rewrite.is_constant(condition) and rewrite.is_function():
+        cases = (rewrite.constant(x, "operand") if rewrite.is_constant(x) else x for x in (a, b))
+        return rewrite.emit("Where", condition, *cases)
+    mask = np.asarray(rewrite.constant(condition, "condition"), dtype=bool)
+    rank = len(rewrite.output_shape) + 1
+    mask = mask.reshape((1,) * (rank - mask.ndim) + mask.shape)
+    parts: list[str | np.ndarray] = []
+    for name, part in ((a, mask), (b, ~mask)):
+        if rewrite.is_constant(name):
+            values = aligned(rewrite, name, rewrite.node.output)
+            values = np.where(part, values, np.float32(0))
+            parts.append(np.broadcast_to(values, (1, *rewrite.output_shape)).copy())
+        else:
+            parts.append(rewrite.emit("Mul", name, part.astype(np.float32)))
+    parts.sort(key=lambda part: not isinstance(part, str))
+    return rewrite.emit("Add", *parts)
+
+
+@operator("BatchNormalization", restrictions="inference mode")
+def batch_normalization(
+    rewrite: Rewrite,
+    x: str,
+    scale: str,
+    b: str,
+    mean: str,
+    var: str,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    training_mode: int = 0,
+    spatial: int = 1,
+) -> str:
+    """scale (x - mean) / sqrt(var + epsilon) + b, per channel, as one product and one sum."""
+    if training_mode:
+        raise Refusal(
+            "it is in training mode and normalises with the statistics of the batch.",
+            "Export the model in evaluation mode (model.eval() in PyTorch).",
+        )
+    gain = rewrite.constant(scale, "scale") / np.sqrt(rewrite.constant(var, "variance") + epsilon)
+    shift = rewrite.constant(b, "shift") - rewrite.constant(mean, "mean") * gain
+    rank = len(rewrite.shape(x)) + 1
+    if gain.ndim == 1:
+        gain, shift = (item.reshape(1, -1, *[1] * (rank - 2)) for item in (gain, shift))
+    scaled = rewrite.emit("Mul", x, gain.astype(np.float32))
+    return rewrite.emit("Add", scaled, shift.astype(np.float32))

@@ -1,0 +1,48 @@
+"""Heads: operators after the logits, which only turn them into probabilities or labels.
+
+A Softmax within the network is written with others: see softmax.py.
+"""
+
+from __future__ import annotations
+
+from onnx2genn.frontend.rewrite import Refusal, Rewrite
+from onnx2genn.ir.registry import operator
+
+HEADS = ("Softmax", "LogSoftmax", "ArgMax", "Identity", "Sigmoid")
+
+_WITHIN = "within the network: not with codings that fire while they integrate (rate)"
+_OPSET_OF_ONE_AXIS = 13
+
+
+def _softmax(rewrite: Rewrite, op: str, x: str, axis: int | None) -> str:
+    """Before opset 13 the default axis is 1 and all axes from it on are one."""
+    rank = len(rewrite.shape(x)) + 1
+    if rewrite.opset >= _OPSET_OF_ONE_AXIS:
+        return rewrite.emit(op, x, axis=-1 if axis is None else axis)
+    first = (1 if axis is None else axis) % rank
+    if any(size != 1 for size in rewrite.shape(x)[first:]):
+        raise Refusal(
+            f"before opset 13 it normalises over all axes from {first} on.",
+            "Flatten before it, or export with opset 13 or later.",
+        )
+    return rewrite.emit(op, x, axis=first)
+
+
+@operator("Softmax", kind="head", restrictions=_WITHIN)
+def softmax(rewrite: Rewrite, x: str, *, axis: int | None = None) -> str:
+    """Probabilities."""
+    return _softmax(rewrite, "Softmax", x, axis)
+
+
+@operator("LogSoftmax", kind="head", restrictions=_WITHIN)
+def log_softmax(rewrite: Rewrite, x: str, *, axis: int | None = None) -> str:
+    """Logarithms of probabilities."""
+    return _softmax(rewrite, "LogSoftmax", x, axis)
+
+
+@operator("ArgMax", kind="head", restrictions="after the logits")
+def arg_max(
+    rewrite: Rewrite, x: str, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0
+) -> str:
+    """Label."""
+    return rewrite.emit("ArgMax", x, axis=axis, keepdims=keepdims)

@@ -1,0 +1,210 @@
+"""Pooling and reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from onnx2genn.frontend.operators.windows import explicit_pads
+from onnx2genn.frontend.rewrite import Refusal, Rewrite
+from onnx2genn.ir.registry import operator
+
+
+@operator("AveragePool")
+def average_pool(
+    rewrite: Rewrite,
+    x: str,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> str:
+    """Mean over windows, with every attribute written out.
+
+    Unequal pads that count become a border of zeros of their own: onnxruntime 1.23 divides by a
+    wrong number of elements there, from opset 19 on.
+    """
+    kernel = list(kernel_shape)
+    strides = list(strides or [1] * len(kernel))
+    dilations = list(dilations or [1] * len(kernel))
+    border = explicit_pads(auto_pad, pads, rewrite.shape(x)[1:], kernel, strides, dilations)
+    begins, ends = border[: len(kernel)], border[len(kernel) :]
+    if count_include_pad and begins != ends:
+        x = rewrite.emit("Pad", x, np.array([0, 0, *begins, 0, 0, *ends], np.int64))
+        border = [0] * len(border)
+    return rewrite.emit(
+        "AveragePool",
+        x,
+        kernel_shape=kernel,
+        strides=strides,
+        dilations=dilations,
+        ceil_mode=ceil_mode,
+        count_include_pad=count_include_pad,
+        pads=border,
+    )
+
+
+@operator("MaxPool", kind="population", restrictions="no indices")
+def max_pool(
+    rewrite: Rewrite,
+    x: str,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    storage_order: int = 0,
+    strides: Sequence[int] | None = None,
+) -> str:
+    """Maximum over windows, with every attribute written out."""
+    kernel = list(kernel_shape)
+    strides = list(strides or [1] * len(kernel))
+    dilations = list(dilations or [1] * len(kernel))
+    return rewrite.emit(
+        "MaxPool",
+        x,
+        kernel_shape=kernel,
+        strides=strides,
+        dilations=dilations,
+        ceil_mode=ceil_mode,
+        pads=explicit_pads(auto_pad, pads, rewrite.shape(x)[1:], kernel, strides, dilations),
+    )
+
+
+@operator("GlobalMaxPool", kind="population")
+def global_max_pool(rewrite: Rewrite, x: str) -> str:
+    """Maximum over all spatial axes, as one window."""
+    return _maximum(rewrite, x, rewrite.shape(x)[1:])
+
+
+def _maximum(rewrite: Rewrite, x: str, window: Sequence[int]) -> str:
+    ones = [1] * len(window)
+    return rewrite.emit(
+        "MaxPool",
+        x,
+        kernel_shape=list(window),
+        strides=ones,
+        dilations=ones,
+        ceil_mode=0,
+        pads=[0] * (2 * len(window)),
+    )
+
+
+@operator("ReduceMax", kind="population", restrictions="not over the batch axis")
+def reduce_max(
+    rewrite: Rewrite,
+    x: str,
+    axes_input: str | None = None,
+    *,
+    axes: Sequence[int] | None = None,
+    keepdims: int = 1,
+    noop_with_empty_axes: int = 0,
+) -> str:
+    """Maximum over axes."""
+    reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    return largest(rewrite, x, rewrite.shape(x), reduced, rewrite.output_shape) if reduced else x
+
+
+def largest(
+    rewrite: Rewrite, x: str, shape: Sequence[int], reduced: Sequence[int], result: Sequence[int]
+) -> str:
+    """Write the maximum over axes, as one window along all of them.
+
+    Args:
+        rewrite: Where to write.
+        x: Tensor.
+        shape: Its shape without the batch axis.
+        reduced: Axes, the batch being axis 0.
+        result: Shape of the maximum without the batch axis.
+    """
+    kept = [axis for axis in range(1, len(shape) + 1) if axis not in reduced]
+    turned = rewrite.emit("Transpose", x, perm=[0, *kept, *reduced])
+    width = int(np.prod([shape[axis - 1] for axis in reduced]))
+    rows = rewrite.emit("Reshape", turned, np.array([0, -1, width], np.int64))
+    most = _maximum(rewrite, rows, [width])
+    return rewrite.emit("Reshape", most, np.array([0, *result], np.int64))
+
+
+@operator("ReduceMin", kind="population", restrictions="not over the batch axis")
+def reduce_min(
+    rewrite: Rewrite,
+    x: str,
+    axes_input: str | None = None,
+    *,
+    axes: Sequence[int] | None = None,
+    keepdims: int = 1,
+    noop_with_empty_axes: int = 0,
+) -> str:
+    """-max(-x)."""
+    reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    if not reduced:
+        return x
+    negative = rewrite.emit("Mul", x, np.float32(-1))
+    most = largest(rewrite, negative, rewrite.shape(x), reduced, rewrite.output_shape)
+    return rewrite.emit("Mul", most, np.float32(-1))
+
+
+@operator("GlobalAveragePool")
+def global_average_pool(rewrite: Rewrite, x: str) -> str:
+    """Mean over all spatial axes."""
+    axes = np.arange(2, len(rewrite.shape(x)) + 1)
+    return rewrite.emit("ReduceMean", x, axes, keepdims=1)
+
+
+def reduced_axes(
+    rewrite: Rewrite,
+    x: str,
+    axes_input: str | None,
+    axes: Sequence[int] | None,
+    noop_with_empty_axes: int = 0,
+) -> list[int]:
+    """Return the positive axes of a reduction; from opset 18 on (sum: 13) they are an input."""
+    rank = len(rewrite.shape(x)) + 1
+    if axes_input is not None:
+        axes = rewrite.constant(axes_input, "axes").tolist()
+    if not axes and noop_with_empty_axes:
+        return []
+    positive = sorted({int(axis) % rank for axis in axes or range(rank)})
+    if 0 in positive:
+        raise Refusal("it reduces over the batch axis.", "Keep samples apart.")
+    return positive
+
+
+def _reduce(rewrite: Rewrite, op: str, x: str, axes: list[int], keepdims: int) -> str:
+    return rewrite.emit(op, x, np.array(axes, np.int64), keepdims=keepdims) if axes else x
+
+
+@operator("ReduceMean", restrictions="not over the batch axis")
+def reduce_mean(
+    rewrite: Rewrite,
+    x: str,
+    axes_input: str | None = None,
+    *,
+    axes: Sequence[int] | None = None,
+    keepdims: int = 1,
+    noop_with_empty_axes: int = 0,
+) -> str:
+    """Mean over axes."""
+    reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    return _reduce(rewrite, "ReduceMean", x, reduced, keepdims)
+
+
+@operator("ReduceSum", restrictions="not over the batch axis")
+def reduce_sum(
+    rewrite: Rewrite,
+    x: str,
+    axes_input: str | None = None,
+    *,
+    axes: Sequence[int] | None = None,
+    keepdims: int = 1,
+    noop_with_empty_axes: int = 0,
+) -> str:
+    """Sum over axes."""
+    reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
+    return _reduce(rewrite, "ReduceSum", x, reduced, keepdims)

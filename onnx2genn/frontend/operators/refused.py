@@ -1,0 +1,61 @@
+"""Operators without a spiking form that models often have: why, and what to do instead."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from onnx2genn.frontend.rewrite import Refusal, Rewrite
+from onnx2genn.ir.registry import operator
+
+_RECURRENT = (
+    "it is recurrent: its state goes from one time step of the sequence to the next.",
+    "Only feed-forward networks convert; a 1-D convolution over time often does as well.",
+)
+_INTEGERS = (
+    "it computes with whole numbers.",
+    "Quantise in QDQ format: QuantizeLinear and DequantizeLinear around float operators.",
+)
+_REASONS = {
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
+    **dict.fromkeys(
+        (
+            "ConvInteger",
+            "DequantizeLinear",
+            "DynamicQuantizeLinear",
+            "MatMulInteger",
+            "QLinearConv",
+            "QLinearMatMul",
+            "QuantizeLinear",
+        ),
+        _INTEGERS,
+    ),
+    "MaxUnpool": (
+        "it needs the positions of the maxima, which spike counts do not carry.",
+        "Upsample with Resize or ConvTranspose instead.",
+    ),
+}
+
+
+_CLASSICAL = dict.fromkeys(
+    (
+        "LinearClassifier",
+        "SVMClassifier",
+        "SVMRegressor",
+        "TreeEnsembleClassifier",
+        "TreeEnsembleRegressor",
+    ),
+    ("it is no neural network.", "Train a multi-layer perceptron, as MLPClassifier."),
+)
+
+
+def _refuse(op: str, reason: str, advice: str, domain: str = "") -> None:
+    def handler(rewrite: Rewrite, *inputs: str, **attributes: Any) -> NoReturn:
+        raise Refusal(reason, advice)
+
+    operator(op, kind="refused", restrictions=f"{reason} {advice}", domain=domain)(handler)
+
+
+for _op, (_reason, _advice) in _REASONS.items():
+    _refuse(_op, _reason, _advice)
+for _op, (_reason, _advice) in _CLASSICAL.items():
+    _refuse(_op, _reason, _advice, "ai.onnx.ml")

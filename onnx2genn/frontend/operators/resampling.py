@@ -1,0 +1,120 @@
+"""Changes of resolution: Resize, Upsample, Tile, DepthToSpace and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from onnx2genn.frontend.rewrite import Refusal, Rewrite
+from onnx2genn.ir.graph import to_onnx
+from onnx2genn.ir.registry import operator
+from onnx2genn.ir.run import session
+
+_SUMS_TO_ONE = 1e-3
+
+
+@operator("Resize", restrictions="the same for all samples")
+def resize(rewrite: Rewrite, x: str, *settings: str | None, **attributes: Any) -> str:
+    """Interpolation, one axis after the other: a matrix for each, or a choice of elements."""
+    return _resample(rewrite, x)
+
+
+@operator("Upsample")
+def upsample(rewrite: Rewrite, x: str, *settings: str | None, **attributes: Any) -> str:
+    """Resize of old opsets."""
+    return _resample(rewrite, x)
+
+
+def _resample(rewrite: Rewrite, x: str) -> str:
+    result, rank = x, len(rewrite.shape(x)) + 1
+    for axis, (before, after) in enumerate(
+        zip(rewrite.shape(x), rewrite.output_shape, strict=True), start=1
+    ):
+        if before == after:
+            continue
+        matrix = _along_axis(rewrite, x, axis)
+        chosen = matrix.argmax(axis=0)
+        if np.array_equal(matrix, np.eye(before, dtype=np.float32)[:, chosen]):
+            result = rewrite.emit("Gather", result, chosen, axis=axis)
+            continue
+        order = [*(item for item in range(rank) if item != axis), axis]
+        turned = rewrite.emit("Transpose", result, perm=order)
+        product = rewrite.emit("MatMul", turned, matrix)
+        result = rewrite.emit("Transpose", product, perm=np.argsort(order).tolist())
+    return result
+
+
+def _along_axis(rewrite: Rewrite, x: str, axis: int) -> np.ndarray:
+    """Return the matrix [before, after] of one axis: what unit vectors along it become.
+
+    The weights along the other axes add up to one, so inputs that are constant there show it.
+    """
+    shape = rewrite.shape(x)
+    size = shape[axis - 1]
+    ones = [1] * len(shape)
+    ones[axis - 1] = size
+    basis = np.broadcast_to(np.eye(size, dtype=np.float32).reshape(size, *ones), (size, *shape))
+    constants = _settings(rewrite, size)
+    inputs = ("x", *(name and f"{name}/fixed" for name in rewrite.node.inputs[1:]))
+    node = replace(rewrite.node, inputs=inputs, outputs=("y",))
+    model = to_onnx([node], constants, {"x": shape}, {"y": None}, opset=rewrite.opset)
+    (result,) = session(model).run(None, {"x": np.ascontiguousarray(basis)})
+    lines = np.moveaxis(result, axis, -1).reshape(size, -1, result.shape[axis])
+    if np.ptp(lines, axis=1).max() > _SUMS_TO_ONE:
+        raise Refusal(
+            "it fills places outside of the image with a value.",
+            "Use a coordinate transformation other than tf_crop_and_resize.",
+        )
+    return lines[:, 0]
+
+
+def _settings(rewrite: Rewrite, batch: int) -> dict[str, np.ndarray]:
+    """Return the scales or sizes of a resize of so many samples, and its region of interest."""
+    rank = len(rewrite.output_shape) + 1
+    axes = rewrite.node.attributes.get("axes") or range(rank)
+    sizes = np.array([batch, *rewrite.output_shape], np.int64)[[axis % rank for axis in axes]]
+    settings = {}
+    for name in filter(None, rewrite.node.inputs[1:]):
+        value = rewrite.constant(name, "scales") if rewrite.is_constant(name) else sizes
+        settings[f"{name}/fixed"] = sizes if value.dtype == np.int64 else value
+    return settings
+
+
+@operator("Tile", kind="data movement", restrictions="constant repeats, not of the batch")
+def tile(rewrite: Rewrite, x: str, repeats: str) -> str:
+    """Copies side by side, as a choice of elements along each axis."""
+    result = x
+    for axis, (before, after) in enumerate(
+        zip(rewrite.shape(x), rewrite.output_shape, strict=True), start=1
+    ):
+        if before != after:
+            result = rewrite.emit("Gather", result, np.arange(after) % before, axis=axis)
+    return result
+
+
+@operator("DepthToSpace", kind="data movement")
+def depth_to_space(rewrite: Rewrite, x: str, *, blocksize: int, mode: str = "DCR") -> str:
+    """Channels to blocks of pixels: split, transpose, join."""
+    channels, height, width = rewrite.shape(x)
+    block, left = blocksize, channels // blocksize**2
+    if mode == "DCR":
+        split, order = [block, block, left, height, width], [0, 3, 4, 1, 5, 2]
+    else:
+        split, order = [left, block, block, height, width], [0, 1, 4, 2, 5, 3]
+    return _rearrange(rewrite, x, split, order)
+
+
+@operator("SpaceToDepth", kind="data movement")
+def space_to_depth(rewrite: Rewrite, x: str, *, blocksize: int, mode: str = "DCR") -> str:
+    """Blocks of pixels to channels: split, transpose, join."""
+    channels, height, width = rewrite.shape(x)
+    split = [channels, height // blocksize, blocksize, width // blocksize, blocksize]
+    return _rearrange(rewrite, x, split, [0, 3, 5, 1, 2, 4])
+
+
+def _rearrange(rewrite: Rewrite, x: str, split: list[int], order: list[int]) -> str:
+    parts = rewrite.emit("Reshape", x, np.array([0, *split], np.int64))
+    turned = rewrite.emit("Transpose", parts, perm=order)
+    return rewrite.emit("Reshape", turned, np.array([0, *rewrite.output_shape], np.int64))

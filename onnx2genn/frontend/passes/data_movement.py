@@ -1,0 +1,131 @@
+"""Data that only moves, along ways that put the batch elsewhere for a while, as one choice.
+
+PyTorch writes an adaptive pooling of unequal windows as Transpose, GatherND, Transpose with the
+batch in the middle, and ``as_strided`` as a Gather from the whole batch in one row. What such nodes
+do together is seen by letting them move numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import onnx
+
+from onnx2genn.frontend.probe import Probe, probe, random_inputs
+from onnx2genn.ir.graph import Graph, Node, Shape
+from onnx2genn.ir.run import Runner
+
+_MOVES = frozenset(
+    {
+        "Expand",
+        "Flatten",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "Identity",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+_BATCHES = (2, 3)
+
+
+def straighten_moves(
+    graph: Graph, seen: Probe, input_types: Mapping[str, int]
+) -> tuple[Graph, Probe]:
+    """Replace chains that lose the batch as the first axis, and find it again, by one Gather.
+
+    Args:
+        graph: Graph in its own operators, with an open batch axis.
+        seen: What probing it has shown.
+        input_types: ONNX element types of its inputs.
+
+    Returns:
+        The graph, and what probing shows now.
+    """
+    chains = _chains(graph, seen)
+    if not chains:
+        return graph, seen
+    runner = Runner.of(graph, input_types=input_types)
+    runs = [runner(random_inputs(graph, batch, input_types)) for batch in _BATCHES]
+    nodes = {node.output: [node] for node in graph.nodes}
+    constants = dict(graph.constants)
+    for end, chain in chains.items():
+        source = chain[0].inputs[0]
+        picked, again = (_picked(graph, chain, run, seen.shapes[source]) for run in runs)
+        if picked is None or again is None or not np.array_equal(picked, again):
+            continue
+        names = {role: f"{end}/{role}" for role in ("flat", "picked", "indices", "shape")}
+        constants[names["indices"]] = picked.ravel()
+        constants[names["shape"]] = np.array([0, *seen.shapes[end]], np.int64)
+        flat = Node(op="Flatten", inputs=(source,), outputs=(names["flat"],), name=names["flat"])
+        gather = replace(
+            flat,
+            op="Gather",
+            inputs=(names["flat"], names["indices"]),
+            outputs=(names["picked"],),
+            attributes={"axis": 1},
+            name=chain[-1].name,
+        )
+        reshape = replace(
+            flat,
+            op="Reshape",
+            inputs=(names["picked"], names["shape"]),
+            outputs=(end,),
+            name=names["shape"],
+        )
+        nodes[end] = [flat, gather, reshape]
+    straight = replace(
+        graph, nodes=[item for part in nodes.values() for item in part], constants=constants
+    ).only_live()
+    return straight, probe(straight, input_types)
+
+
+def _chains(graph: Graph, seen: Probe) -> dict[str, list[Node]]:
+    """Find the chains by the tensor that they end in, from one with the batch first to another."""
+    producers = graph.producers
+    chains = {}
+    for node in graph.nodes:
+        chain = [node]
+        while chain[0].op in _MOVES and chain[0].inputs[0] not in seen.shapes:
+            before = producers.get(chain[0].inputs[0])
+            if before is None:
+                break
+            chain.insert(0, before)
+        moves = all(
+            item.op in _MOVES and seen.independent >= set(item.inputs[1:]) - {""} for item in chain
+        )
+        if len(chain) > 1 and moves and {node.output, chain[0].inputs[0]} <= seen.shapes.keys():
+            chains[node.output] = chain
+    return chains
+
+
+def _picked(
+    graph: Graph, chain: list[Node], values: Mapping[str, np.ndarray], shape: Shape
+) -> np.ndarray | None:
+    """Return which element of a sample each element of the result is, if of the same sample."""
+    source, end = chain[0].inputs[0], chain[-1].output
+    known = {**graph.constants, **values}
+    batch, size = len(values[end]), int(np.prod(shape))
+    constants = {name: known[name] for node in chain for name in node.inputs[1:] if name}
+    part = Graph(
+        inputs={source: shape},
+        output=end,
+        nodes=chain,
+        constants=constants,
+        opset=graph.opset,
+        imports=graph.imports,
+    )
+    numbers = np.arange(batch * size).reshape(batch, *shape)
+    moved = Runner.of(part, input_types={source: onnx.TensorProto.INT64})({source: numbers})[end]
+    sample, element = np.divmod(moved, size)
+    own = np.arange(batch).reshape(-1, *[1] * (moved.ndim - 1))
+    if (sample != own).any() or (element != element[:1]).any():
+        return None
+    return element[0]

@@ -1,0 +1,164 @@
+"""Open the batch axis of a model that was exported for one batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from onnx2genn.frontend.probe import independent, random_inputs
+from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.run import Runner
+
+
+def free_batch(graph: Graph, batch: int, input_types: Mapping[str, int]) -> Graph:
+    """Replace the batch size that exporters bake into targets of Reshape, Expand and Resize.
+
+    Constants that are joined with data, as class tokens are, get the batch size of that data; of
+    those that are added to it or multiply it, one row is kept.
+
+    Args:
+        graph: Graph in its own operators.
+        batch: The batch size that it was exported for.
+        input_types: ONNX element types of its inputs.
+
+    Returns:
+        The graph with open targets. Whatever else depends on the batch size shows when the graph
+        is probed at other sizes.
+    """
+    inputs = random_inputs(graph, batch, input_types)
+    values = {
+        **graph.constants,
+        **inputs,
+        **Runner.of(graph, input_types=input_types)(inputs),
+    }
+    opener = _Opener(batch, values, independent(graph), dict(graph.constants))
+    for node in graph.nodes:
+        rule = _RULES.get(node.op)
+        opener.nodes.append(rule(opener, node) if rule else node)
+    freed = replace(graph, nodes=opener.nodes, constants=opener.constants)
+    if batch > 1 or freed.nodes != graph.nodes:
+        freed.notes.append(f"The batch axis was fixed to {batch}; it is open now.")
+    return freed
+
+
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """The graph under change.
+
+    Attributes:
+        batch: The batch size that it was exported for.
+        values: All its tensors at that size.
+        fixed: Tensors that do not depend on the inputs.
+        constants: Its constants, with new ones.
+        nodes: Its nodes so far, with new ones.
+    """
+
+    batch: int
+    values: Mapping[str, np.ndarray]
+    fixed: set[str]
+    constants: dict[str, np.ndarray]
+    nodes: list[Node] = field(default_factory=list)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor, batch included; none for what is no tensor."""
+        return getattr(self.values.get(name), "shape", ())
+
+    def has_batch(self, name: str) -> bool:
+        """Whether the first axis of a tensor has the size of the batch."""
+        return self.shape(name)[:1] == (self.batch,)
+
+    def is_repeated(self, name: str) -> bool:
+        """Whether a tensor does not depend on the inputs and is equal for all samples."""
+        if name not in self.fixed or not self.has_batch(name):
+            return False
+        value = self.values[name]
+        return bool((value == value[:1]).all())
+
+    def store(self, name: str, array: np.ndarray) -> str:
+        """Add a constant."""
+        self.constants[name] = array
+        return name
+
+    def write(self, op: str, output: str, *inputs: str, **attributes: int) -> str:
+        """Add a node."""
+        node = Node(op=op, inputs=inputs, outputs=(output,), attributes=attributes, name=output)
+        self.nodes.append(node)
+        return output
+
+
+def _open_target(opener: _Opener, node: Node) -> Node:
+    """Let a Reshape or an Expand leave the batch as it is."""
+    source = node.inputs[0]
+    if source in opener.constants or not (
+        opener.has_batch(source) and opener.has_batch(node.output)
+    ):
+        return node
+    target = [-1 if node.op == "Reshape" else 1, *opener.shape(node.output)[1:]]
+    name = opener.store(f"{node.output}/open_shape", np.array(target, np.int64))
+    return replace(node, inputs=(source, name))
+
+
+def _open_sizes(opener: _Opener, node: Node) -> Node:
+    """Let a Resize to given sizes take the batch from its data."""
+    source, *_ = node.inputs
+    if len(node.inputs) < 4 or not node.inputs[3] or node.attributes.get("axes"):
+        return node
+    if not (opener.has_batch(source) and opener.has_batch(node.output)):
+        return node
+    sizes = _with_batch_of(opener, source, opener.shape(node.output)[1:], f"{node.output}/sizes")
+    return replace(node, inputs=(*node.inputs[:3], sizes))
+
+
+def _repeat_constants(opener: _Opener, node: Node) -> Node:
+    """Repeat constants for each sample of the data that a Concat joins them with."""
+    data = next((name for name in node.inputs if name not in opener.fixed), None)
+    if data is None or not opener.has_batch(data):
+        return node
+    if node.attributes.get("axis", 1) % len(opener.shape(data)) == 0:
+        return node
+    inputs = list(node.inputs)
+    for index, name in enumerate(node.inputs):
+        if not opener.is_repeated(name):
+            continue
+        value = opener.values[name]
+        scope = f"{node.output}/repeated_{index}"
+        target = _with_batch_of(opener, data, value.shape[1:], f"{scope}/shape")
+        inputs[index] = opener.write(
+            "Expand", scope, opener.store(f"{scope}/one", value[:1]), target
+        )
+    return replace(node, inputs=tuple(inputs))
+
+
+def _keep_one_row(opener: _Opener, node: Node) -> Node:
+    """Let broadcasting repeat a constant operand for each sample."""
+    rank = len(opener.shape(node.output))
+    whole = [name for name in node.inputs if len(opener.shape(name)) == rank]
+    if not any(name not in opener.fixed and opener.has_batch(name) for name in whole):
+        return node
+    inputs = [
+        opener.store(f"{node.output}/row_{index}", opener.values[name][:1])
+        if name in whole and opener.batch > 1 and opener.is_repeated(name)
+        else name
+        for index, name in enumerate(node.inputs)
+    ]
+    return replace(node, inputs=tuple(inputs))
+
+
+def _with_batch_of(opener: _Opener, data: str, rest: tuple[int, ...], output: str) -> str:
+    """Write the shape that has the batch size of some data, and the rest as given."""
+    full = opener.write("Shape", f"{output}/data", data)
+    first = opener.store(f"{output}/first", np.array([0], np.int64))
+    batch = opener.write("Gather", f"{output}/batch", full, first, axis=0)
+    tail = opener.store(f"{output}/rest", np.array(rest, np.int64))
+    return opener.write("Concat", output, batch, tail, axis=0)
+
+
+_RULES = {
+    **dict.fromkeys(("Add", "Div", "Max", "Min", "Mul", "Sub", "Sum", "Where"), _keep_one_row),
+    "Concat": _repeat_constants,
+    "Expand": _open_target,
+    "Reshape": _open_target,
+    "Resize": _open_sizes,
+}

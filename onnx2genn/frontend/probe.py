@@ -1,0 +1,123 @@
+"""Learn shapes and constants by running the model.
+
+onnxruntime runs the graph at two batch sizes with every tensor as an output. What does not depend
+on the values of the inputs and is equal in both runs is a constant, so that the shape arithmetic
+which exporters write (Shape, Gather, Slice, Concat...) needs no evaluator of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from onnx2genn.ir.graph import Graph, Shape
+from onnx2genn.ir.run import Runner
+
+# An axis of fixed length cannot be equal to both, so it is not mistaken for the batch.
+_BATCHES = (2, 3)
+_LARGEST = 100
+READS_SHAPE_ONLY = {"Shape", "Size"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What two runs of a graph show.
+
+    Attributes:
+        shapes: Shape without the batch, for every tensor that depends on the inputs and keeps
+            the batch as its first axis.
+        independent: Tensors whose values do not depend on the values of the inputs; those that
+            are no constants still depend on the batch size.
+        constants: Values of all tensors that do not depend on the inputs. One that only repeats
+            along the batch is kept once, with a first axis of 1.
+    """
+
+    shapes: dict[str, Shape]
+    independent: set[str]
+    constants: dict[str, np.ndarray]
+
+
+def random_inputs(
+    graph: Graph, batch: int, input_types: Mapping[str, int] | None = None
+) -> dict[str, np.ndarray]:
+    """Make inputs for a look at the graph: in 0..1, or whole numbers that its tables have."""
+    random = np.random.default_rng(0)
+    arrays = {}
+    for name, shape in graph.inputs.items():
+        kind = (input_types or {}).get(name, onnx.TensorProto.FLOAT)
+        dtype = helper.tensor_dtype_to_np_dtype(kind)
+        scale = 1.0 if np.issubdtype(dtype, np.floating) else _rows(graph, name)
+        arrays[name] = (random.random((batch, *shape)) * scale).astype(dtype)
+    return arrays
+
+
+def _rows(graph: Graph, name: str) -> int:
+    """Return the length of the smallest table that a tensor picks from, 100 at most."""
+    rows = [
+        graph.constants[node.inputs[0]].shape[node.attributes.get("axis", 0)]
+        for node in graph.nodes
+        if node.op == "Gather" and node.inputs[1] == name and node.inputs[0] in graph.constants
+    ]
+    casts = [node.output for node in graph.nodes if node.op == "Cast" and node.inputs[0] == name]
+    return min([_LARGEST, *rows, *(_rows(graph, cast) for cast in casts)])
+
+
+def probe(
+    graph: Graph,
+    input_types: Mapping[str, int] | None = None,
+    *,
+    batches: tuple[int, int] = _BATCHES,
+) -> Probe:
+    """Run a graph at two batch sizes and compare.
+
+    Args:
+        graph: Graph in any operators that onnxruntime knows.
+        input_types: ONNX element types of its inputs.
+        batches: The batch sizes. Where they are equal, which a graph without an open batch axis
+            needs, whatever has the size of the batch is taken for it.
+
+    Raises:
+        UnsupportedModelError: onnxruntime cannot load or run it.
+    """
+    runner = Runner.of(graph, input_types=input_types)
+    first, second = (runner(random_inputs(graph, batch, input_types)) for batch in batches)
+    fixed = independent(graph)
+    shapes: dict[str, Shape] = dict(graph.inputs)
+    constants = dict(graph.constants)
+    for name, value in first.items():
+        if not isinstance(value, np.ndarray):
+            continue
+        other = second[name]
+        by_batch = value.shape[:1] == batches[:1] and other.shape[:1] == batches[1:]
+        by_batch = by_batch and value.shape[1:] == other.shape[1:]
+        if name in fixed:
+            constant = _constant(value, other, by_batch)
+            if constant is not None:
+                constants[name] = constant
+                continue
+        if by_batch:
+            shapes[name] = value.shape[1:]
+    return Probe(shapes=shapes, independent=fixed, constants=constants)
+
+
+def _constant(value: np.ndarray, other: np.ndarray, by_batch: bool) -> np.ndarray | None:
+    if np.array_equal(value, other, equal_nan=value.dtype.kind == "f"):
+        return value
+    if by_batch and (value == value[:1]).all() and np.array_equal(value[:1], other[:1]):
+        return value[:1]
+    return None
+
+
+def independent(graph: Graph) -> set[str]:
+    """Find the tensors whose values do not depend on the values of the inputs."""
+    fixed = set(graph.constants)
+    for node in graph.nodes:
+        known = all(name in fixed for name in node.inputs if name)
+        varies = node.branches or node.op.startswith("Random")
+        if node.op in READS_SHAPE_ONLY or (known and not varies):
+            fixed.update(node.outputs)
+    return fixed

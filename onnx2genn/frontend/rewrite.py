@@ -1,0 +1,312 @@
+"""Operator handlers: how each ONNX operator becomes operators of the canonical graph.
+
+A handler is a plain function whose signature is the operator's own: first a :class:`Rewrite`, then
+the names of its inputs (None where an optional one is left out), then its attributes with the
+defaults of the specification. It returns the name of the tensor that takes the place of the
+node's output (several names for several outputs), or raises :class:`Refusal`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnx2genn.errors import Problem
+from onnx2genn.ir.builder import Builder
+from onnx2genn.ir.functions import root_of
+from onnx2genn.ir.graph import Graph, Node, Shape
+from onnx2genn.ir.registry import REGISTRY, Operator, kind_of
+
+
+class Refusal(Exception):
+    """Raised by a handler: why this node cannot be converted, and what to do instead."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        self.reason, self.advice = reason, advice
+        super().__init__(f"{reason} {advice}")
+
+
+class BatchRefusal(Refusal):
+    """Raised for a tensor whose first axis is not the batch."""
+
+    def __init__(self, tensor: str) -> None:
+        super().__init__(
+            f"tensor {tensor!r} does not have the batch as its first axis.",
+            "Samples are simulated one by one: keep the batch first and never mix samples.",
+        )
+
+
+_RUNNABLE = ("", "ai.onnx.ml", "com.microsoft")
+
+_UNKNOWN = (
+    "no spiking form of this operator is known.",
+    "Replace it in the model, or register a handler of your own with onnx2genn.operator.",
+)
+_FOREIGN = (
+    "ONNX has no such operator: the exporter left one of its framework in the file.",
+    "Write that layer with other operations, or use another exporter.",
+)
+
+
+class Rewrite(Builder):
+    """What a handler sees of the graph, and how it writes its nodes."""
+
+    def __init__(self, graph: Graph, node: Node) -> None:
+        super().__init__(node.output, graph.shapes.keys())
+        self._graph = graph
+        self.node = node
+        self.opset = graph.opset
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a tensor is a constant."""
+        return name in self.constants or name in self._graph.constants
+
+    def constant(self, name: str, role: str) -> np.ndarray:
+        """Return the value of an input that has to be a constant.
+
+        Raises:
+            Refusal: It depends on the network's input.
+        """
+        if name in self.constants:
+            return self.constants[name]
+        if name not in self._graph.constants:
+            raise Refusal(
+                f"it takes its {role} from the network's input.",
+                "Only constant weights make an affine map; export the model without it.",
+            )
+        return self._graph.constants[name]
+
+    def producer(self, name: str) -> Node | None:
+        """Return the node of the graph that computes a tensor; None for an input or a constant."""
+        return self._graph.producers.get(name)
+
+    def is_function(self) -> bool:
+        """Whether the node is an elementwise function of a single tensor."""
+        return root_of(self._graph, self.node) is not None
+
+    def becomes_neurons(self, node: Node) -> bool:
+        """Whether a canonical node is a population, or a product that becomes some."""
+        product = node.op == "Mul" and not any(map(self.is_constant, node.inputs))
+        return product or kind_of(node) == "population"
+
+    def shape(self, name: str) -> Shape:
+        """Return the shape of an input of the node, or of its output, without the batch axis.
+
+        Raises:
+            BatchRefusal: The batch is not its first axis.
+        """
+        if name not in self._graph.shapes:
+            raise BatchRefusal(name)
+        return self._graph.shapes[name]
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the node's first output, without the batch axis."""
+        return self.shape(self.node.output)
+
+
+def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]]:
+    """Rewrite every node with its handler.
+
+    Args:
+        graph: Graph in its own operators, with shapes and folded constants.
+        independent: Tensors that do not depend on the values of the inputs. Their nodes compute
+            constants or shapes and are left out.
+
+    Returns:
+        The graph in canonical operators, where tensors that exist in both have the same name, and
+        the problems of the nodes that could not be rewritten, which stay as they are. Of nodes that
+        lack the batch as the first axis, only those are named that lose it.
+    """
+    from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
+
+    nodes: list[Node] = []
+    constants = dict(graph.constants)
+    aliases: dict[str, str] = {}
+    problems: list[Problem] = []
+    read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
+    for node in graph.nodes:
+        if independent >= set(node.outputs):
+            continue
+        node = replace(node, inputs=tuple(aliases.get(name, name) for name in node.inputs))
+        try:
+            written, fixed, renamed = _rewrite(graph, node, read)
+        except Refusal as refusal:
+            if not (isinstance(refusal, BatchRefusal) and _inherits(graph, node, problems)):
+                problems.append(problem(graph, node, refusal.reason, refusal.advice))
+            nodes.append(node)
+            continue
+        nodes += written
+        constants |= fixed
+        aliases |= renamed
+        for old, new in renamed.items():
+            if old in graph.shapes:
+                graph.shapes[new] = graph.shapes[old]
+    if graph.output in aliases:
+        nodes.append(
+            Node(
+                op="Identity",
+                inputs=(aliases[graph.output],),
+                outputs=(graph.output,),
+                name=f"{graph.output}/output",
+            )
+        )
+    return replace(graph, nodes=nodes, constants=constants), problems
+
+
+def _inherits(graph: Graph, node: Node, problems: Sequence[Problem]) -> bool:
+    """Whether a node only lacks the batch because a node before it, which is named, moves it."""
+    known = graph.shapes.keys() | graph.constants.keys() | {""}
+    return bool(problems) and not known >= set(node.inputs)
+
+
+def unknown(graph: Graph, independent: Set[str]) -> list[Problem]:
+    """List the nodes of operators that have no spiking form, for a graph that cannot be run.
+
+    Args:
+        graph: Graph in its own operators.
+        independent: Tensors that do not depend on the values of the inputs.
+    """
+    from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
+
+    return [
+        problem(graph, node, *reason)
+        for node in graph.nodes
+        if not independent >= set(node.outputs) and (reason := _general_refusal(node))
+    ]
+
+
+def _general_refusal(node: Node) -> tuple[str, str] | None:
+    """Return why an operator is refused whatever its inputs are, and what to do instead."""
+    entry = REGISTRY.get((node.domain, node.op))
+    if entry is None:
+        return _UNKNOWN if node.domain or onnx.defs.has(node.op) else _FOREIGN
+    if entry.kind != "refused":
+        return None
+    try:
+        entry.handler(None)
+    except Refusal as refusal:
+        return refusal.reason, refusal.advice
+    return None
+
+
+def expand(graph: Graph) -> tuple[Graph, list[Problem]]:
+    """Rewrite the nodes that onnxruntime cannot run, so that it can run the graph.
+
+    Args:
+        graph: Graph in its own operators.
+
+    Returns:
+        The graph without operators of foreign domains that have a handler, and the problems of
+        those that their handlers refuse.
+    """
+    nodes: list[Node] = []
+    constants, problems = dict(graph.constants), []
+    read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
+    for node in graph.nodes:
+        if node.domain in _RUNNABLE or (node.domain, node.op) not in REGISTRY:
+            nodes.append(_with_pads(node, constants))
+            continue
+        try:
+            written, fixed, renamed = _rewrite(graph, node, read)
+        except Refusal as refusal:
+            problems.append(problem(graph, node, refusal.reason, refusal.advice))
+            continue
+        nodes += written
+        nodes += [
+            Node(op="Identity", inputs=(new,), outputs=(old,), name=old)
+            for old, new in renamed.items()
+        ]
+        constants |= fixed
+    return replace(graph, nodes=nodes, constants=constants), problems
+
+
+def _with_pads(node: Node, constants: Mapping[str, np.ndarray]) -> Node:
+    """Write the pads of a dilated convolution out, which onnxruntime does not; with stride 1."""
+    attributes = dict(node.attributes)
+    dilations = attributes.get("dilations") or []
+    if node.op != "Conv" or max(dilations, default=1) == 1 or node.inputs[1] not in constants:
+        return node
+    mode = attributes.pop("auto_pad", "NOTSET")
+    if not mode.startswith("SAME") or max(attributes.get("strides") or [1]) > 1:
+        return node
+    kernel = constants[node.inputs[1]].shape[2:]
+    totals = [(width - 1) * step for width, step in zip(kernel, dilations, strict=True)]
+    less, more = [total // 2 for total in totals], [total - total // 2 for total in totals]
+    attributes["pads"] = less + more if mode == "SAME_UPPER" else more + less
+    return replace(node, attributes=attributes)
+
+
+def problem(graph: Graph, node: Node, reason: str, advice: str) -> Problem:
+    """Describe why a node cannot be converted."""
+    shapes = tuple(graph.shapes[name] for name in node.inputs if name in graph.shapes)
+    return Problem(
+        node=node.name, operator=node.operator, shapes=shapes, reason=reason, advice=advice
+    )
+
+
+def _rewrite(
+    graph: Graph, node: Node, read: Set[str]
+) -> tuple[list[Node], dict[str, np.ndarray], dict[str, str]]:
+    """Run one handler; return its nodes, its constants and the outputs that got other names."""
+    entry = REGISTRY.get((node.domain, node.op))
+    if entry is None:
+        raise Refusal(*_UNKNOWN)
+    rewrite = Rewrite(graph, node)
+    result = entry.handler(
+        rewrite, *(name or None for name in node.inputs), **_attributes(entry, node)
+    )
+    results = [result] if isinstance(result, str) else list(result)
+    extra = read & set(node.outputs[len(results) :])
+    if extra:
+        raise Refusal(
+            f"its further output {min(extra)!r} is used.",
+            "Only the first output has a spiking form; export the model without the others.",
+        )
+    nodes, renamed = finish(rewrite, *results)
+    return nodes, rewrite.constants, renamed
+
+
+def finish(rewrite: Rewrite, *results: str) -> tuple[list[Node], dict[str, str]]:
+    """Give what was written the names of the node and of its outputs.
+
+    Args:
+        rewrite: A rewrite whose nodes are written.
+        results: Tensors that take the place of the node's outputs.
+
+    Returns:
+        The nodes, and other names for those outputs that are tensors which existed before.
+    """
+    if rewrite.nodes:
+        becoming = [item for item in rewrite.nodes if rewrite.becomes_neurons(item)]
+        main = (becoming or rewrite.nodes[-1:])[0]
+        rewrite.nodes[rewrite.nodes.index(main)] = replace(main, name=rewrite.node.name)
+    written = {item.output for item in rewrite.nodes}
+    renamed: dict[str, str] = {}
+    for old, new in zip(rewrite.node.outputs, results, strict=False):
+        if new in written:
+            rewrite.rename({new: old})
+        elif old:
+            renamed[old] = new
+    return rewrite.nodes, renamed
+
+
+def _attributes(entry: Operator, node: Node) -> dict[str, Any]:
+    """Return the attributes that the handler takes; refuse one that it does not know."""
+    parameters = inspect.signature(entry.handler).parameters
+    kinds = {item.kind for item in parameters.values()}
+    known = {
+        name for name, item in parameters.items() if item.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    unknown = set(node.attributes) - known
+    if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
+        raise Refusal(
+            f"its attribute {', '.join(sorted(unknown))} is not known here.",
+            "Export the model with a lower opset.",
+        )
+    return dict(node.attributes)

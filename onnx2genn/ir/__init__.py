@@ -1,0 +1,1 @@
+"""The intermediate representation: graphs, how they are written and run, and affine segments."""

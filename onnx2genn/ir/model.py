@@ -1,0 +1,44 @@
+"""A model that can be converted: its canonical graph, cut at its activations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx
+
+from onnx2genn.ir.graph import Graph, Shape, to_onnx
+from onnx2genn.ir.inputs import separate_inputs
+from onnx2genn.ir.partition import Partition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model that can be converted.
+
+    Attributes:
+        graph: Canonical graph; what onnxruntime computes with it is the ANN's answer. It has one
+            input, which joins those of a model with several.
+        entries: The model's inputs with their shapes, batch axis left out.
+        parts: Its populations and segments.
+        error: Largest relative difference to the original, over all tensors that both have.
+        with_products: The graph before products of two tensors were written as differences of
+            squares; None if it has none.
+    """
+
+    graph: Graph
+    entries: Mapping[str, Shape]
+    parts: Partition
+    error: float
+    with_products: Graph | None = None
+
+    def to_onnx(self, extra_outputs: Sequence[str] = (), *, joined: bool = True) -> onnx.ModelProto:
+        """Write the canonical graph as a model.
+
+        Args:
+            extra_outputs: Tensors that become outputs, too.
+            joined: Whether several inputs stay joined to one.
+        """
+        names: dict[str, Shape | None] = dict.fromkeys([self.graph.output, *extra_outputs])
+        graph = self.graph if joined else separate_inputs(self.graph, self.entries)
+        return to_onnx(graph.nodes, graph.constants, graph.inputs, names, name=graph.name)

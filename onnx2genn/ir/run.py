@@ -1,0 +1,162 @@
+"""The one place where onnxruntime runs something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from onnx2genn.errors import UnsupportedModelError
+from onnx2genn.ir.graph import Graph, to_onnx
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_ERRORS_ONLY = 3
+_KEPT_BYTES = 2**29
+
+
+def samples_at_once(values: int, most: int) -> int:
+    """Return how many samples to compute at once.
+
+    Args:
+        values: Numbers that are kept of each sample, as float32; half a gibibyte of them is kept.
+        most: Largest answer; the smallest is 1.
+    """
+    return max(1, min(most, _KEPT_BYTES // (4 * max(values, 1))))
+
+
+class Runner:
+    """A model, or a graph, ready to run: arrays by name in, arrays by name out.
+
+    Args:
+        model: The model to run.
+        outputs: Tensors to return, by default all outputs of the model. An input is returned as it
+            came.
+        threads: Threads within an operator; 0 takes one per core.
+        optimise: Whether onnxruntime may rewrite the graph.
+
+    Raises:
+        UnsupportedModelError: The model is too large, or onnxruntime refuses it.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        outputs: Iterable[str] | None = None,
+        *,
+        threads: int = 0,
+        optimise: bool = True,
+    ) -> None:
+        self._session = session(model, threads=threads, optimise=optimise)
+        self.inputs = tuple(item.name for item in self._session.get_inputs())
+        made = [item.name for item in self._session.get_outputs()]
+        self.outputs = tuple(made if outputs is None else dict.fromkeys(outputs))
+        self._computed = [name for name in self.outputs if name not in self.inputs]
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        outputs: Iterable[str] | None = None,
+        *,
+        input_types: Mapping[str, int] | None = None,
+        optimise: bool = False,
+    ) -> Runner:
+        """Run a graph as it stands, by default for every tensor that its nodes compute."""
+        computed = [name for node in graph.nodes for name in node.outputs if name]
+        wanted = list(dict.fromkeys(computed if outputs is None else outputs))
+        model = to_onnx(
+            graph.nodes,
+            graph.constants,
+            graph.inputs,
+            dict.fromkeys(name for name in wanted if name not in graph.inputs),
+            opset=graph.opset,
+            imports=graph.imports,
+            input_types=input_types,
+        )
+        return cls(model, wanted, optimise=optimise)
+
+    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run on arrays [N, ...] by name.
+
+        Raises:
+            UnsupportedModelError: onnxruntime cannot run the model on them.
+        """
+        given = {name: feeds[name] for name in self.inputs}
+        try:
+            values = self._session.run(self._computed, given) if self._computed else []
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise UnsupportedModelError(
+                f"onnxruntime cannot run the model: {str(error).strip().splitlines()[0]}"
+            ) from error
+        found = {**given, **dict(zip(self._computed, values, strict=True))}
+        return {name: found[name] for name in self.outputs}
+
+    def batches(
+        self, feeds: Mapping[str, np.ndarray], at_once: int
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Run on so many samples at once, one part after the other."""
+        count = len(next(iter(feeds.values())))
+        for start in range(0, count, at_once):
+            yield self({name: array[start : start + at_once] for name, array in feeds.items()})
+
+
+def session(
+    model: onnx.ModelProto, *, threads: int = 0, optimise: bool = True
+) -> onnxruntime.InferenceSession:
+    """Make a session on the CPU.
+
+    Args:
+        model: The model to run.
+        threads: Threads within an operator; 0 takes one per core. Idle threads sleep: the threads
+            of several sessions would otherwise spin against each other.
+        optimise: Whether onnxruntime may rewrite the graph.
+
+    Raises:
+        UnsupportedModelError: The model is too large, or onnxruntime refuses it; the message has
+            the reason.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY + 1
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    content = serialised(model)
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise UnsupportedModelError(_refusal(model, error)) from error
+
+
+def serialised(model: onnx.ModelProto) -> bytes:
+    """Write a model as bytes.
+
+    Raises:
+        UnsupportedModelError: It is larger than an ONNX model can be.
+    """
+    try:
+        return model.SerializeToString()
+    except Exception as error:  # of protobuf, by its implementation
+        raise UnsupportedModelError(
+            "The network takes more than the 2 GiB that an ONNX model can hold. Convert a smaller "
+            "network, or one with smaller inputs."
+        ) from error
+
+
+def _refusal(model: onnx.ModelProto, error: Exception) -> str:
+    """Say why onnxruntime refused, with both versions, since a too new opset is the usual cause."""
+    import onnxruntime
+
+    opsets = ", ".join(f"{item.domain or 'ai.onnx'} {item.version}" for item in model.opset_import)
+    return (
+        f"onnxruntime {onnxruntime.__version__} cannot run the model (opset {opsets}): "
+        f"{str(error).strip().splitlines()[0]} If the opset is newer than onnxruntime knows, "
+        "upgrade onnxruntime or export with a lower opset."
+    )

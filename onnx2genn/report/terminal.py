@@ -1,0 +1,172 @@
+"""Tables and lines for a terminal, as rich renderables; the command line prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from onnx2genn.evaluate.evaluation import Evaluation, PopulationActivity
+
+if TYPE_CHECKING:
+    from onnx2genn.backends.genn.installation import Finding
+    from onnx2genn.network import Network
+
+_SHOWN_STEPS = 10
+_PLACE_WIDTH = 24
+_LOW_CORRELATION = 0.95
+_MANY_SATURATED = 0.05
+
+
+def percent(share: float | None) -> str:
+    """Write a share as a percentage; a dash for None."""
+    return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def quantity(value: float) -> str:
+    """Write a large number with a prefix."""
+    for factor, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def _span(values: np.ndarray) -> str:
+    low, high = float(values.min()), float(values.max())
+    return f"{low:.3g}" if low == high else f"{low:.3g} .. {high:.3g}"
+
+
+def findings(found: Sequence[Finding]) -> Table:
+    """One line for each thing that GeNN needs: what was found, or what to do."""
+    table = Table(box=box.SIMPLE_HEAD, title="GeNN on this machine", title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column("found", overflow="fold", max_width=_PLACE_WIDTH)
+    table.add_column("what to do", overflow="fold")
+    for item in found:
+        table.add_row(
+            item.name, item.found or "[yellow]no[/yellow]", "" if item.found else item.remedy
+        )
+    return table
+
+
+def layers(network: Network) -> Table:
+    """One line for each population: where it comes from, its neurons and its thresholds."""
+    table = Table(box=box.SIMPLE_HEAD, title="Populations", title_justify="left")
+    table.add_column("ONNX node", overflow="fold")
+    table.add_column("kind")
+    for name in ("shape", "neurons", "threshold", "depth"):
+        table.add_column(name, justify="right")
+    for item in network.populations:
+        shape = " x ".join(map(str, item.shape))
+        neurons = f"{int(np.prod(item.shape)):,}"
+        threshold = _span(network.thresholds[item.name])
+        table.add_row(item.node.name, item.kind, shape, neurons, threshold, str(item.depth))
+    readout = network.model.parts.readout
+    kind = "readout, fires" if network.firing_readout else "readout"
+    shape = " x ".join(map(str, readout.shape))
+    neurons = f"{int(np.prod(readout.shape)):,}"
+    threshold = _span(network.readout_threshold) if network.firing_readout else "-"
+    depth = str(network.model.parts.depth)
+    table.add_row(readout.target, kind, shape, neurons, threshold, depth, style="dim")
+    return table
+
+
+def activity(evaluation: Evaluation) -> Table:
+    """One line for each population: what it did, and how that compares with the ANN."""
+    table = Table(box=box.SIMPLE_HEAD, title="Activity", title_justify="left")
+    table.add_column("ONNX node", overflow="fold")
+    for name in ("spikes / sample", "spikes / neuron", "correlation", "saturated", "silent"):
+        table.add_column(name, justify="right")
+    for item in evaluation.populations:
+        spikes = item.spikes / evaluation.samples
+        table.add_row(
+            item.node,
+            quantity(spikes),
+            f"{spikes / item.neurons:.2f}",
+            "-" if item.correlation is None else f"{item.correlation:.4f}",
+            percent(item.saturated),
+            percent(item.silent),
+        )
+    return table
+
+
+def over_time(evaluation: Evaluation) -> Table:
+    """Accuracy (or agreement, without labels) after a choice of steps, next to the ANN's."""
+    by_step = evaluation.accuracy_by_step
+    what, ann = "accuracy", evaluation.ann_accuracy
+    if by_step is None:
+        by_step, what, ann = evaluation.agreement_by_step, "agreement", 1.0
+    title = f"{what.capitalize()} over time, in %"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column("step", no_wrap=True)
+    steps = _some(range(1, evaluation.steps + 1))
+    for step in steps:
+        table.add_column(str(step), justify="right")
+    table.add_column("ANN", justify="right")
+    shown = [f"{100 * by_step[step - 1]:.1f}" for step in steps]
+    table.add_row("SNN", *shown, f"{100 * (ann or 0.0):.1f}")
+    return table
+
+
+def _some(steps: Sequence[int]) -> list[int]:
+    """Take a few steps in equal ratios, first and last included."""
+    wanted = np.geomspace(steps[0], steps[-1], min(_SHOWN_STEPS, len(steps)))
+    return sorted({round(step) for step in wanted})
+
+
+def summary(evaluation: Evaluation) -> Table:
+    """Accuracy, cost and speed, one line each."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    rows = {
+        "ANN accuracy": percent(evaluation.ann_accuracy),
+        "forecast": percent(evaluation.forecast_accuracy),
+        "SNN accuracy": f"[bold]{percent(evaluation.snn_accuracy)}[/bold]",
+        "agreement with the ANN": percent(evaluation.agreement),
+        "error of the logits": f"{100 * evaluation.logits_error:.2g} % of their spread",
+        "samples": f"{evaluation.samples:,}",
+        "time steps": f"{evaluation.steps} a sample; first answer after "
+        f"{evaluation.latency_steps}, then one every {evaluation.steps}",
+        "spikes / sample": quantity(evaluation.spikes_per_sample),
+        "synaptic operations": f"{quantity(evaluation.sops_per_sample)} a sample, against "
+        f"{quantity(evaluation.macs_per_sample)} MACs of the ANN",
+        "samples / second": f"{quantity(evaluation.samples_per_second)} on {evaluation.backend}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def advice(evaluation: Evaluation) -> list[str]:
+    """Say what is wrong, where it starts, and what to change."""
+    found = []
+    if evaluation.near_chance:
+        found.append(
+            f"The ANN itself reaches only {percent(evaluation.ann_accuracy)}, near chance for "
+            f"{evaluation.classes} classes. This is the data, its scaling or the order of its "
+            "labels, not the conversion: compare with the preprocessing used in training."
+        )
+    first = next((item for item in evaluation.populations if _is_poor(item)), None)
+    if first is not None:
+        found.append(_poor(first))
+    return found
+
+
+def _is_poor(item: PopulationActivity) -> bool:
+    return item.correlation is not None and item.correlation < _LOW_CORRELATION
+
+
+def _poor(item: PopulationActivity) -> str:
+    start = f"From {item.node} on, activity follows the ANN poorly (correlation "
+    start += f"{item.correlation:.2f}): "
+    if item.saturated > _MANY_SATURATED:
+        return start + (
+            f"{percent(item.saturated)} of its activity is at the highest level, so thresholds "
+            "are too low. Calibrate on more samples, or choose --threshold max."
+        )
+    return start + (
+        "its levels are too coarse for the activations. Use more --steps, or calibrate on "
+        "training data if thresholds were guessed."
+    )

@@ -1,0 +1,100 @@
+"""What GeNN needs, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from onnx2genn.backends import genn
+from onnx2genn.backends.genn import installation as probe
+from onnx2genn.backends.genn.device.memory import largest_batch
+from onnx2genn.backends.registry import choose
+from onnx2genn.errors import BackendError
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """Look anew in each test."""
+    probe.doctor.cache_clear()
+    yield
+    probe.doctor.cache_clear()
+
+
+def pretend(
+    monkeypatch: pytest.MonkeyPatch, *, offered: list[str], programs: dict[str, str]
+) -> None:
+    """Stand in for the programs that the probe asks."""
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        if command[0] == sys.executable:
+            return subprocess.CompletedProcess(command, 0, json.dumps(["5.4.0", offered]), "")
+        if command[0] not in programs:
+            raise FileNotFoundError(command[0])
+        return subprocess.CompletedProcess(command, 0, programs[command[0]], "")
+
+    monkeypatch.setattr(probe.subprocess, "run", run)
+    monkeypatch.setattr(probe, "_module", lambda name: name)
+    monkeypatch.setattr(probe.shutil, "which", lambda name: name if "nvcc" not in name else None)
+
+
+def test_the_fastest_that_is_complete_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = {"nvidia-smi": "NVIDIA H100, 580"}
+    pretend(monkeypatch, offered=["cuda", "single_threaded_cpu"], programs=gpu)
+    monkeypatch.setenv("CPATH", str(tmp_path))
+    (tmp_path / "curand_kernel.h").touch()
+    monkeypatch.delenv("CUDA_PATH", raising=False)
+    assert [item.name for item in probe.missing("cuda")] == ["CUDA toolkit"]
+    assert choose().name == "single_threaded_cpu"
+    probe.doctor.cache_clear()
+    monkeypatch.setenv("CUDA_PATH", str(tmp_path))
+    monkeypatch.setattr(probe.shutil, "which", lambda name: name)
+    assert probe.missing("cuda") == []
+    assert choose().name == "cuda"
+
+
+def test_a_backend_that_pygenn_lacks_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, offered=["single_threaded_cpu"], programs={})
+    with pytest.raises(BackendError, match=r"(?s)'hip'.*backend hip is missing.*https://genn-team"):
+        genn.build(None, backend="hip")  # type: ignore[arg-type]
+
+
+def test_without_pygenn_the_embedded_engine_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_module", lambda name: "")
+    choice = choose()
+    assert choice.name == "onnxruntime"
+    assert "PyGeNN" in choice.reason
+    with pytest.raises(BackendError, match=r"PyGeNN is missing\. It is not installed\."):
+        genn.build(None, backend="single_threaded_cpu")  # type: ignore[arg-type]
+
+
+def test_a_pygenn_that_ends_the_process_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_CHILD", "import os; os._exit(1)")
+    monkeypatch.setattr(probe, "_module", lambda name: name)
+    (found,) = (item for item in probe.doctor() if item.name == "PyGeNN")
+    assert not found.found
+    assert "exit status 1" in found.remedy
+
+
+def test_an_old_pygenn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_CHILD", "print('[\"5.1.0\", []]')")
+    monkeypatch.setattr(probe, "_module", lambda name: name)
+    assert "5.1.0 is too old" in probe.missing("single_threaded_cpu")[0].remedy
+
+
+def test_batches_fill_the_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from helpers import grid_networks
+
+    network = grid_networks.convert("mobile", "few-spike")
+    sizes = []
+    for free in ("1", "40", "80000"):
+        pretend(monkeypatch, offered=[], programs={"nvidia-smi": free})
+        sizes.append(largest_batch(network))
+    assert sizes[0] < sizes[1] <= sizes[2] == 512
+    assert all(size & (size - 1) == 0 for size in sizes)

@@ -1,0 +1,61 @@
+"""The numbers of an evaluation against numbers computed from predictions alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import Example
+from helpers.models import mlp
+
+import onnx2genn
+from onnx2genn.evaluate.evaluation import predicted_classes
+
+
+@pytest.mark.parametrize("coding", ["few-spike", "rate", "diehl"])
+def test_the_numbers_are_those_of_the_predictions(digits: Example, coding: str) -> None:
+    x, y = digits.x_test[:120], digits.y_test[:120]
+    network = onnx2genn.convert(digits.model, digits.x_train, coding, steps=8)
+    found = network.evaluate(x, y, backend="onnxruntime", batch_size=50)
+    chosen = network.predict(x, backend="onnxruntime", batch_size=50).argmax(axis=1)
+    assert found.snn_accuracy == np.mean(chosen == y)
+    assert found.samples == 120
+    assert found.accuracy_by_step is not None
+    assert found.accuracy_by_step[-1] == found.snn_accuracy
+    assert found.agreement_by_step[-1] == found.agreement
+    total = sum(item.spikes for item in found.populations)
+    assert found.spikes_per_sample == pytest.approx(total / 120)
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_the_forecast_of_an_accumulating_coding_comes_true(digits: Example) -> None:
+    for steps in (2, 3, 8):
+        network = onnx2genn.convert(digits.model, digits.x_train, steps=steps)
+        found = network.evaluate(digits.x_test, digits.y_test, backend="onnxruntime")
+        assert found.forecast_accuracy == found.snn_accuracy
+
+
+def test_without_labels_there_is_an_agreement_only(digits: Example) -> None:
+    network = onnx2genn.convert(digits.model, digits.x_train)
+    found = network.evaluate(digits.x_test[:20], backend="onnxruntime")
+    assert found.ann_accuracy is None
+    assert found.accuracy_by_step is None
+    assert found.agreement >= 0.95
+
+
+def test_layers_follow_the_ann(digits: Example) -> None:
+    network = onnx2genn.convert(digits.model, digits.x_train)
+    found = network.evaluate(digits.x_test[:100], digits.y_test[:100], backend="onnxruntime")
+    for item in found.populations:
+        assert item.correlation is not None
+        assert item.correlation > 0.999
+    assert found.logits_error < 0.02
+
+
+def test_a_single_logit_decides_at_zero() -> None:
+    assert predicted_classes(np.array([[-1.0], [2.0]])).tolist() == [0, 1]
+    x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    network = onnx2genn.convert(mlp(sizes=(6, 8, 1)), x)
+    y = (network.predict(x, backend="onnxruntime")[:, 0] > 0).astype(int)
+    assert network.evaluate(x, y, backend="onnxruntime").snn_accuracy == 1.0

@@ -1,0 +1,256 @@
+"""Activations in all spellings, and what they become."""
+
+import numpy as np
+import onnx
+import pytest
+from helpers.onnx_models import (
+    check_model,
+    check_op,
+    ints,
+    model,
+    node,
+    normal,
+    one_node,
+    operators,
+)
+
+from onnx2genn.frontend.pipeline import check
+
+
+def scalar(value):
+    return np.array(value, np.float32)
+
+
+def kinds(found):
+    return [item.kind for item in found.parts.populations]
+
+
+RELU6 = {
+    "clip attributes": (9, [node("Clip", "x", "y", min=0.0, max=6.0)]),
+    "clip inputs": (11, [node("Clip", "x zero six", "y")]),
+    "min of relu": (17, [node("Relu", "x", "r"), node("Min", "r six", "y")]),
+    "max of min": (17, [node("Min", "six x", "r"), node("Max", "zero r", "y")]),
+    "clip of relu": (17, [node("Relu", "x", "r"), node("Clip", "r _ six", "y")]),
+    "relu of clip": (17, [node("Clip", "x _ six", "r"), node("Relu", "r", "y")]),
+    "cast like": (
+        17,
+        [
+            node("CastLike", "zero x", "low"),
+            node("CastLike", "six x", "high"),
+            node("Clip", "x low high", "y"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("spelling", RELU6)
+def test_relu6_is_one_bounded_population(spelling):
+    opset, nodes = RELU6[spelling]
+    weights = {"zero": scalar(0), "six": scalar(6)}
+    proto = model(nodes, {"x": ["N", 3]}, weights, opset=opset)
+    if spelling == "cast like":
+        proto.opset_import[0].version = 17
+    found = check_model(proto)
+    assert operators(found) == ["Clip"]
+    assert found.parts.populations[0].bound == 6.0
+
+
+def test_other_bounds():
+    hard_tanh = check_op("Clip", [(3,), scalar(-1), scalar(1)], opset=13)
+    assert operators(hard_tanh) == ["Add", "Clip", "Add"]
+    assert hard_tanh.parts.populations[0].bound == 2.0
+    assert kinds(check_op("Clip", [(3,), scalar(-1)], opset=13)) == ["Relu"]
+    assert kinds(check_op("Clip", [(3,), None, scalar(1)], opset=13)) == ["Relu"]
+    assert kinds(check_op("Clip", [(3,)], opset=13)) == []
+    widest = scalar(np.finfo(np.float32).max)
+    assert kinds(check_op("Clip", [(3,), scalar(0), widest], opset=13)) == ["Relu"]
+
+
+def test_a_clamp_that_others_read_stays():
+    nodes = [node("Relu", "x", "r"), node("Clip", "r _ six", "c"), node("Add", "r c", "y")]
+    assert kinds(check_model(model(nodes, {"x": ["N", 3]}, {"six": scalar(6)}))) == ["Relu", "Relu"]
+
+
+def test_hard_sigmoid():
+    assert operators(check_op("HardSigmoid", [(3,)])) == ["Mul", "Add", "Clip"]
+    check_op("HardSigmoid", [(3,)], alpha=1 / 6, beta=0.4)
+
+
+@pytest.mark.parametrize("op", ["LeakyRelu", "Abs"])
+def test_two_sided_activations_are_two_populations(op):
+    found = check_op(op, [(3, 4)], **({"alpha": 0.2} if op == "LeakyRelu" else {}))
+    assert kinds(found) == ["Relu", "Relu"]
+    assert found.parts.depth == 1
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 1, 1), (1, 3, 1, 1)], ids=str)
+def test_p_relu(shape):
+    assert kinds(check_op("PRelu", [(3, 4, 5), normal(*shape)])) == ["Relu", "Relu"]
+
+
+@pytest.mark.parametrize("slope", [0.1, -0.5])
+def test_leaky_relu_as_a_maximum(slope):
+    nodes = [node("Mul", "x s", "a"), node("Max", "x a", "y")]
+    found = check_model(model(nodes, {"x": ["N", 3]}, {"s": scalar(slope)}))
+    assert kinds(found) == ["Relu", "Relu"]
+
+
+@pytest.mark.parametrize("op", ["Max", "Min"])
+def test_maximum_and_minimum(op):
+    assert kinds(check_op(op, [(3, 4), (3, 4)])) == ["Relu"]
+    assert kinds(check_op(op, [(3, 4), (3, 4), (3, 4)])) == ["Relu", "Relu"]
+    assert kinds(check_op(op, [(3, 4), normal(3, 1)])) == ["Relu"]
+    assert kinds(check_op(op, [scalar(0.3), (3, 4)])) == ["Relu"]
+    assert kinds(check_op(op, [(3, 4)])) == []
+
+
+CURVES = {
+    "Ceil": (17, {}),
+    "Celu": (12, {"alpha": 0.7}),
+    "Cos": (17, {}),
+    "Elu": (17, {"alpha": 0.5}),
+    "Erf": (17, {}),
+    "Exp": (17, {}),
+    "Floor": (17, {}),
+    "Gelu": (20, {"approximate": "tanh"}),
+    "HardSwish": (17, {}),
+    "Mish": (18, {}),
+    "Selu": (17, {}),
+    "Sin": (17, {}),
+    "Round": (17, {}),
+    "Sign": (17, {}),
+    "Softplus": (17, {}),
+    "Softsign": (17, {}),
+    "Tanh": (17, {}),
+    "ThresholdedRelu": (17, {"alpha": 0.5}),
+}
+
+
+@pytest.mark.parametrize("op", CURVES)
+def test_curves(op):
+    opset, attributes = CURVES[op]
+    found = check_op(op, [(3, 4)], opset=opset, **attributes)
+    (population,) = found.parts.populations
+    assert population.is_function
+    assert population.kind == op
+
+
+def test_powers():
+    assert kinds(check_op("Pow", [(3,), scalar(2)])) == ["Pow"]
+    assert kinds(check_op("Pow", [(3,), np.array(3, np.int64)])) == ["Pow"]
+    assert kinds(check_op("Pow", [(3,), scalar(1)])) == []
+    assert check(one_node("Pow", [(3,), normal(3)]))
+
+
+def fused(*nodes, **weights):
+    found = check_model(model(nodes, {"x": ["N", 3, 4]}, weights))
+    return [
+        [inner.op for inner in item.node.body] or [item.kind] for item in found.parts.populations
+    ], found
+
+
+SPELLED_OUT = {
+    "silu": [node("Sigmoid", "x", "s"), node("Mul", "x s", "y")],
+    "silu of a quotient": [
+        node("Neg", "x", "n"),
+        node("Exp", "n", "e"),
+        node("Add", "e one", "d"),
+        node("Div", "x d", "y"),
+    ],
+    "gelu": [
+        node("Div", "x root", "a"),
+        node("Erf", "a", "e"),
+        node("Add", "e one", "b"),
+        node("Mul", "x b", "c"),
+        node("Mul", "c half", "y"),
+    ],
+    "gelu by tanh": [
+        node("Pow", "x three", "p"),
+        node("Mul", "p k", "q"),
+        node("Add", "x q", "a"),
+        node("Mul", "a r", "b"),
+        node("Tanh", "b", "t"),
+        node("Add", "t one", "u"),
+        node("Mul", "x half", "h"),
+        node("Mul", "h u", "y"),
+    ],
+    "hard swish": [
+        node("Add", "x three", "a"),
+        node("Clip", "a zero six", "c"),
+        node("Mul", "x c", "m"),
+        node("Div", "m six", "y"),
+    ],
+    "hard swish by hard sigmoid": [
+        node("HardSigmoid", "x", "h", alpha=1 / 6, beta=0.5),
+        node("Mul", "x h", "y"),
+    ],
+    "mish": [node("Softplus", "x", "a"), node("Tanh", "a", "t"), node("Mul", "x t", "y")],
+    "softplus": [node("Exp", "x", "e"), node("Add", "e one", "a"), node("Log", "a", "y")],
+    "softsign": [node("Abs", "x", "a"), node("Add", "a one", "b"), node("Div", "x b", "y")],
+    "square": [node("Mul", "x x", "y")],
+    "softplus with a bound": [
+        node("Greater", "x six", "c"),
+        node("Softplus", "x", "s"),
+        node("Where", "c x s", "y"),
+    ],
+    "shrink": [
+        node("Abs", "x", "a"),
+        node("Less", "a half", "c"),
+        node("Where", "c zero x", "y"),
+    ],
+}
+NUMBERS = {
+    "one": scalar(1),
+    "half": scalar(0.5),
+    "three": scalar(3),
+    "root": scalar(np.sqrt(2)),
+    "six": scalar(6),
+    "zero": scalar(0),
+    "k": scalar(0.044715),
+    "r": scalar(0.7978846),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLED_OUT)
+def test_functions_spelled_out_are_one_population(spelling):
+    bodies, found = fused(*SPELLED_OUT[spelling], **NUMBERS)
+    assert len(bodies) == 1
+    assert found.parts.depth == 1
+
+
+def test_factors_behind_a_function_are_weights():
+    _, found = fused(*SPELLED_OUT["gelu"], **NUMBERS)
+    assert operators(found)[-1] == "Mul"
+    assert found.parts.readout.nodes[-1].op == "Mul"
+
+
+def test_a_gate_is_no_function_of_one_tensor():
+    nodes = [
+        node("MatMul", "x w", "a"),
+        node("Sigmoid", "a", "s"),
+        node("Mul", "x s", "y", name="gate"),
+    ]
+    found = check_model(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 4)}))
+    kinds = [item.kind for item in found.parts.populations]
+    assert kinds == ["Sigmoid", "Function", "Function"]
+
+
+def test_a_function_that_others_read_too():
+    nodes = [node("Sigmoid", "x", "s"), node("Mul", "x s", "m"), node("Add", "m s", "y")]
+    bodies, _ = fused(*nodes)
+    assert bodies == [["Sigmoid"], ["Sigmoid", "Mul"]]
+
+
+def test_newer_and_contributed_spellings():
+    if onnx.defs.onnx_opset_version() < 24:
+        pytest.skip("this onnx has no Swish")
+    nodes = [node("Relu", "x", "a"), node("Mul", "a a", "y")]
+    check_model(model(nodes, {"x": ["N", 3]}))
+    quick = one_node("QuickGelu", [(3,)], domain="com.microsoft", opset=1, alpha=1.5)
+    assert len(check_model(quick).parts.populations) == 1
+    assert kinds(check_model(one_node("Gelu", [(3,)], domain="com.microsoft", opset=1))) == ["Gelu"]
+
+
+def test_reductions_of_a_function():
+    nodes = [node("Tanh", "x", "t"), node("ReduceMean", "t axes", "y")]
+    check_model(model(nodes, {"x": ["N", 3, 4]}, {"axes": ints(1)}, opset=18))
