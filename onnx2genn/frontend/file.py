@@ -11,8 +11,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnx2genn.errors import Problem, UnsupportedModelError
+from onnx2genn.frontend.passes.canonicalise import unknown
 from onnx2genn.frontend.probe import READS_SHAPE_ONLY, independent
-from onnx2genn.frontend.rewrite import unknown
 from onnx2genn.ir.graph import Graph, Node
 
 Source = str | Path | onnx.ModelProto

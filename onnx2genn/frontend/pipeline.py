@@ -12,7 +12,10 @@ from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.file import InputShape, Source, choose_output, load_proto, raw_graph
 from onnx2genn.frontend.partition import misplaced_heads, partition
 from onnx2genn.frontend.passes.batch_first import lead_with_batch
+from onnx2genn.frontend.passes.canonicalise import canonical, unknown
 from onnx2genn.frontend.passes.data_movement import straighten_moves
+from onnx2genn.frontend.passes.foreign import expand
+from onnx2genn.frontend.passes.functions import fuse_functions
 from onnx2genn.frontend.passes.max_pooling import settle_pools
 from onnx2genn.frontend.passes.open_batch import free_batch
 from onnx2genn.frontend.passes.piecewise import lower_activations
@@ -20,10 +23,8 @@ from onnx2genn.frontend.passes.products import lower_products, oversized, produc
 from onnx2genn.frontend.passes.quantisation import dequantise
 from onnx2genn.frontend.passes.softmax import lower_softmax
 from onnx2genn.frontend.probe import Probe, independent, probe, random_inputs
-from onnx2genn.frontend.rewrite import canonical, expand, unknown
 from onnx2genn.frontend.verify import verify
 from onnx2genn.ir.fold import fold_graph
-from onnx2genn.ir.functions import fuse_functions
 from onnx2genn.ir.graph import CANONICAL_OPSET, Graph
 from onnx2genn.ir.inputs import join_inputs, separate_arrays
 from onnx2genn.ir.model import Model

@@ -9,12 +9,11 @@ node's output (several names for several outputs), or raises :class:`Refusal`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Set
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import onnx
 
 from onnx2genn.errors import Problem
 from onnx2genn.ir.builder import Builder
@@ -41,15 +40,9 @@ class BatchRefusal(Refusal):
         )
 
 
-_RUNNABLE = ("", "ai.onnx.ml", "com.microsoft")
-
-_UNKNOWN = (
+UNKNOWN = (
     "no spiking form of this operator is known.",
     "Replace it in the model, or register a handler of your own with onnx2genn.operator.",
-)
-_FOREIGN = (
-    "ONNX has no such operator: the exporter left one of its framework in the file.",
-    "Write that layer with other operations, or use another exporter.",
 )
 
 
@@ -110,138 +103,6 @@ class Rewrite(Builder):
         return self.shape(self.node.output)
 
 
-def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]]:
-    """Rewrite every node with its handler.
-
-    Args:
-        graph: Graph in its own operators, with shapes and folded constants.
-        independent: Tensors that do not depend on the values of the inputs. Their nodes compute
-            constants or shapes and are left out.
-
-    Returns:
-        The graph in canonical operators, where tensors that exist in both have the same name, and
-        the problems of the nodes that could not be rewritten, which stay as they are. Of nodes that
-        lack the batch as the first axis, only those are named that lose it.
-    """
-    from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
-
-    nodes: list[Node] = []
-    constants = dict(graph.constants)
-    aliases: dict[str, str] = {}
-    problems: list[Problem] = []
-    read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
-    for node in graph.nodes:
-        if independent >= set(node.outputs):
-            continue
-        node = replace(node, inputs=tuple(aliases.get(name, name) for name in node.inputs))
-        try:
-            written, fixed, renamed = _rewrite(graph, node, read)
-        except Refusal as refusal:
-            if not (isinstance(refusal, BatchRefusal) and _inherits(graph, node, problems)):
-                problems.append(problem(graph, node, refusal.reason, refusal.advice))
-            nodes.append(node)
-            continue
-        nodes += written
-        constants |= fixed
-        aliases |= renamed
-        for old, new in renamed.items():
-            if old in graph.shapes:
-                graph.shapes[new] = graph.shapes[old]
-    if graph.output in aliases:
-        nodes.append(
-            Node(
-                op="Identity",
-                inputs=(aliases[graph.output],),
-                outputs=(graph.output,),
-                name=f"{graph.output}/output",
-            )
-        )
-    return replace(graph, nodes=nodes, constants=constants), problems
-
-
-def _inherits(graph: Graph, node: Node, problems: Sequence[Problem]) -> bool:
-    """Whether a node only lacks the batch because a node before it, which is named, moves it."""
-    known = graph.shapes.keys() | graph.constants.keys() | {""}
-    return bool(problems) and not known >= set(node.inputs)
-
-
-def unknown(graph: Graph, independent: Set[str]) -> list[Problem]:
-    """List the nodes of operators that have no spiking form, for a graph that cannot be run.
-
-    Args:
-        graph: Graph in its own operators.
-        independent: Tensors that do not depend on the values of the inputs.
-    """
-    from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
-
-    return [
-        problem(graph, node, *reason)
-        for node in graph.nodes
-        if not independent >= set(node.outputs) and (reason := _general_refusal(node))
-    ]
-
-
-def _general_refusal(node: Node) -> tuple[str, str] | None:
-    """Return why an operator is refused whatever its inputs are, and what to do instead."""
-    entry = REGISTRY.get((node.domain, node.op))
-    if entry is None:
-        return _UNKNOWN if node.domain or onnx.defs.has(node.op) else _FOREIGN
-    if entry.kind != "refused":
-        return None
-    try:
-        entry.handler(None)
-    except Refusal as refusal:
-        return refusal.reason, refusal.advice
-    return None
-
-
-def expand(graph: Graph) -> tuple[Graph, list[Problem]]:
-    """Rewrite the nodes that onnxruntime cannot run, so that it can run the graph.
-
-    Args:
-        graph: Graph in its own operators.
-
-    Returns:
-        The graph without operators of foreign domains that have a handler, and the problems of
-        those that their handlers refuse.
-    """
-    nodes: list[Node] = []
-    constants, problems = dict(graph.constants), []
-    read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
-    for node in graph.nodes:
-        if node.domain in _RUNNABLE or (node.domain, node.op) not in REGISTRY:
-            nodes.append(_with_pads(node, constants))
-            continue
-        try:
-            written, fixed, renamed = _rewrite(graph, node, read)
-        except Refusal as refusal:
-            problems.append(problem(graph, node, refusal.reason, refusal.advice))
-            continue
-        nodes += written
-        nodes += [
-            Node(op="Identity", inputs=(new,), outputs=(old,), name=old)
-            for old, new in renamed.items()
-        ]
-        constants |= fixed
-    return replace(graph, nodes=nodes, constants=constants), problems
-
-
-def _with_pads(node: Node, constants: Mapping[str, np.ndarray]) -> Node:
-    """Write the pads of a dilated convolution out, which onnxruntime does not; with stride 1."""
-    attributes = dict(node.attributes)
-    dilations = attributes.get("dilations") or []
-    if node.op != "Conv" or max(dilations, default=1) == 1 or node.inputs[1] not in constants:
-        return node
-    mode = attributes.pop("auto_pad", "NOTSET")
-    if not mode.startswith("SAME") or max(attributes.get("strides") or [1]) > 1:
-        return node
-    kernel = constants[node.inputs[1]].shape[2:]
-    totals = [(width - 1) * step for width, step in zip(kernel, dilations, strict=True)]
-    less, more = [total // 2 for total in totals], [total - total // 2 for total in totals]
-    attributes["pads"] = less + more if mode == "SAME_UPPER" else more + less
-    return replace(node, attributes=attributes)
-
-
 def problem(graph: Graph, node: Node, reason: str, advice: str) -> Problem:
     """Describe why a node cannot be converted."""
     shapes = tuple(graph.shapes[name] for name in node.inputs if name in graph.shapes)
@@ -250,13 +111,26 @@ def problem(graph: Graph, node: Node, reason: str, advice: str) -> Problem:
     )
 
 
-def _rewrite(
+def rewritten(
     graph: Graph, node: Node, read: Set[str]
 ) -> tuple[list[Node], dict[str, np.ndarray], dict[str, str]]:
-    """Run one handler; return its nodes, its constants and the outputs that got other names."""
+    """Run the handler of a node.
+
+    Args:
+        graph: The graph that it is of.
+        node: The node.
+        read: Tensors that other nodes read.
+
+    Returns:
+        Its nodes, its constants and other names for those outputs that are tensors which existed
+        before.
+
+    Raises:
+        Refusal: It cannot be converted.
+    """
     entry = REGISTRY.get((node.domain, node.op))
     if entry is None:
-        raise Refusal(*_UNKNOWN)
+        raise Refusal(*UNKNOWN)
     rewrite = Rewrite(graph, node)
     result = entry.handler(
         rewrite, *(name or None for name in node.inputs), **_attributes(entry, node)

@@ -1,0 +1,103 @@
+"""Write every node in the canonical operators, by its handler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import replace
+
+import onnx
+
+from onnx2genn.errors import Problem
+from onnx2genn.frontend.rewrite import UNKNOWN, BatchRefusal, Refusal, problem, rewritten
+from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.registry import REGISTRY
+
+_FOREIGN = (
+    "ONNX has no such operator: the exporter left one of its framework in the file.",
+    "Write that layer with other operations, or use another exporter.",
+)
+
+
+def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]]:
+    """Rewrite every node with its handler.
+
+    Args:
+        graph: Graph in its own operators, with shapes and folded constants.
+        independent: Tensors that do not depend on the values of the inputs. Their nodes compute
+            constants or shapes and are left out.
+
+    Returns:
+        The graph in canonical operators, where tensors that exist in both have the same name, and
+        the problems of the nodes that could not be rewritten, which stay as they are. Of nodes that
+        lack the batch as the first axis, only those are named that lose it.
+    """
+    from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
+
+    nodes: list[Node] = []
+    constants = dict(graph.constants)
+    aliases: dict[str, str] = {}
+    problems: list[Problem] = []
+    read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
+    for node in graph.nodes:
+        if independent >= set(node.outputs):
+            continue
+        node = replace(node, inputs=tuple(aliases.get(name, name) for name in node.inputs))
+        try:
+            written, fixed, renamed = rewritten(graph, node, read)
+        except Refusal as refusal:
+            if not (isinstance(refusal, BatchRefusal) and _inherits(graph, node, problems)):
+                problems.append(problem(graph, node, refusal.reason, refusal.advice))
+            nodes.append(node)
+            continue
+        nodes += written
+        constants |= fixed
+        aliases |= renamed
+        for old, new in renamed.items():
+            if old in graph.shapes:
+                graph.shapes[new] = graph.shapes[old]
+    if graph.output in aliases:
+        nodes.append(
+            Node(
+                op="Identity",
+                inputs=(aliases[graph.output],),
+                outputs=(graph.output,),
+                name=f"{graph.output}/output",
+            )
+        )
+    return replace(graph, nodes=nodes, constants=constants), problems
+
+
+def _inherits(graph: Graph, node: Node, problems: Sequence[Problem]) -> bool:
+    """Whether a node only lacks the batch because a node before it, which is named, moves it."""
+    known = graph.shapes.keys() | graph.constants.keys() | {""}
+    return bool(problems) and not known >= set(node.inputs)
+
+
+def unknown(graph: Graph, independent: Set[str]) -> list[Problem]:
+    """List the nodes of operators that have no spiking form, for a graph that cannot be run.
+
+    Args:
+        graph: Graph in its own operators.
+        independent: Tensors that do not depend on the values of the inputs.
+    """
+    from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
+
+    return [
+        problem(graph, node, *reason)
+        for node in graph.nodes
+        if not independent >= set(node.outputs) and (reason := _general_refusal(node))
+    ]
+
+
+def _general_refusal(node: Node) -> tuple[str, str] | None:
+    """Return why an operator is refused whatever its inputs are, and what to do instead."""
+    entry = REGISTRY.get((node.domain, node.op))
+    if entry is None:
+        return UNKNOWN if node.domain or onnx.defs.has(node.op) else _FOREIGN
+    if entry.kind != "refused":
+        return None
+    try:
+        entry.handler(None)
+    except Refusal as refusal:
+        return refusal.reason, refusal.advice
+    return None
