@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from onnx2genn.calibrate.statistics import Progress, collect, minima
@@ -16,7 +18,7 @@ from onnx2genn.coding import Coding
 from onnx2genn.coding.rate import Rate
 from onnx2genn.data import Inputs, samples_of
 from onnx2genn.errors import CodingError
-from onnx2genn.frontend.pipeline import fit_products
+from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
@@ -47,9 +49,9 @@ def encode(
     """
     _refuse_functions(model, coding)
     if calibration is None:
-        return _guess(model, coding)
+        return _guess(replace(model, unfitted=None, verify=None), coding)
     samples = samples_of(model.entries, calibration)
-    model = fit_products(model, samples)
+    model = fit(model, samples)
     populations = model.parts.populations
     lowest = minima(model, samples, per_channel=coding.per_channel)
     found = collect(

@@ -1,36 +1,76 @@
-"""Read a model: from an ONNX file to a canonical, verified and partitioned graph."""
+"""The way of a model: from an ONNX file to a canonical, verified and partitioned graph."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from onnx2genn.errors import Problem, UnsupportedModelError
+from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.file import InputShape, Source, choose_output, load_proto, raw_graph
-from onnx2genn.frontend.partition import misplaced_heads, partition
+from onnx2genn.frontend.partition import partition
 from onnx2genn.frontend.passes.batch_first import lead_with_batch
-from onnx2genn.frontend.passes.canonicalise import canonical, unknown
+from onnx2genn.frontend.passes.canonicalise import canonicalise, unknown
 from onnx2genn.frontend.passes.data_movement import straighten_moves
+from onnx2genn.frontend.passes.folding import fold_constants
 from onnx2genn.frontend.passes.foreign import expand
 from onnx2genn.frontend.passes.functions import fuse_functions
+from onnx2genn.frontend.passes.inputs import single_input
 from onnx2genn.frontend.passes.max_pooling import settle_pools
 from onnx2genn.frontend.passes.open_batch import free_batch
 from onnx2genn.frontend.passes.piecewise import lower_activations
-from onnx2genn.frontend.passes.products import lower_products, oversized, products
+from onnx2genn.frontend.passes.products import lower_products, products
 from onnx2genn.frontend.passes.quantisation import dequantise
 from onnx2genn.frontend.passes.softmax import lower_softmax
-from onnx2genn.frontend.probe import Probe, independent, probe, random_inputs
+from onnx2genn.frontend.probe import independent
+from onnx2genn.frontend.reference import Reference
 from onnx2genn.frontend.verify import verify
-from onnx2genn.ir.fold import fold_graph
-from onnx2genn.ir.graph import CANONICAL_OPSET, Graph
-from onnx2genn.ir.inputs import join_inputs, separate_arrays
+from onnx2genn.ir.graph import Graph
+from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
+from onnx2genn.ir.partition import Partition
 
-_RANDOM_SAMPLES = 8
 _RANGE_SAMPLES = 256
+_REFUSED = "The model cannot be converted."
+# After these, the graph is the file as onnxruntime can run it; the file without roundings; and
+# independent of samples, which the passes after it may read.
+EXPANDED, DEQUANTISED, FUSED = "expand", "dequantise", "functions"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One rewrite of the graph.
+
+    Attributes:
+        name: What it does, in a word or two.
+        function: ``(Graph, Context) -> Graph``; problems go into the context.
+        why: What would go wrong without it.
+    """
+
+    name: str
+    function: Callable[[Graph, Context], Graph]
+    why: str
+
+
+# In the model's own operators, which onnxruntime runs as they are, then in canonical ones.
+PASSES = (
+    Pass(EXPANDED, expand, "onnxruntime cannot run operators of other domains"),
+    Pass(DEQUANTISED, dequantise, "spikes round by themselves"),
+    Pass("batch first", lead_with_batch, "samples are simulated one by one"),
+    Pass("open batch", free_batch, "exporters bake the batch size into shapes"),
+    Pass("straighten", straighten_moves, "data may move through the place of the batch"),
+    Pass("canonicalise", canonicalise, "each operator in one way only"),
+    Pass("softmax", lower_softmax, "within the network it is a quotient of exponentials"),
+    Pass(FUSED, fuse_functions, "a neuron sends a function of one sum"),
+    Pass("products", lower_products, "a neuron cannot multiply what two sources send"),
+    Pass("piecewise", lower_activations, "neurons have Relu and Clip from 0 to m"),
+    Pass("fold", fold_constants, "scales and shifts belong into the weights"),
+    Pass("pools", settle_pools, "the largest count is that of neurons right before the pool"),
+    Pass("inputs", single_input, "a simulator has one input"),
+)
 
 
 def read(
@@ -47,16 +87,125 @@ def read(
     Raises:
         UnsupportedModelError: The model cannot be read or converted; it lists every problem.
     """
-    graph, types, batch = _load(source, output, input_shape)
-    moved = lead_with_batch(graph, types, batch)
-    original, seen = _probed(moved, types, batch)
-    model, problems = _convert(*straighten_moves(original, seen, types))
-    if problems or model is None:
-        raise UnsupportedModelError("The model cannot be converted.", problems)
-    error = verify(original, model.graph, model.entries, types)
-    if moved is not graph:
-        error = max(error, verify(graph, model.graph, model.entries, types, batch=batch))
-    return replace(model, error=error)
+    proto = load_proto(source)
+    file, types, batch = raw_graph(proto, choose_output(proto, output), input_shape)
+    context = Context(input_types=types, batch=batch)
+    unfitted = None
+    for step, graph in run(file, context):
+        if step.name == EXPANDED:
+            reference = Reference(graph=graph, input_types=types, batch=batch)
+        elif step.name == DEQUANTISED and context.roundings:
+            reference = reference.without_roundings(graph, context.roundings)
+        elif step.name == FUSED:
+            unfitted = graph if products(graph) else None
+            entries = graph.inputs
+    return Model(
+        graph=graph,
+        entries=entries,
+        parts=_cut(graph),
+        error=verify(reference, graph, entries),
+        limits=context.limits,
+        trace=tuple(context.trace),
+        unfitted=unfitted,
+        verify=lambda other, samples: verify(reference, other, entries, samples),
+    )
+
+
+def run(
+    graph: Graph, context: Context, passes: Sequence[Pass] = PASSES
+) -> Iterator[tuple[Pass, Graph]]:
+    """Run passes one after the other; return each with the graph that it made.
+
+    Args:
+        graph: Graph that the first pass takes.
+        context: What the passes share.
+        passes: Some of ``PASSES``, in their order.
+
+    Raises:
+        UnsupportedModelError: A pass finds that the model cannot be converted.
+    """
+    for step in passes:
+        before = graph
+        try:
+            graph = step.function(graph, context)
+        except UnsupportedModelError as error:
+            context.problems += error.problems or _known_problems(before, context)
+            if not context.problems:
+                raise
+            raise UnsupportedModelError(_REFUSED, context.problems) from error
+        if context.problems:
+            raise UnsupportedModelError(_REFUSED, context.problems)
+        nodes = f"{len(before.nodes)} nodes"
+        nodes += f" become {len(graph.nodes)}" if graph is not before else " stay"
+        context.trace.append(f"{step.name}: {nodes} ({step.why})")
+        yield step, graph
+
+
+def fit(model: Model, samples: np.ndarray) -> Model:
+    """Fit a model to the ranges of its activations, and compare it with the file on samples.
+
+    Args:
+        model: Model as :func:`read` returns it; one that was fitted stays as it is.
+        samples: Calibration samples [N, ...] of its one input.
+
+    Raises:
+        UnsupportedModelError: On these samples it does not compute what the file computes.
+    """
+    if model.verify is None:
+        return model
+    graph, parts = model.graph, model.parts
+    if model.unfitted is not None:
+        chosen = samples[:: -(-len(samples) // _RANGE_SAMPLES)]
+        context = Context(input_types={}, samples=separate_arrays(model.entries, chosen))
+        start = next(index for index, step in enumerate(PASSES) if step.name == FUSED) + 1
+        *_, (_, graph) = run(model.unfitted, context, PASSES[start:])
+        parts = _cut(graph)
+    error = model.verify(graph, separate_arrays(model.entries, samples))
+    return replace(
+        model,
+        graph=graph,
+        parts=parts,
+        error=max(model.error, error),
+        unfitted=None,
+        verify=None,
+    )
+
+
+def _cut(graph: Graph) -> Partition:
+    """Cut a graph at its populations."""
+    parts, problems = partition(graph)
+    problems = problems or _broken_weights(graph)
+    if problems:
+        raise UnsupportedModelError(_REFUSED, problems)
+    return parts
+
+
+def _broken_weights(graph: Graph) -> list[Problem]:
+    """List the nodes with weights that are no numbers."""
+    return [
+        Problem(
+            node=node.name,
+            operator=node.operator,
+            reason="its weights, or a product of them, are infinite or not a number (NaN).",
+            advice="Look for such weights in the trained model, and export it again.",
+        )
+        for node in graph.nodes
+        if any(
+            graph.constants[name].dtype.kind == "f" and not np.isfinite(graph.constants[name]).all()
+            for name in node.inputs
+            if name in graph.constants
+        )
+    ]
+
+
+def _known_problems(graph: Graph, context: Context) -> list[Problem]:
+    """List what can be found in a graph that runs at no batch size but its own, or not at all."""
+    if context.batch is not None:
+        frozen = replace(context, problems=[], batches=(context.batch, context.batch))
+        with suppress(UnsupportedModelError):
+            canonicalise(graph, frozen)
+            return frozen.problems
+    return unknown(graph, independent(graph))
 
 
 def check(
@@ -85,110 +234,3 @@ def check(
             raise
         return error.problems
     return []
-
-
-def _load(
-    source: Source, output: str | None, input_shape: InputShape | None
-) -> tuple[Graph, dict[str, int], int | None]:
-    """Load a model in its own operators, with the types of its inputs and a fixed batch size."""
-    proto = load_proto(source)
-    graph, types, batch = raw_graph(proto, choose_output(proto, output), input_shape)
-    graph, problems = expand(graph)
-    if problems:
-        raise UnsupportedModelError("The model cannot be converted.", problems)
-    return dequantise(graph), types, batch
-
-
-def _probed(graph: Graph, types: Mapping[str, int], batch: int | None) -> tuple[Graph, Probe]:
-    """Open the batch axis of a graph and run it at several batch sizes."""
-    try:
-        original = graph if batch is None else free_batch(graph, batch, types)
-        return original, probe(original, types)
-    except UnsupportedModelError as error:
-        problems = _problems_at(batch, graph, types)
-        if problems:
-            raise UnsupportedModelError("The model cannot be converted.", problems) from error
-        raise
-
-
-def _problems_at(batch: int | None, graph: Graph, types: Mapping[str, int]) -> list[Problem]:
-    """List what can be found in a graph that runs at no batch size but its own, or not at all."""
-    if batch is not None:
-        with suppress(UnsupportedModelError):
-            return _canonical(graph, probe(graph, types, batches=(batch, batch)))[1]
-    return unknown(graph, independent(graph))
-
-
-def _canonical(original: Graph, seen: Probe) -> tuple[Graph, list[Problem]]:
-    """Rewrite a graph; list every problem, of heads in the middle, too, in the graph's order."""
-    known = replace(original, constants=_float32(seen.constants), shapes=seen.shapes)
-    graph, problems = canonical(known, seen.independent)
-    live = graph.only_live()
-    found = {
-        item.node: item for item in [*misplaced_heads(live), *oversized(live, known), *problems]
-    }
-    return graph, [found[node.name] for node in graph.nodes if node.name in found]
-
-
-def _convert(original: Graph, seen: Probe) -> tuple[Model | None, list[Problem]]:
-    """Make a graph canonical and cut it; return every problem instead if there is one."""
-    graph, problems = _canonical(original, seen)
-    if problems:
-        return None, problems
-    graph = replace(
-        graph,
-        opset=CANONICAL_OPSET,
-        imports={},
-        constants=_float32(graph.constants),
-        notes=[*original.notes, *_precision_notes(original)],
-    ).only_live()
-    graph = lower_softmax(replace(graph, shapes=probe(graph).shapes))
-    graph = fuse_functions(graph)
-    return _lowered(graph, random_inputs(graph, _RANDOM_SAMPLES))
-
-
-def _lowered(graph: Graph, samples: Mapping[str, np.ndarray]) -> tuple[Model, list[Problem]]:
-    """Write what neurons cannot do with what they can, and cut the graph at its populations."""
-    lowered = lower_activations(lower_products(graph, samples))
-    lowered = settle_pools(fold_graph(replace(lowered, shapes=probe(lowered).shapes)))
-    joined = join_inputs(lowered)
-    parts, problems = partition(joined)
-    model = Model(
-        graph=joined,
-        entries=graph.inputs,
-        parts=parts,
-        error=0.0,
-        with_products=graph if products(graph) else None,
-    )
-    return model, problems
-
-
-def fit_products(model: Model, samples: np.ndarray) -> Model:
-    """Fit the products of a model to the ranges of their operands.
-
-    Args:
-        model: Canonical model.
-        samples: Calibration samples [N, ...] of its one input.
-    """
-    if model.with_products is None:
-        return model
-    chosen = samples[:: -(-len(samples) // _RANGE_SAMPLES)]
-    fitted, _ = _lowered(model.with_products, separate_arrays(model.entries, chosen))
-    return replace(fitted, error=model.error)
-
-
-def _float32(constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {
-        name: array.astype(np.float32) if _is_other_float(array) else array
-        for name, array in constants.items()
-    }
-
-
-def _is_other_float(array: np.ndarray) -> bool:
-    kind = str(array.dtype)
-    return kind in ("float64", "float16", "bfloat16")
-
-
-def _precision_notes(graph: Graph) -> list[str]:
-    kinds = sorted({str(item.dtype) for item in graph.constants.values() if _is_other_float(item)})
-    return [f"Weights in {kind} are computed in float32." for kind in kinds]

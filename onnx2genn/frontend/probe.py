@@ -8,7 +8,7 @@ which exporters write (Shape, Gather, Slice, Concat...) needs no evaluator of it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -18,7 +18,7 @@ from onnx2genn.ir.graph import Graph, Shape
 from onnx2genn.ir.run import Runner
 
 # An axis of fixed length cannot be equal to both, so it is not mistaken for the batch.
-_BATCHES = (2, 3)
+BATCHES = (2, 3)
 _LARGEST = 100
 READS_SHAPE_ONLY = {"Shape", "Size"}
 
@@ -70,7 +70,8 @@ def probe(
     graph: Graph,
     input_types: Mapping[str, int] | None = None,
     *,
-    batches: tuple[int, int] = _BATCHES,
+    batches: tuple[int, int] = BATCHES,
+    runner: Runner | None = None,
 ) -> Probe:
     """Run a graph at two batch sizes and compare.
 
@@ -79,11 +80,12 @@ def probe(
         input_types: ONNX element types of its inputs.
         batches: The batch sizes. Where they are equal, which a graph without an open batch axis
             needs, whatever has the size of the batch is taken for it.
+        runner: What runs the graph, if it was made before.
 
     Raises:
         UnsupportedModelError: onnxruntime cannot load or run it.
     """
-    runner = Runner.of(graph, input_types=input_types)
+    runner = runner or Runner.of(graph, input_types=input_types)
     first, second = (runner(random_inputs(graph, batch, input_types)) for batch in batches)
     fixed = independent(graph)
     shapes: dict[str, Shape] = dict(graph.inputs)
@@ -102,6 +104,15 @@ def probe(
         if by_batch:
             shapes[name] = value.shape[1:]
     return Probe(shapes=shapes, independent=fixed, constants=constants)
+
+
+def with_shapes(graph: Graph) -> Graph:
+    """Return a graph with the shapes of all its tensors.
+
+    Args:
+        graph: Canonical graph.
+    """
+    return replace(graph, shapes=probe(graph).shapes)
 
 
 def _constant(value: np.ndarray, other: np.ndarray, by_batch: bool) -> np.ndarray | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import onnx
 
 from onnx2genn.ir.graph import Graph, Shape, to_onnx
@@ -21,16 +22,22 @@ class Model:
             input, which joins those of a model with several.
         entries: The model's inputs with their shapes, batch axis left out.
         parts: Its populations and segments.
-        error: Largest relative difference to the original, over all tensors that both have.
-        with_products: The graph before products of two tensors were written as differences of
-            squares; None if it has none.
+        error: Largest relative difference to the file, over all tensors that both have.
+        limits: What the file clips its inputs to, by name: its quantisation has this range.
+        trace: What each pass did, a line for each.
+        unfitted: The graph before the first pass that reads samples; None if none of them does.
+        verify: Compares a graph with the file on samples by name; None once it has been done with
+            those that the network is calibrated on.
     """
 
     graph: Graph
     entries: Mapping[str, Shape]
     parts: Partition
     error: float
-    with_products: Graph | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    trace: tuple[str, ...] = ()
+    unfitted: Graph | None = None
+    verify: Callable[[Graph, Mapping[str, np.ndarray]], float] | None = None
 
     def to_onnx(self, extra_outputs: Sequence[str] = (), *, joined: bool = True) -> onnx.ModelProto:
         """Write the canonical graph as a model.

@@ -6,6 +6,7 @@ Weights and inputs are small multiples of 1/8, thresholds powers of two.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -265,7 +266,7 @@ def convert(name: str, coding: str, *, scale: float = 1.0, **options: object) ->
         scale: Factor of the thresholds, so that the value of the smallest spike is on the grid.
         options: Of the coding.
     """
-    found = read(NETWORKS[name]())
+    found = replace(read(NETWORKS[name]()), verify=None)  # as a network that is encoded
     return SpikingNetwork(
         model=found,
         coding=make(coding, **options),

@@ -19,9 +19,9 @@ from math import prod
 import numpy as np
 
 from onnx2genn.errors import UnsupportedModelError
-from onnx2genn.frontend.probe import independent, random_inputs
+from onnx2genn.frontend.context import Context
+from onnx2genn.frontend.probe import independent
 from onnx2genn.ir.graph import Graph, Node
-from onnx2genn.ir.run import Runner
 
 _BATCH = 2
 
@@ -42,27 +42,20 @@ class _Lost(Exception):
     """Samples mix, or the operator has no rule."""
 
 
-def lead_with_batch(graph: Graph, input_types: Mapping[str, int], batch: int | None) -> Graph:
+def lead_with_batch(graph: Graph, context: Context) -> Graph:
     """Write the nodes whose tensors do not have the batch as their first axis with it.
 
     Args:
         graph: Graph in its own operators.
-        input_types: ONNX element types of its inputs.
-        batch: The batch size that it was exported for; None if it is open.
+        context: How it may be run.
 
     Returns:
         The graph, in which tensors that have the batch first keep their names; the same graph if
         nothing can be done.
     """
-    size = batch or _BATCH
-    inputs = random_inputs(graph, size, input_types)
+    size = context.batch or _BATCH
     try:
-        values = {
-            **graph.constants,
-            **inputs,
-            **Runner.of(graph, input_types=input_types)(inputs),
-        }
-        mover = _Mover(size, values, independent(graph), graph)
+        mover = _Mover(size, context.values(graph, size), independent(graph), graph)
         for node in graph.nodes:
             mover.add(node)
     except (_Lost, UnsupportedModelError):

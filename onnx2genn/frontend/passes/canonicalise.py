@@ -2,20 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
+import numpy as np
 import onnx
 
 from onnx2genn.errors import Problem
+from onnx2genn.frontend.context import Context
+from onnx2genn.frontend.partition import misplaced_heads
+from onnx2genn.frontend.passes.products import oversized
+from onnx2genn.frontend.probe import with_shapes
 from onnx2genn.frontend.rewrite import UNKNOWN, BatchRefusal, Refusal, problem, rewritten
-from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.graph import CANONICAL_OPSET, Graph, Node
 from onnx2genn.ir.registry import REGISTRY
 
 _FOREIGN = (
     "ONNX has no such operator: the exporter left one of its framework in the file.",
     "Write that layer with other operations, or use another exporter.",
 )
+
+
+def canonicalise(graph: Graph, context: Context) -> Graph:
+    """Write a graph in canonical operators, in float32 and with shapes; list every problem.
+
+    Args:
+        graph: Graph in its own operators, with an open batch axis.
+        context: Gets the problems: nodes that cannot be rewritten, heads that are not at the end,
+            and products that need too many neurons.
+    """
+    seen = context.probe(graph)
+    known = replace(graph, constants=as_float32(seen.constants), shapes=seen.shapes)
+    written, problems = canonical(known, seen.independent)
+    live = written.only_live()
+    found = {
+        item.node: item for item in [*misplaced_heads(live), *oversized(live, known), *problems]
+    }
+    if found:
+        context.problems += [found[node.name] for node in written.nodes if node.name in found]
+        return live
+    return with_shapes(
+        replace(
+            live,
+            opset=CANONICAL_OPSET,
+            imports={},
+            constants=as_float32(live.constants),
+            notes=[*graph.notes, *_precision_notes(graph)],
+        )
+    )
+
+
+def as_float32(constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Write constants of other floating point types in float32."""
+    return {
+        name: array.astype(np.float32) if _is_other_float(array) else array
+        for name, array in constants.items()
+    }
+
+
+def _is_other_float(array: np.ndarray) -> bool:
+    return str(array.dtype) in ("float64", "float16", "bfloat16")
+
+
+def _precision_notes(graph: Graph) -> list[str]:
+    kinds = sorted({str(item.dtype) for item in graph.constants.values() if _is_other_float(item)})
+    return [f"Weights in {kind} are computed in float32." for kind in kinds]
 
 
 def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]]:

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from onnx2genn.frontend.probe import Probe, probe, random_inputs
+from onnx2genn.frontend.context import Context
+from onnx2genn.frontend.probe import Probe
 from onnx2genn.ir.graph import Graph, Node, Shape
 from onnx2genn.ir.run import Runner
 
@@ -36,24 +37,18 @@ _MOVES = frozenset(
 _BATCHES = (2, 3)
 
 
-def straighten_moves(
-    graph: Graph, seen: Probe, input_types: Mapping[str, int]
-) -> tuple[Graph, Probe]:
+def straighten_moves(graph: Graph, context: Context) -> Graph:
     """Replace chains that lose the batch as the first axis, and find it again, by one Gather.
 
     Args:
         graph: Graph in its own operators, with an open batch axis.
-        seen: What probing it has shown.
-        input_types: ONNX element types of its inputs.
-
-    Returns:
-        The graph, and what probing shows now.
+        context: How it may be run.
     """
+    seen = context.probe(graph)
     chains = _chains(graph, seen)
     if not chains:
-        return graph, seen
-    runner = Runner.of(graph, input_types=input_types)
-    runs = [runner(random_inputs(graph, batch, input_types)) for batch in _BATCHES]
+        return graph
+    runs = [context.values(graph, batch) for batch in _BATCHES]
     nodes = {node.output: [node] for node in graph.nodes}
     constants = dict(graph.constants)
     for end, chain in chains.items():
@@ -81,10 +76,8 @@ def straighten_moves(
             name=names["shape"],
         )
         nodes[end] = [flat, gather, reshape]
-    straight = replace(
-        graph, nodes=[item for part in nodes.values() for item in part], constants=constants
-    ).only_live()
-    return straight, probe(straight, input_types)
+    straight = [item for part in nodes.values() for item in part]
+    return replace(graph, nodes=straight, constants=constants).only_live()
 
 
 def _chains(graph: Graph, seen: Probe) -> dict[str, list[Node]]:

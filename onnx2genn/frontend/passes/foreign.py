@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnx2genn.errors import Problem
+from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.rewrite import Refusal, problem, rewritten
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import REGISTRY
@@ -15,18 +15,15 @@ from onnx2genn.ir.registry import REGISTRY
 _RUNNABLE = ("", "ai.onnx.ml", "com.microsoft")
 
 
-def expand(graph: Graph) -> tuple[Graph, list[Problem]]:
+def expand(graph: Graph, context: Context) -> Graph:
     """Rewrite the nodes that onnxruntime cannot run, so that it can run the graph.
 
     Args:
         graph: Graph in its own operators.
-
-    Returns:
-        The graph without operators of foreign domains that have a handler, and the problems of
-        those that their handlers refuse.
+        context: Gets the problems of those that their handlers refuse.
     """
     nodes: list[Node] = []
-    constants, problems = dict(graph.constants), []
+    constants = dict(graph.constants)
     read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
     for node in graph.nodes:
         if node.domain in _RUNNABLE or (node.domain, node.op) not in REGISTRY:
@@ -35,7 +32,7 @@ def expand(graph: Graph) -> tuple[Graph, list[Problem]]:
         try:
             written, fixed, renamed = rewritten(graph, node, read)
         except Refusal as refusal:
-            problems.append(problem(graph, node, refusal.reason, refusal.advice))
+            context.problems.append(problem(graph, node, refusal.reason, refusal.advice))
             continue
         nodes += written
         nodes += [
@@ -43,7 +40,7 @@ def expand(graph: Graph) -> tuple[Graph, list[Problem]]:
             for old, new in renamed.items()
         ]
         constants |= fixed
-    return replace(graph, nodes=nodes, constants=constants), problems
+    return graph if nodes == graph.nodes else replace(graph, nodes=nodes, constants=constants)
 
 
 def _with_pads(node: Node, constants: Mapping[str, np.ndarray]) -> Node:

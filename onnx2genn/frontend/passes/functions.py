@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from onnx2genn.frontend.context import Context
 from onnx2genn.ir.functions import (
     ARITHMETIC,
     DOMAIN,
@@ -23,11 +24,12 @@ from onnx2genn.ir.functions import (
 from onnx2genn.ir.graph import Graph, Node
 
 
-def fuse_functions(graph: Graph) -> Graph:
+def fuse_functions(graph: Graph, context: Context) -> Graph:
     """Fuse products that are functions of one tensor, and functions of functions.
 
     Args:
         graph: Canonical graph with shapes.
+        context: Not needed.
     """
     for product in list(graph.nodes):
         if product.op == "Where" or (

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnx2genn.frontend.context import Context
 from onnx2genn.ir.functions import identity, is_function
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import kind_of
@@ -14,7 +15,7 @@ from onnx2genn.ir.registry import kind_of
 _GROWING = {"Celu", "Clip", "Elu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"}
 
 
-def settle_pools(graph: Graph) -> Graph:
+def settle_pools(graph: Graph, context: Context) -> Graph:
     """Put a population directly before each max pooling.
 
     A max pooling of signed values moves behind the activation that follows it.
@@ -26,6 +27,7 @@ def settle_pools(graph: Graph) -> Graph:
 
     Args:
         graph: Canonical graph with shapes.
+        context: Not needed.
     """
     for pool in [node for node in graph.nodes if node.op == "MaxPool"]:
         if not selects_spikes(graph, pool.inputs[0]):

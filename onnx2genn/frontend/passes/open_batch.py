@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from onnx2genn.frontend.probe import independent, random_inputs
+from onnx2genn.frontend.context import Context
+from onnx2genn.frontend.probe import independent
 from onnx2genn.ir.graph import Graph, Node
-from onnx2genn.ir.run import Runner
 
 
-def free_batch(graph: Graph, batch: int, input_types: Mapping[str, int]) -> Graph:
+def free_batch(graph: Graph, context: Context) -> Graph:
     """Replace the batch size that exporters bake into targets of Reshape, Expand and Resize.
 
     Constants that are joined with data, as class tokens are, get the batch size of that data; of
@@ -20,27 +20,24 @@ def free_batch(graph: Graph, batch: int, input_types: Mapping[str, int]) -> Grap
 
     Args:
         graph: Graph in its own operators.
-        batch: The batch size that it was exported for.
-        input_types: ONNX element types of its inputs.
+        context: How it may be run, with the batch size that it was exported for.
 
     Returns:
         The graph with open targets. Whatever else depends on the batch size shows when the graph
         is probed at other sizes.
     """
-    inputs = random_inputs(graph, batch, input_types)
-    values = {
-        **graph.constants,
-        **inputs,
-        **Runner.of(graph, input_types=input_types)(inputs),
-    }
+    batch = context.batch
+    if batch is None:
+        return graph
+    values = context.values(graph, batch)
     opener = _Opener(batch, values, independent(graph), dict(graph.constants))
     for node in graph.nodes:
         rule = _RULES.get(node.op)
         opener.nodes.append(rule(opener, node) if rule else node)
-    freed = replace(graph, nodes=opener.nodes, constants=opener.constants)
-    if batch > 1 or freed.nodes != graph.nodes:
-        freed.notes.append(f"The batch axis was fixed to {batch}; it is open now.")
-    return freed
+    notes = list(graph.notes)
+    if batch > 1 or opener.nodes != graph.nodes:
+        notes.append(f"The batch axis was fixed to {batch}; it is open now.")
+    return replace(graph, nodes=opener.nodes, constants=opener.constants, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)

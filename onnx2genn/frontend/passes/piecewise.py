@@ -7,17 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.rewrite import Rewrite, finish
 from onnx2genn.ir.graph import Graph, Node
 
 _CLAMPS = ("Relu", "Clip")
 
 
-def lower_activations(graph: Graph) -> Graph:
+def lower_activations(graph: Graph, context: Context) -> Graph:
     """Write every piecewise linear activation with Relu, Clip(0, m) and affine operators.
 
     Args:
         graph: Canonical graph with shapes, functions fused.
+        context: Not needed.
     """
     graph = _merge_clamps(graph)
     nodes: list[Node] = []

@@ -23,6 +23,8 @@ from math import prod
 import numpy as np
 
 from onnx2genn.errors import Problem
+from onnx2genn.frontend.context import Context
+from onnx2genn.frontend.probe import random_inputs
 from onnx2genn.frontend.rewrite import Rewrite, finish, problem
 from onnx2genn.ir.functions import identity, square
 from onnx2genn.ir.graph import Graph, Node, to_onnx
@@ -30,6 +32,7 @@ from onnx2genn.ir.registry import kind_of
 from onnx2genn.ir.run import samples_at_once, session
 
 _BATCH = 32
+_RANDOM = 8
 _MOST_NEURONS = 2**26
 _SQUARES = 2
 _GATHERING = frozenset(
@@ -96,12 +99,12 @@ def _target(graph: Graph, node: Node | None) -> tuple[int, ...]:
     return tuple(int(size) for size in graph.constants[node.inputs[1]][1:])
 
 
-def lower_products(graph: Graph, samples: Mapping[str, np.ndarray]) -> Graph:
+def lower_products(graph: Graph, context: Context) -> Graph:
     """Write every product of two tensors with squares and affine operators.
 
     Args:
         graph: Canonical graph with shapes, functions of one tensor fused.
-        samples: Inputs [N, ...] by name, whose activations show the operands' ranges.
+        context: With the samples whose activations show the operands' ranges.
     """
     found = products(graph)
     if not found:
@@ -109,6 +112,7 @@ def lower_products(graph: Graph, samples: Mapping[str, np.ndarray]) -> Graph:
     operands = {name for node in found for name in node.inputs}
     graph = _with_relays(graph, operands | _sums(graph, found))
     found = products(graph)
+    samples = random_inputs(graph, _RANDOM) if context.samples is None else context.samples
     ranges = _ranges(graph, samples, {name for node in found for name in node.inputs})
     nodes: list[Node] = []
     constants = dict(graph.constants)

@@ -1,9 +1,9 @@
 """Quantised models: pairs of QuantizeLinear and DequantizeLinear between float operators.
 
 Such a pair rounds to the levels ``s (q - z)``, q = 0..255 for 8 bits. Spikes round by themselves,
-so the rounding goes; the range stays where it is an activation, and is its threshold. With s for
-the smallest spike (few-spike coding with as many steps as the model has bits), a neuron then has
-the very levels of the quantised model.
+so the rounding goes; the range stays where the values reach beyond it, and is a threshold. With s
+for the smallest spike (few-spike coding with as many steps as the model has bits), a neuron then
+has the very levels of the quantised model.
 """
 
 from __future__ import annotations
@@ -12,10 +12,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnx2genn.frontend.context import Context, Rounding
+from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
 
 _CLIP_HAS_INPUTS = 11
-# Of values from 0 on, these give values from 0 to the same bound.
+# Operators that give values from their own range alone, whatever they read ...
+_RANGES = {
+    "HardSigmoid": (0.0, 1.0),
+    "Relu": (0.0, np.inf),
+    "Sigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0),
+    "Tanh": (-1.0, 1.0),
+}
+# ... and those that stay within the range of what they read, if that contains zero.
 _KEEPS_RANGE = frozenset(
     {
         "AveragePool",
@@ -25,67 +35,124 @@ _KEEPS_RANGE = frozenset(
         "Identity",
         "MaxPool",
         "ReduceMean",
+        "Relu",
         "Reshape",
         "Squeeze",
         "Transpose",
         "Unsqueeze",
     }
 )
+_NOTE = "Activations are rounded by their spikes, not by QuantizeLinear."
+
+Range = tuple[float, float]
+_ALL = (-np.inf, np.inf)
 
 
-def dequantise(graph: Graph) -> Graph:
-    """Replace each pair by the range that it clips to, or by nothing.
+def dequantise(graph: Graph, context: Context) -> Graph:
+    """Replace each pair by the range that it clips to, or by nothing where no value exceeds it.
 
-    A range from 0 on is an activation, since tools that quantise drop the Relu before it. It stays,
-    but for inputs of the network and where the values have been clipped before. A range of both
-    signs only rounds.
+    A range from 0 on is an activation, since tools that quantise drop the Relu before it. That of
+    an input is left to what prepares the samples, and that of the output is a head, which is taken
+    off.
 
     Args:
         graph: Graph in its own operators.
+        context: Gets the roundings that are gone, and the limits of the inputs.
     """
-    producers = graph.producers
-    constants = dict(graph.constants)
-    clipped: set[str] = set()
-    nodes = []
+    ranges: dict[str, Range] = {}
+    builder = Builder("dequantised", graph.producers)
     for node in graph.nodes:
-        if node.op in _KEEPS_RANGE and node.inputs[0] in clipped:
-            clipped.add(node.output)
-        before = producers.get(node.inputs[0]) if node.inputs else None
-        found = _range(node, before, graph.constants)
-        if found is None or before is None:
-            nodes.append(node)
+        before = graph.producers.get(node.inputs[0]) if node.inputs else None
+        rounding = _rounding(node, before, graph)
+        if rounding is None:
+            builder.add(node)
+            ranges[node.output] = _range_of(node, ranges)
             continue
-        source, (low, high) = before.inputs[0], found
-        if low < 0 or source in graph.inputs or source in clipped:
-            nodes.append(replace(node, op="Identity", inputs=(source,), attributes={}))
-            if source in clipped:
-                clipped.add(node.output)
-            continue
-        clipped.add(node.output)
-        if graph.opset < _CLIP_HAS_INPUTS:
-            bounds = {"min": float(low), "max": float(high)}
-            nodes.append(replace(node, op="Clip", inputs=(source,), attributes=bounds))
-            continue
-        names = tuple(f"{node.output}/{side}" for side in ("low", "high"))
-        constants |= {names[0]: np.asarray(low), names[1]: np.asarray(high)}
-        nodes.append(replace(node, op="Clip", inputs=(source, *names), attributes={}))
-    if not clipped and nodes == graph.nodes:
+        context.roundings[node.output] = rounding
+        if rounding.source in graph.inputs:
+            context.limits[rounding.source] = rounding.range
+            ranges[rounding.source] = rounding.range
+        within = ranges.get(rounding.source, _ALL)
+        clips = node.output != graph.output and not _contains(rounding.range, within)
+        _write(builder, node, rounding, graph, clip=clips)
+        low, high = rounding.range if clips else within
+        ranges[node.output] = (
+            rounding.ratio * low + rounding.shift,
+            rounding.ratio * high + rounding.shift,
+        )
+    if not context.roundings:
         return graph
-    freed = replace(graph, nodes=nodes, constants=constants).only_live()
-    freed.notes.append("Activations are rounded by their spikes, not by QuantizeLinear.")
-    return freed
+    return replace(
+        graph,
+        nodes=builder.nodes,
+        constants={**graph.constants, **builder.constants},
+        notes=[*graph.notes, _NOTE],
+    ).only_live()
 
 
-def _range(
-    node: Node, before: Node | None, constants: dict[str, np.ndarray]
-) -> tuple[np.float32, np.float32] | None:
-    """Return the range of a pair that ends in a node, of one scale for the whole tensor."""
+def _rounding(node: Node, before: Node | None, graph: Graph) -> Rounding | None:
+    """Describe the pair that ends in a node, if each half has one scale for the whole tensor."""
     if node.op != "DequantizeLinear" or before is None or before.op != "QuantizeLinear":
         return None
-    scale = constants.get(before.inputs[1])
+    first, second = _scale(before, graph), _scale(node, graph)
+    if first is None or second is None:
+        return None
+    (scale, zero, kind), (other, shift, _) = first, second
+    limits = np.iinfo(kind)
+    low, high = (scale * (int(limit) - zero) for limit in (limits.min, limits.max))
+    return Rounding(
+        source=before.inputs[0],
+        low=low,
+        high=high,
+        ratio=other / scale,
+        shift=other * (zero - shift),
+        step=other,
+    )
+
+
+def _scale(node: Node, graph: Graph) -> tuple[float, int, np.dtype] | None:
+    """Return scale, zero point and type of whole numbers of one half of a pair."""
+    scale = graph.constants.get(node.inputs[1])
     if scale is None or scale.size != 1:
         return None
-    zero = constants[before.inputs[2]] if len(before.inputs) > 2 else np.zeros((), np.uint8)
-    limits = np.iinfo(zero.dtype)
-    low, high = (float(scale) * (limit - int(zero)) for limit in (limits.min, limits.max))
-    return np.float32(low), np.float32(high)
+    zero = np.zeros((), np.uint8)
+    if len(node.inputs) > 2 and node.inputs[2]:
+        if node.inputs[2] not in graph.constants:
+            return None
+        zero = graph.constants[node.inputs[2]]
+    if zero.dtype.kind not in "iu" or node.attributes.get("output_dtype"):
+        return None
+    return float(scale.reshape(-1)[0]), int(zero.reshape(-1)[0]), zero.dtype
+
+
+def _write(builder: Builder, node: Node, rounding: Rounding, graph: Graph, *, clip: bool) -> None:
+    """Write ``ratio * clip(x, low, high) + shift`` in place of a pair."""
+    kind = graph.constants[graph.producers[node.inputs[0]].inputs[1]].dtype
+    chain: list[tuple[str, tuple[float, ...]]] = []
+    if clip:
+        chain.append(("Clip", (rounding.low, rounding.high)))
+    if rounding.ratio != 1.0:
+        chain.append(("Mul", (rounding.ratio,)))
+    if rounding.shift:
+        chain.append(("Add", (rounding.shift,)))
+    source = rounding.source
+    for index, (op, operands) in enumerate(chain or [("Identity", ())], start=1):
+        last = index == max(len(chain), 1)
+        names = {"output": node.output, "name": node.name} if last else {}
+        if op == "Clip" and graph.opset < _CLIP_HAS_INPUTS:
+            low, high = operands
+            source = builder.emit(op, source, min=low, max=high, **names)
+        else:
+            source = builder.emit(op, source, *(kind.type(item) for item in operands), **names)
+
+
+def _range_of(node: Node, ranges: dict[str, Range]) -> Range:
+    own = _RANGES.get(node.op, _ALL)
+    if node.op not in _KEEPS_RANGE:
+        return own
+    low, high = ranges.get(node.inputs[0], _ALL)
+    return max(own[0], min(low, 0.0)), min(own[1], max(high, 0.0))
+
+
+def _contains(outer: Range, inner: Range) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]

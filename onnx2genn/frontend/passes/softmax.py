@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.operators.pooling import largest
 from onnx2genn.frontend.partition import strip_heads
-from onnx2genn.frontend.probe import probe
+from onnx2genn.frontend.probe import with_shapes
 from onnx2genn.frontend.rewrite import Rewrite, finish
 from onnx2genn.ir.graph import Graph, Node, Shape
 
@@ -16,13 +17,14 @@ _OPS = ("Softmax", "LogSoftmax")
 _HIDING = -1e4  # what is added to scores that a mask hides is below
 
 
-def lower_softmax(graph: Graph) -> Graph:
+def lower_softmax(graph: Graph, context: Context) -> Graph:
     """Write every Softmax that is no head with operators that neurons have.
 
     With e = exp(x - max x), which is in 0..1 and 1 at least once, it is e / sum e.
 
     Args:
         graph: Canonical graph with shapes.
+        context: Not needed.
     """
     _, heads = strip_heads(graph)
     nodes: list[Node] = []
@@ -38,7 +40,7 @@ def lower_softmax(graph: Graph) -> Graph:
     if len(nodes) == len(graph.nodes):
         return graph
     lowered = replace(graph, nodes=nodes, constants=constants)
-    return replace(lowered, shapes=probe(lowered).shapes)
+    return with_shapes(lowered)
 
 
 def _softmax(graph: Graph, rewrite: Rewrite, node: Node) -> str:

@@ -6,7 +6,7 @@ from helpers.onnx_models import check_model, ints, model, node, normal, one_node
 
 import onnx2genn
 from onnx2genn import CodingError
-from onnx2genn.frontend.pipeline import check, fit_products, read
+from onnx2genn.frontend.pipeline import check, fit, read
 from onnx2genn.ir.run import session
 
 SQUEEZE = [
@@ -38,7 +38,7 @@ def gated():
 def products(*nodes, shape=(4,), **weights):
     given = {"w": normal(4, 4, seed=1), "v": normal(4, 4, seed=2), **weights}
     found = check_model(model(list(nodes), {"x": ["N", *shape]}, given))
-    assert found.with_products is not None
+    assert found.unfitted is not None
     return found
 
 
@@ -92,7 +92,7 @@ def test_ranges_of_the_samples_make_the_squares_small():
     ]
     proto = model(nodes, {"x": ["N", 4]}, {"w": normal(4, 4), "v": 1e3 * normal(4, 4, seed=1)})
     x = normal(250, 4, seed=3)
-    found = fit_products(read(proto), x)
+    found = fit(read(proto), x)
     squares = [item.tensor for item in found.parts.populations if item.kind == "Function"]
     values = session(found.to_onnx(["a", "b", *squares])).run(["a", "b", *squares], {"x": x})
     halves = [np.ptp(item, axis=0) / 2 for item in values[:2]]

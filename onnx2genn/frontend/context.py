@@ -1,0 +1,84 @@
+"""What passes share while they rewrite a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from onnx2genn.errors import Problem
+from onnx2genn.frontend.probe import BATCHES, Probe, probe, random_inputs
+from onnx2genn.ir.graph import Graph
+from onnx2genn.ir.run import Runner
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rounding:
+    """What a pair of QuantizeLinear and DequantizeLinear does to a tensor.
+
+    It gives ``ratio * clip(x, low, high) + shift`` up to one step.
+    """
+
+    source: str
+    low: float
+    high: float
+    ratio: float
+    shift: float
+    step: float
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """What it clips to."""
+        return self.low, self.high
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Return what it makes of values, without the rounding."""
+        return self.ratio * np.clip(values.astype(np.float64), self.low, self.high) + self.shift
+
+
+@dataclass(kw_only=True)
+class Context:
+    """How the graph may be run, and what passes found.
+
+    Attributes:
+        input_types: ONNX element types of the inputs.
+        batch: Batch size that the file is fixed to; None if it is open.
+        samples: Inputs [N, ...] by name that ranges are read off; random ones if None.
+        batches: Batch sizes that are compared to learn shapes.
+        problems: Everything that keeps the model from being converted.
+        trace: What each pass did.
+        roundings: Tensors that lost a rounding, by name.
+        limits: What the model clips its inputs to, by name.
+    """
+
+    input_types: Mapping[str, int]
+    batch: int | None = None
+    samples: Mapping[str, np.ndarray] | None = None
+    batches: tuple[int, int] = BATCHES
+    problems: list[Problem] = field(default_factory=list)
+    trace: list[str] = field(default_factory=list)
+    roundings: dict[str, Rounding] = field(default_factory=dict)
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _runner: tuple[Graph, Runner] | None = None
+    _probe: tuple[Graph, Probe] | None = None
+
+    def runner(self, graph: Graph) -> Runner:
+        """Return what runs a graph in the model's own operators; the last one is kept."""
+        if self._runner is None or self._runner[0] is not graph:
+            self._runner = graph, Runner.of(graph, input_types=self.input_types)
+        return self._runner[1]
+
+    def probe(self, graph: Graph) -> Probe:
+        """Learn shapes and constants of a graph with an open batch axis; the last ones are kept."""
+        if self._probe is None or self._probe[0] is not graph:
+            self._probe = (
+                graph,
+                probe(graph, self.input_types, batches=self.batches, runner=self.runner(graph)),
+            )
+        return self._probe[1]
+
+    def values(self, graph: Graph, batch: int) -> dict[str, np.ndarray]:
+        """Run a graph on so many random samples; return all its tensors."""
+        inputs = random_inputs(graph, batch, self.input_types)
+        return {**graph.constants, **inputs, **self.runner(graph)(inputs)}
