@@ -91,7 +91,7 @@ def read(
     file, types, batch = raw_graph(proto, choose_output(proto, output), input_shape)
     context = Context(input_types=types, batch=batch)
     unfitted = None
-    for step, graph in run(file, context):
+    for step, graph in run(file, context, PASSES):
         if step.name == EXPANDED:
             reference = Reference(graph=graph, input_types=types, batch=batch)
         elif step.name == DEQUANTISED and context.roundings:
@@ -99,11 +99,12 @@ def read(
         elif step.name == FUSED:
             unfitted = graph if products(graph) else None
             entries = graph.inputs
+    error = verify(reference, graph, entries)
     return Model(
         graph=graph,
         entries=entries,
         parts=_cut(graph),
-        error=verify(reference, graph, entries),
+        error=error,
         limits=context.limits,
         trace=tuple(context.trace),
         unfitted=unfitted,
@@ -111,9 +112,7 @@ def read(
     )
 
 
-def run(
-    graph: Graph, context: Context, passes: Sequence[Pass] = PASSES
-) -> Iterator[tuple[Pass, Graph]]:
+def run(graph: Graph, context: Context, passes: Sequence[Pass]) -> Iterator[tuple[Pass, Graph]]:
     """Run passes one after the other; return each with the graph that it made.
 
     Args:
@@ -159,8 +158,9 @@ def fit(model: Model, samples: np.ndarray) -> Model:
         context = Context(input_types={}, samples=separate_arrays(model.entries, chosen))
         start = next(index for index, step in enumerate(PASSES) if step.name == FUSED) + 1
         *_, (_, graph) = run(model.unfitted, context, PASSES[start:])
-        parts = _cut(graph)
     error = model.verify(graph, separate_arrays(model.entries, samples))
+    if graph is not model.graph:
+        parts = _cut(graph)
     return replace(
         model,
         graph=graph,

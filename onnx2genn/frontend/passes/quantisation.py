@@ -73,7 +73,7 @@ def dequantise(graph: Graph, context: Context) -> Graph:
             context.limits[rounding.source] = rounding.range
             ranges[rounding.source] = rounding.range
         within = ranges.get(rounding.source, _ALL)
-        clips = node.output != graph.output and not _contains(rounding.range, within)
+        clips = node.output != graph.output and not _contains(rounding, within)
         _write(builder, node, rounding, graph, clip=clips)
         low, high = rounding.range if clips else within
         ranges[node.output] = (
@@ -154,5 +154,8 @@ def _range_of(node: Node, ranges: dict[str, Range]) -> Range:
     return max(own[0], min(low, 0.0)), min(own[1], max(high, 0.0))
 
 
-def _contains(outer: Range, inner: Range) -> bool:
-    return outer[0] <= inner[0] and inner[1] <= outer[1]
+def _contains(rounding: Rounding, values: Range) -> bool:
+    """Whether values never get more than half a step beyond the range of a pair."""
+    low, high = values
+    more = rounding.step / abs(rounding.ratio) / 2
+    return rounding.low - more <= low and high <= rounding.high + more

@@ -5,6 +5,8 @@ import pytest
 from helpers.onnx_models import model, node, normal, one_node
 
 import onnx2genn
+from onnx2genn import UnsupportedModelError
+from onnx2genn.frontend.passes import quantisation
 from onnx2genn.frontend.pipeline import check, read
 from onnx2genn.ir.run import session
 
@@ -80,3 +82,94 @@ def test_integer_operators_are_refused():
     proto.graph.output[0].type.tensor_type.elem_type = 6
     (problem,) = check(proto)
     assert "QDQ" in problem.advice
+
+
+def symmetric(scale, dtype=np.int8, *, other=None, zero="z", signed=False):
+    """A hidden layer whose activations are quantised to whole numbers around zero."""
+    weights = {
+        "w": normal(6, 16),
+        "v": normal(16, 4, seed=1),
+        "s": np.asarray(np.float32(scale)),
+        "t": np.asarray(np.float32(scale if other is None else other)),
+        "z": np.asarray(dtype(0)),
+    }
+    nodes = [
+        node("MatMul", "x w", "m"),
+        node("LeakyRelu" if signed else "Relu", "m", "r"),
+        node("QuantizeLinear", f"r s {zero}", "q"),
+        node("DequantizeLinear", f"q t {zero}", "d"),
+        node("MatMul", "d v", "y"),
+    ]
+    return model(nodes, {"x": ["N", 6]}, weights)
+
+
+def on_file(proto, x):
+    """What the file computes as it is written."""
+    return session(proto, optimise=False).run(["y"], {"x": x})[0]
+
+
+# A coarse scale rounds, a fine one cuts most of the values off.
+@pytest.mark.parametrize("scale", [0.05, 0.01, 0.002])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"signed": True},
+        {"dtype": np.uint8},
+        {"dtype": np.int16},
+        {"other": 0.03},
+        {"zero": "_"},
+        {"zero": "_", "other": 0.004},
+    ],
+    ids=str,
+)
+def test_the_file_is_met_within_its_own_rounding(scale, settings):
+    proto = symmetric(scale, **settings)
+    x = normal(400, 6, seed=3)
+    wanted = on_file(proto, x)
+    found = read(proto)
+    (name,) = found.graph.inputs
+    (got,) = session(found.to_onnx()).run([found.graph.output], {name: x})
+    step = max(scale, settings.get("other", scale))
+    bound = 0.51 * step * np.abs(normal(16, 4, seed=1)).sum(axis=0).max()
+    assert np.abs(got - wanted).max() <= bound
+    snn = onnx2genn.convert(proto, x, steps=10)
+    logits = snn.predict(x, backend="onnxruntime")
+    assert np.abs(logits - wanted).max() <= 2 * bound + 0.02 * np.abs(wanted).max()
+    assert np.mean(logits.argmax(1) == wanted.argmax(1)) > 0.95
+
+
+def test_a_pair_that_loses_its_range_is_caught(monkeypatch):
+    def without_clip(builder, node, rounding, graph, *, clip):
+        builder.emit("Identity", rounding.source, output=node.output, name=node.name)
+
+    proto = symmetric(0.01)
+    read(proto)
+    monkeypatch.setattr(quantisation, "_write", without_clip)
+    with pytest.raises(UnsupportedModelError, match="step of its quantisation"):
+        read(proto)
+
+
+def test_what_is_within_the_range_needs_no_neurons():
+    """The maximum of quantised values, or a sigmoid, never reaches beyond it."""
+    weights = {"s": np.asarray(np.float32(1 / 127)), "z": np.asarray(np.int8(0))}
+    nodes = [
+        node("Sigmoid", "x", "a"),
+        *pair("a", "b", "s", "z"),
+        node("MaxPool", "b", "c", kernel_shape=[2], strides=[2]),
+        *pair("c", "d", "s", "z"),
+        node("Flatten", "d", "y"),
+    ]
+    found = read(model(nodes, {"x": ["N", 2, 6]}, weights))
+    assert [item.kind for item in found.parts.populations] == ["Sigmoid", "MaxPool"]
+
+
+def test_several_scales_are_refused():
+    weights = {"s": np.full(6, 0.1, np.float32), "z": np.zeros(6, np.uint8), "w": normal(6, 3)}
+    nodes = [
+        node("QuantizeLinear", "x s z", "q", axis=1),
+        node("DequantizeLinear", "q s z", "d", axis=1),
+        node("MatMul", "d w", "y"),
+    ]
+    (first, *_) = check(model(nodes, {"x": ["N", 6]}, weights))
+    assert first.operator == "QuantizeLinear"
