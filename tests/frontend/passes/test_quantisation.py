@@ -100,7 +100,7 @@ def symmetric(scale, dtype=np.int8, *, other=None, zero="z", signed=False):
         node("DequantizeLinear", f"q t {zero}", "d"),
         node("MatMul", "d v", "y"),
     ]
-    return model(nodes, {"x": ["N", 6]}, weights)
+    return model(nodes, {"x": ["N", 6]}, weights, opset=21)
 
 
 def on_file(proto, x):
