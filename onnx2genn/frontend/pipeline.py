@@ -27,7 +27,7 @@ from onnx2genn.frontend.passes.quantisation import dequantise
 from onnx2genn.frontend.passes.softmax import lower_softmax
 from onnx2genn.frontend.probe import independent
 from onnx2genn.frontend.reference import Reference
-from onnx2genn.frontend.verify import verify
+from onnx2genn.frontend.verify import verify, without_roundings
 from onnx2genn.ir.graph import Graph
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
@@ -95,11 +95,11 @@ def read(
         if step.name == EXPANDED:
             reference = Reference(graph=graph, input_types=types, batch=batch)
         elif step.name == DEQUANTISED and context.roundings:
-            reference = reference.without_roundings(graph, context.roundings)
+            reference = without_roundings(reference, graph, context.roundings)
         elif step.name == FUSED:
             unfitted = graph if products(graph) else None
             entries = graph.inputs
-    error = verify(reference, graph, entries)
+    error = verify(reference.expect(), graph, entries)
     return Model(
         graph=graph,
         entries=entries,
@@ -108,7 +108,7 @@ def read(
         limits=context.limits,
         trace=tuple(context.trace),
         unfitted=unfitted,
-        verify=lambda other, samples: verify(reference, other, entries, samples),
+        verify=lambda other, samples: verify(reference.expect(samples), other, entries),
     )
 
 

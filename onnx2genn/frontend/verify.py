@@ -3,62 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeGuard
+from dataclasses import replace
 
 import numpy as np
+from onnx import helper
 
 from onnx2genn.errors import Problem, UnsupportedModelError
-from onnx2genn.frontend.reference import Reference, Values, mismatch
+from onnx2genn.frontend.context import Rounding
+from onnx2genn.frontend.reference import Expected, Reference
 from onnx2genn.ir.graph import Graph, Node, Shape
 from onnx2genn.ir.inputs import join_arrays
 from onnx2genn.ir.run import Runner
 
-# Relative tolerance, by precision, and what changes its last digits.
-_TOLERANCE = {"float64": 1e-4, "float32": 1e-4, "float16": 3e-2}
-_CHANGE = {1e-4: 1e-6, 3e-2: 1e-3}
 _MULTIPLE = 10
-_CALIBRATION_SAMPLES = 4
+_ROUNDING_ERROR = 1.01
 # A channel counts by its own magnitude, unless it is this much smaller than the widest one.
 _NARROWEST = 1e-2
 _TINY = 1e-30
 
 
 def verify(
-    reference: Reference,
+    expected: Expected,
     graph: Graph,
     entries: Mapping[str, Shape],
-    samples: Values | None = None,
     *,
     input_types: Mapping[str, int] | None = None,
 ) -> float:
     """Compare every tensor that a graph and the file have in common.
 
-    Deep networks amplify the error of floats, most of all those with random weights. So a channel
-    may differ by a multiple of what it does to it to change the inputs in their last digits, which
-    are those of the lowest precision on the way to the tensor.
+    A channel may differ by the tolerance of its precision, or by a multiple of what the last digits
+    of the inputs do to it.
 
     Args:
-        reference: The file.
-        graph: What became of it.
+        expected: What the file computes.
+        graph: What became of the file.
         entries: Shapes of the inputs that the file reads, by name; the graph may have joined them.
-        samples: Inputs [N, ...] by name; random ones of both signs if None.
         input_types: ONNX element types of the graph's inputs, if they are not float32.
 
     Returns:
         The largest difference, relative to the largest magnitude in its channel.
 
     Raises:
-        UnsupportedModelError: A tensor differs, or the file itself computes no numbers; the message
-            names the first.
+        UnsupportedModelError: A tensor differs; the message names the first.
     """
-    feeds = reference.draws() if samples is None else _few(samples, reference.batch)
-    wanted = reference.values(feeds)
-    usable = _usable(reference.graph, wanted, len(next(iter(feeds.values()))))
-    tolerances = _tolerances(reference.graph, wanted)
-    moved = {
-        tolerance: reference.values(_moved(feeds, _CHANGE[tolerance]))
-        for tolerance in {*tolerances.values()} & _CHANGE.keys()
-    }
+    feeds = expected.feeds
     if input_types is None:
         feeds = {name: array.astype(np.float32) for name, array in feeds.items()}
     if graph.inputs.keys().isdisjoint(feeds):
@@ -66,21 +54,21 @@ def verify(
         feeds = {joined: join_arrays(entries, feeds)}
     got = Runner.of(graph, input_types=input_types)(feeds)
     if graph.output not in got:
-        raise mismatch(reference.graph, graph.output, "by its absence")
+        raise mismatch(expected.graph, graph.output, "by its absence")
     worst = 0.0
     for name, array in got.items():
-        if name not in tolerances:
+        if name not in expected.tolerances:
             continue
-        if array.shape != wanted[name].shape:
-            raise mismatch(reference.graph, name, f"in its shape {list(array.shape)}")
-        tolerance = tolerances[name]
-        error = difference(wanted[name], array, usable)
+        wanted, tolerance = expected.tensors[name], expected.tolerances[name]
+        if array.shape != wanted.shape:
+            raise mismatch(expected.graph, name, f"in its shape {list(array.shape)}")
+        error = difference(wanted, array, expected.usable)
         allowed = np.asarray(tolerance)
-        if tolerance in moved:
-            amplified = difference(wanted[name], moved[tolerance][name], usable)
-            allowed = np.maximum(tolerance, _MULTIPLE * amplified)
+        if tolerance in expected.moved:
+            moved = difference(wanted, expected.moved[tolerance][name], expected.usable)
+            allowed = np.maximum(tolerance, _MULTIPLE * moved)
         if not (error <= allowed).all():
-            raise mismatch(reference.graph, name, f"by {error.max():.2g} of its largest value")
+            raise mismatch(expected.graph, name, f"by {error.max():.2g} of its largest value")
         worst = max(worst, float(error.max(initial=0.0)))
     return worst
 
@@ -109,68 +97,76 @@ def difference(wanted: np.ndarray, got: np.ndarray, usable: np.ndarray) -> np.nd
     return error.max(axis=axes, initial=0.0) / scale
 
 
-def _few(samples: Values, batch: int | None) -> dict[str, np.ndarray]:
-    """Take a few samples, or a multiple of what the file takes at once."""
-    count = len(next(iter(samples.values())))
-    taken = min(count, _CALIBRATION_SAMPLES)
-    taken = -(-taken // (batch or 1)) * (batch or 1)
-    chosen = np.linspace(0, count - 1, taken).astype(int)
-    return {name: array[chosen] for name, array in samples.items()}
+def without_roundings(
+    reference: Reference, graph: Graph, roundings: Mapping[str, Rounding]
+) -> Reference:
+    """Take a graph that lost roundings for the reference, once that is proven to be right.
 
+    Each pair that is gone has to be within one step of what took its place, on the values that
+    the file computes; with the file's values in the places of the pairs, all else is equal.
 
-def _usable(graph: Graph, values: Values, count: int) -> np.ndarray:
-    """Find the samples for which the file computes numbers: -1 has no logarithm."""
-    usable = np.ones(count, bool)
-    for node in graph.nodes:
+    Args:
+        reference: The file.
+        graph: The file without some pairs of QuantizeLinear and DequantizeLinear.
+        roundings: The pairs, by the tensor that they end in.
+
+    Raises:
+        UnsupportedModelError: A tensor differs; the message names the first.
+    """
+    feeds = reference.draws()
+    wanted = reference.values(feeds)
+    shapes = {name: wanted[name].shape[1:] for name in roundings}
+    cut, unrounded = _cut(graph, shapes)
+    types = {name: helper.np_dtype_to_tensor_dtype(wanted[name].dtype) for name in cut.inputs}
+    got = Reference(graph=cut, input_types=types, batch=reference.batch).values(wanted)
+    for node in reference.graph.nodes:
         for name in node.outputs:
-            value = values.get(name)
-            if _is_numeric(value) and value.shape[:1] == (count,):
-                usable &= ~np.isnan(value.reshape(count, -1)).any(axis=1)
-        if not usable.any():
-            raise UnsupportedModelError("The model does not compute numbers.", [_nan(graph, node)])
-    return usable
+            if name in roundings:
+                found = [roundings[name].of(wanted[roundings[name].source])]
+                # The ranges of inputs and of the output are not part of the graph.
+                if name != graph.output and roundings[name].source not in graph.inputs:
+                    found.append(got[unrounded[name]])
+                _require_within(reference.graph, roundings[name].step, name, wanted[name], found)
+            elif name in got and name in wanted:
+                _require_within(reference.graph, 0.0, name, wanted[name], [got[name]])
+    return replace(reference, graph=graph)
 
 
-def _nan(graph: Graph, node: Node) -> Problem:
-    weights = {name: graph.constants[name] for name in node.inputs if name in graph.constants}
-    broken = [name for name, array in weights.items() if _is_broken(array)]
-    advice = "Look where NaN comes from by running the model on your own data."
-    if broken:
-        advice = f"Its weights {broken[0]!r} hold NaN or infinity: export the trained model again."
-    reason = f"its output {node.output!r} is not a number (NaN) for any input."
-    return Problem(node=node.name, operator=node.operator, reason=reason, advice=advice)
+def _require_within(
+    graph: Graph, step: float, name: str, wanted: np.ndarray, found: list[np.ndarray]
+) -> None:
+    for array in found:
+        if not (np.abs(array - wanted.astype(np.float64)) <= _ROUNDING_ERROR * step).all():
+            raise mismatch(graph, name, "by more than a step of its quantisation")
 
 
-def _is_broken(array: np.ndarray) -> bool:
-    return array.dtype.kind == "f" and not np.isfinite(array).all()
+def _cut(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Graph, dict[str, str]]:
+    """Let a graph read some of its tensors as inputs; return what it makes in their place."""
+    names = {name: f"{name}/unrounded" for name in shapes}
+    nodes = [
+        replace(node, outputs=tuple(names.get(name, name) for name in node.outputs))
+        for node in graph.nodes
+    ]
+    return replace(graph, nodes=nodes, inputs={**graph.inputs, **shapes}), names
 
 
-def _is_numeric(value: object) -> TypeGuard[np.ndarray]:
-    return isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+def mismatch(graph: Graph, name: str, difference: str) -> UnsupportedModelError:
+    """Describe a tensor that differs from the file's.
 
-
-def _tolerances(graph: Graph, values: Values) -> dict[str, float]:
-    """Return each tensor's tolerance: that of the lowest precision on the way to it."""
-    found = {
-        name: _TOLERANCE.get(str(value.dtype), 0.0)
-        for name, value in values.items()
-        if _is_numeric(value)
-    }
-    for node in graph.nodes:
-        before = [found[name] for name in node.inputs if name in found]
-        for name in node.outputs:
-            if name in found:
-                found[name] = max([found[name], *before])
-    return found
-
-
-def _moved(feeds: Values, change: float) -> dict[str, np.ndarray]:
-    """Change every float, up or down; whole numbers stay."""
-    random = np.random.default_rng(0)
-    signs = {name: random.choice([-1.0, 1.0], array.shape) for name, array in feeds.items()}
-    return {
-        name: (array * (1 + change * signs[name])).astype(array.dtype)
-        if array.dtype.kind == "f"
-        else array
-        for name, array in feeds.items()
-    }
+    Args:
+        graph: The file.
+        name: The tensor.
+        difference: By how much it differs.
+    """
+    source = graph.producers.get(name, Node(op="output", inputs=(), outputs=(name,), name=name))
+    return UnsupportedModelError(
+        "The converted graph does not compute what the model computes.",
+        [
+            Problem(
+                node=source.name,
+                operator=source.operator,
+                reason=f"its output {name!r} differs {difference}.",
+                advice="This is an error of onnx2genn: please report it with the model.",
+            )
+        ],
+    )
