@@ -7,7 +7,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_page_is_up_to_date():
-    script = ROOT / "scripts" / "operators_page.py"
+    script = ROOT / "scripts" / "pages" / "operators.py"
     page = runpy.run_path(str(script))["page"]()
     written = (ROOT / "docs" / "operators.md").read_text()
-    assert page == written, "write it again: python scripts/operators_page.py > docs/operators.md"
+    assert page == written, "write it again: python scripts/pages/operators.py"

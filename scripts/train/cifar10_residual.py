@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from _training import augmented, without_traces
+from common.datasets import augmented
+from common.onnx_files import without_traces
 
 BATCH_SIZE = 128
 LEARNING_RATE = 0.1

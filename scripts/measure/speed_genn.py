@@ -1,6 +1,6 @@
 """Measure the GeNN backend: accuracy and speed on MNIST, and the time to build a network.
 
-    python scripts/benchmark_genn.py --data mnist.npz [--backend single_threaded_cpu]
+    python scripts/measure/speed_genn.py [--backend single_threaded_cpu]
 
 Prints test accuracy and images per second of the network in tests/models for few-spike and rate
 coding beside the ANN's, then the seconds of the first build and of the second start of a network
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,26 +21,28 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import onnx2genn
+from common import MODELS, SHARED
+from common.networks import read_images
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.ir.run import session
 
-MODEL = Path(__file__).parents[1] / "tests" / "models" / "mnist.onnx"
+MODEL = MODELS / "mnist.onnx"
 CODINGS = {"few-spike": 8, "rate": 32}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="MNIST, as keras keeps it")
+    parser.add_argument("--data", type=Path, default=SHARED / "data", metavar="FOLDER")
     parser.add_argument("--backend", default="single_threaded_cpu")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--images", type=int, default=2000)
     options = parser.parse_args()
-    with np.load(options.data) as data:
-        train, test = (data[name][..., None] / np.float32(255) for name in ("x_train", "x_test"))
-        labels = data["y_test"][: options.images]
-    test = test[: options.images]
+    (train, _), (test, labels) = read_images("mnist", options.data)
+    test, labels = test[: options.images], labels[: options.images]
     ann = session(onnx.load(MODEL))
     (probabilities,) = ann.run(None, {ann.get_inputs()[0].name: test})
     print(f"ANN: accuracy {(probabilities.argmax(1) == labels).mean():.4f}")

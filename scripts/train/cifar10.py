@@ -1,6 +1,6 @@
 """Train small CIFAR-10 networks for the tests and the benchmarks.
 
-    python scripts/train_cifar10.py --network plain --data cifar10.npz
+    python scripts/train/cifar10.py --network plain --data cifar10.npz
 
 ``--network plain`` is a bias-free Keras network (needs tensorflow, tf2onnx), ``residual`` a narrow
 ResNet-14 in PyTorch (needs torch, onnxscript). ``--data`` is an ``.npz`` with x_train, y_train,
@@ -8,12 +8,18 @@ x_test, y_test, or with the images as JPEG files; without it Keras downloads CIF
 Either takes about half an hour on two CPU cores.
 """
 
+from __future__ import annotations
+
 import argparse
+import sys
 from pathlib import Path
 
-from _training import read_cifar10, summary
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-MODELS = Path(__file__).parents[1] / "tests" / "models"
+from common import MODELS
+from common.datasets import read_cifar10
+from common.onnx_files import summary
+
 OUTPUTS = {"plain": MODELS / "cifar10_plain.onnx", "residual": MODELS / "cifar10_resnet.onnx"}
 EPOCHS = {"plain": 10, "residual": 8}
 
@@ -25,9 +31,9 @@ def main() -> None:
     epochs = options.epochs or EPOCHS[options.network]
     train_images, test_images = read_cifar10(options.data)
     if options.network == "plain":
-        from _cifar10_plain import train
+        from cifar10_plain import train
     else:
-        from _cifar10_residual import train
+        from cifar10_residual import train
     train(*train_images, output, epochs=epochs, seed=options.seed)
     print(summary(output, *test_images))
 

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from keras import layers
 
-from _zoo_inputs import images, scale
 from onnx2genn.frameworks.keras import export as by_tf2onnx
+from zoo_inputs import images, scale
 
 NETWORKS = (
     "VGG16", "ResNet50", "ResNet50V2", "MobileNet", "MobileNetV2", "MobileNetV3Small",

@@ -1,30 +1,38 @@
 """Train the example network of the package on scikit-learn's 8x8 handwritten digits.
 
-    python scripts/train_digits.py
+    python scripts/train/digits.py
 
 writes ``digits.onnx`` and its data, ``digits_train.npz`` (for calibration) and
 ``digits_test.npz``, into ``onnx2genn/examples/``. Needs tensorflow, tf2onnx and scikit-learn;
 it takes less than a minute on one CPU core.
 """
 
+from __future__ import annotations
+
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
-from keras import layers
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
-from _training import Split, export_keras, summary
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-EXAMPLES = Path(__file__).parents[1] / "onnx2genn" / "examples"
+from common import EXAMPLES
+from common.datasets import Split
+from common.onnx_files import export_keras, summary
+
+if TYPE_CHECKING:
+    import keras
+
 TEST_IMAGES = 500
 
 
 def main() -> None:
     """Train, export, and write the data beside the network."""
     options = parse_arguments()
+    import keras
+
     keras.utils.set_random_seed(options.seed)
     train, test = read_digits(options.seed)
     model = build()
@@ -49,6 +57,9 @@ def parse_arguments() -> argparse.Namespace:
 
 def read_digits(seed: int) -> tuple[Split, Split]:
     """Split the 1797 digits, scaled to 0..1, into 1297 for training and 500 for testing."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     digits = load_digits()
     x = (digits.images / 16).astype(np.float32)[..., None]
     x_train, x_test, y_train, y_test = train_test_split(
@@ -59,6 +70,9 @@ def read_digits(seed: int) -> tuple[Split, Split]:
 
 def build() -> keras.Model:
     """Build a small convolutional network with biases."""
+    import keras
+    from keras import layers
+
     model = keras.Sequential(
         [
             layers.Input((8, 8, 1)),

@@ -1,4 +1,6 @@
-"""What the training scripts share: reading data, exporting to ONNX, measuring accuracy."""
+"""MNIST and CIFAR-10 as images in 0..1."""
+
+from __future__ import annotations
 
 import io
 import itertools
@@ -6,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime as ort
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -80,49 +80,3 @@ def augmented(
     offsets = generator.integers(0, padded.shape[1] - size + 1, size=(len(x), 2))
     cuts = zip(padded, offsets, strict=True)
     return np.stack([image[i : i + size, j : j + size] for image, (i, j) in cuts])
-
-
-def export_keras(model: Any, path: Path, opset: int = 17) -> None:
-    """Write a Keras 3 model to an ONNX file with a free batch dimension.
-
-    ``tf2onnx.convert.from_keras`` does not know Keras 3, ``from_function`` works.
-    """
-    import tensorflow as tf
-    import tf2onnx
-
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="input")]
-    function = tf.function(lambda x: model(x, training=False))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tf2onnx.convert.from_function(
-        function, input_signature=signature, opset=opset, output_path=str(path)
-    )
-    onnx.checker.check_model(str(path))
-
-
-def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop what PyTorch writes for debugging: stack traces with the paths of this machine."""
-    graph = model.graph
-    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
-    for part in (model, graph, *graph.node, *values):
-        part.ClearField("metadata_props")
-    return model
-
-
-def onnx_accuracy(path: Path, x: np.ndarray, y: np.ndarray, batch_size: int = 500) -> float:
-    """Measure with onnxruntime the share of images [N, H, W, C] that a network answers right."""
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name, shape = session.get_inputs()[0].name, session.get_inputs()[0].shape
-    if shape[1] == x.shape[3] != shape[3]:  # a network from PyTorch
-        x = x.transpose(0, 3, 1, 2)
-    correct = 0
-    for start in range(0, len(x), batch_size):
-        (scores,) = session.run(None, {name: x[start : start + batch_size]})
-        correct += int((scores.argmax(axis=1) == y[start : start + batch_size]).sum())
-    return correct / len(x)
-
-
-def summary(path: Path, x: np.ndarray, y: np.ndarray) -> str:
-    """Say in one line how large an ONNX file is and how well it does on test data."""
-    accuracy = onnx_accuracy(path, x, y)
-    size = path.stat().st_size / 1000
-    return f"{path}: {size:.0f} kB, test accuracy {accuracy:.2%} ({len(x)} images, onnxruntime)"

@@ -1,7 +1,7 @@
 """Survey well-known architectures: which of their exports convert, and how close the SNN comes.
 
-    python scripts/zoo.py export FOLDER --framework keras   # or torch, which needs torchvision
-    python scripts/zoo.py survey FOLDER                     # writes docs/zoo.md
+    python scripts/measure/zoo.py export FOLDER --framework keras   # or torch and torchvision
+    python scripts/measure/zoo.py survey FOLDER                     # writes docs/zoo.md
 
 The networks have random weights, and normalisation that fits the images they are shown.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import sys
 import traceback
 from collections import Counter
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import onnx2genn
-from _zoo_inputs import images, scale
+from common import DOCS
 from onnx2genn import SpikingNetwork, UnsupportedModelError
 from onnx2genn.ir.run import session
+from zoo_inputs import images, scale
 
-PAGE = Path(__file__).parents[1] / "docs" / "zoo.md"
+PAGE = DOCS / "zoo.md"
 STEPS = 12
 SAMPLES = 32
 _NOISE = 1e-6
@@ -33,9 +37,9 @@ _NAME = re.compile(r" '[^']*'")
 _INTRODUCTION = f"""\
 # Zoo
 
-Written by `scripts/zoo.py`: networks of `keras.applications` and torchvision as their exporters
-write them, with random weights, on small images (mostly {_PIXELS}x{_PIXELS} pixels). Batch
-normalisation has the statistics of such images, changed by a tenth at random.
+Written by `scripts/measure/zoo.py`: networks of `keras.applications` and torchvision as their
+exporters write them, with random weights, on small images (mostly {_PIXELS}x{_PIXELS} pixels).
+Batch normalisation has the statistics of such images, changed by a tenth at random.
 
 Coding `few-spike`, {STEPS} steps, thresholds from {SAMPLES} images. *Correlation* is that of the
 logits of SNN and ANN over images and classes, each class without its mean. *Noise* is what a change
@@ -110,7 +114,7 @@ def logits(network: SpikingNetwork, x: np.ndarray) -> np.ndarray:
 def export(folder: Path, framework: str, wanted: str) -> None:
     """Write the networks of a framework; name those that its exporters cannot write."""
     folder.mkdir(parents=True, exist_ok=True)
-    module = importlib.import_module(f"_zoo_{framework}")
+    module = importlib.import_module(f"zoo_{framework}")
     for name in module.NETWORKS:
         if wanted not in name:
             continue

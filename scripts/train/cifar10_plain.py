@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from _training import augmented, export_keras
+from common.datasets import augmented
+from common.onnx_files import export_keras
 
 BATCH_SIZE = 128
 

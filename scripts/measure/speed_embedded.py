@@ -1,17 +1,19 @@
 """Compare the speed of the embedded engine with the ANN and with SpikingJelly, in one run.
 
-    python scripts/benchmark_embedded.py [MODEL.onnx] [--data FILE.npz] [--steps 32]
+    python scripts/measure/speed_embedded.py [NETWORK] [--steps 32] [--record]
 
 Prints images per second of onnxruntime's ANN at its best batch size, of rate and few-spike coding
 on the embedded engine, and, where torch and SpikingJelly are installed, of SpikingJelly's ann2snn
 on the same weights with the same number of steps. All on two threads; rounds are interleaved and
-the best of each counts, since machines are shared.
+the best of each counts, since machines are shared. ``--record`` keeps the ratios for the README in
+``docs/benchmarks.json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -20,8 +22,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import onnx2genn
-from _training import read_cifar10, read_mnist
+from common import SHARED
+from common.networks import NETWORKS, Network, read_images
+from common.onnx_files import in_layout
+from common.records import store_ratio
 from onnx2genn.backends.embedded import build
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.ir.graph import Node
@@ -31,9 +38,7 @@ from onnx2genn.ir.run import session
 if TYPE_CHECKING:
     import torch
 
-MODELS = Path(__file__).parents[1] / "tests" / "models"
 THREADS = 2
-PLAIN_RATE = "rate, lookahead=0"
 LAYOUT = ("Reshape", "Transpose")
 BATCHES = (1, 8, 32, 64, 128, 256)
 
@@ -43,40 +48,39 @@ Job = Callable[[], object]
 def main() -> None:
     """Measure all competitors in turn and print their speeds and ratios."""
     options = parse_arguments()
-    model = read(options.model)
-    images = load_images(model, options)
+    network = NETWORKS[options.network]
+    model = read(network.path)
+    images = load_images(network, options)
     jobs = ann_jobs(model, images)
-    jobs |= snn_jobs(options.model, images, options.steps)
+    jobs |= snn_jobs(network.path, images, options.steps)
     if find_spec("spikingjelly") and find_spec("torch"):
         try:
             jobs["SpikingJelly"] = spikingjelly_job(model, images, options.steps)
         except NotImplementedError as error:
             print(f"SpikingJelly is left out: {error}")
     seconds = race(jobs, options.rounds)
-    report({name: options.images / value for name, value in seconds.items()}, options.steps)
+    speeds = {name: options.images / value for name, value in seconds.items()}
+    for name, speed in speeds.items():
+        print(f"{name:<22} {speed:10,.0f} images/s")
+    report(speeds, options)
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", type=Path, default=MODELS / "mnist.onnx")
-    parser.add_argument("--data", type=Path, help="MNIST or CIFAR-10; random images otherwise")
+    parser.add_argument("network", nargs="?", choices=NETWORKS, default="mnist")
+    parser.add_argument("--data", type=Path, default=SHARED / "data", metavar="FOLDER")
+    parser.add_argument("--record", action="store_true", help="keep the ratios")
     parser.add_argument("--steps", type=int, default=32, help="of rate coding")
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=7)
     return parser.parse_args()
 
 
-def load_images(model: Model, options: argparse.Namespace) -> np.ndarray:
-    """Take training images in 0..1, in the shape that the model wants."""
-    (shape,) = model.parts.inputs.values()
-    if options.data is None:
-        random = np.random.default_rng(0)
-        return random.random((options.images, *shape), dtype=np.float32)
-    reader = read_mnist if shape in ((28, 28, 1), (1, 28, 28)) else read_cifar10
-    (images, _), _ = reader(options.data)
-    images = images[: options.images]
-    return images if images.shape[1:] == shape else np.ascontiguousarray(np.moveaxis(images, 3, 1))
+def load_images(network: Network, options: argparse.Namespace) -> np.ndarray:
+    """Take training images in 0..1, in the layout that the network takes."""
+    (images, _), _ = read_images(network.dataset, options.data)
+    return in_layout(network.path, images[: options.images])
 
 
 def ann_jobs(model: Model, images: np.ndarray) -> dict[str, Job]:
@@ -91,16 +95,18 @@ def ann_jobs(model: Model, images: np.ndarray) -> dict[str, Job]:
     return {f"ANN, batch {size}": job(size) for size in BATCHES}
 
 
+def snn_names(steps: int) -> tuple[str, str, str]:
+    """Name what is measured of the embedded engine: few-spike, rate, and SpikingJelly's neurons."""
+    return "few-spike T=8", f"rate T={steps}", f"rate T={steps}, lookahead=0"
+
+
 def snn_jobs(path: Path, images: np.ndarray, steps: int) -> dict[str, Job]:
     """The embedded engine with both kinds of coding; rate also with neurons as SpikingJelly's."""
+    rate = {"coding": "rate", "steps": steps}
+    settings = ({"coding": "few-spike", "steps": 8}, rate, {**rate, "lookahead": 0})
     jobs: dict[str, Job] = {}
-    for name, settings in (
-        ("rate", {"coding": "rate", "steps": steps}),
-        (PLAIN_RATE, {"coding": "rate", "steps": steps, "lookahead": 0}),
-        ("few-spike", {"coding": "few-spike", "steps": 8}),
-    ):
-        network = onnx2genn.convert(path, images, **settings)
-        simulator = build(network, threads=THREADS)
+    for name, chosen in zip(snn_names(steps), settings, strict=True):
+        simulator = build(onnx2genn.convert(path, images, **chosen), threads=THREADS)
         jobs[name] = lambda simulator=simulator: simulator.run(images)
     return jobs
 
@@ -198,18 +204,21 @@ def race(jobs: dict[str, Job], rounds: int) -> dict[str, float]:
     return best
 
 
-def report(speeds: dict[str, float], steps: int) -> None:
-    """Print images per second, and the ratios that count."""
-    for name, speed in speeds.items():
-        print(f"{name:<16} {speed:10,.0f} images/s")
+def report(speeds: dict[str, float], options: argparse.Namespace) -> None:
+    """Print the ratios that count, and keep them where asked."""
+    few_spike, rate, plain = snn_names(options.steps)
     ann = max(speed for name, speed in speeds.items() if name.startswith("ANN"))
-    for name in ("rate", PLAIN_RATE):
-        print(f"{name} against the ANN divided by {steps} steps: {speeds[name] * steps / ann:.2f}")
-    print(f"few-spike against the ANN: {speeds['few-spike'] / ann:.2f}")
+    per_step = f"ANN / {options.steps}"
+    others = {"ANN": ann, per_step: ann / options.steps}
+    pairs = [(few_spike, "ANN"), (rate, per_step), (plain, per_step)]
     if "SpikingJelly" in speeds:
-        for name in ("rate", PLAIN_RATE):
-            ratio = speeds[name] / speeds["SpikingJelly"]
-            print(f"{name} against SpikingJelly, {steps} steps: {ratio:.1f}")
+        others["SpikingJelly"] = speeds["SpikingJelly"]
+        pairs += [(rate, "SpikingJelly"), (plain, "SpikingJelly")]
+    for what, against in pairs:
+        both = [speeds[what], others[against]]
+        print(f"{what} against {against}: {both[0] / both[1]:.2f}")
+        if options.record:
+            store_ratio("measure/speed_embedded.py", options.network, what, against, both)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,33 @@
 """Train the bias-free MNIST network of TensorGeNN's tutorial.
 
-    python scripts/train_mnist.py --data mnist.npz
+    python scripts/train/mnist.py --data mnist.npz
 
 ``--data`` is an ``.npz`` with x_train, y_train, x_test, y_test; without it Keras downloads
 MNIST. Needs tensorflow and tf2onnx; takes a few minutes on a CPU.
 """
 
+from __future__ import annotations
+
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
-from keras import layers
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from _training import export_keras, read_mnist, summary
+from common import MODELS
+from common.datasets import read_mnist
+from common.onnx_files import export_keras, summary
 
-OUTPUT = Path(__file__).parents[1] / "tests" / "models" / "mnist.onnx"
+if TYPE_CHECKING:
+    import keras
 
 
 def main() -> None:
     """Train on the training images, export, and test the ONNX file."""
     options = parse_arguments()
+    import keras
+
     keras.utils.set_random_seed(options.seed)
     train, test = read_mnist(options.data)
     model = build()
@@ -32,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, metavar="FILE.npz")
-    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE.onnx")
+    parser.add_argument("--output", type=Path, default=MODELS / "mnist.onnx", metavar="FILE.onnx")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
@@ -40,6 +48,9 @@ def parse_arguments() -> argparse.Namespace:
 
 def build() -> keras.Model:
     """Build the network: two convolutions and three dense layers, none with a bias."""
+    import keras
+    from keras import layers
+
     model = keras.Sequential(
         [
             layers.Input((28, 28, 1)),

@@ -1,11 +1,12 @@
 """Compare GeNN's CPU backend under onnx2genn with ml_genn, on ml_genn's simple CNN, in one run.
 
-    python scripts/benchmark_ml_genn.py --data mnist.npz --ml-genn ENVIRONMENT/bin/python
+    python scripts/measure/speed_ml_genn.py --data mnist.npz --ml-genn ENVIRONMENT/bin/python
 
-The environment of ml_genn is described in ``_ml_genn.py``. The first run trains the network there
-and keeps its weights. Then accuracy and images per second of the ANN (onnxruntime, one image at a
-time), of onnx2genn with scatter and portable connectivity, and of ml_genn as it comes and compiled
-with ``optimize_code``, for few-spike coding with 8 steps and rate coding with 100.
+The environment of ml_genn is described in ``ml_genn_side.py``. The first run trains the network
+there and keeps its weights. Then accuracy and images per second of the ANN (onnxruntime, one image
+at a time), of onnx2genn with scatter and portable connectivity, and of ml_genn as it comes and
+compiled with ``optimize_code``, for few-spike coding with 8 steps and rate coding with 100.
+``--record`` keeps the ratios for the README in ``docs/benchmarks.json``.
 """
 
 from __future__ import annotations
@@ -13,60 +14,77 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import onnx2genn
+from common.datasets import read_mnist
+from common.records import store_ratio
+from common.rows import Row
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.ir.run import session
 
-SIDE = Path(__file__).with_name("_ml_genn.py")
+SIDE = Path(__file__).with_name("ml_genn_side.py")
 # ml_genn's neurons do not look ahead.
 CODINGS = {"few-spike": {"steps": 8}, "rate": {"steps": 100, "lookahead": 0}}
+OURS = ("scatter", "portable")
+SIDES = {"ml_genn": (), "ml_genn, optimize_code": ("--optimised",)}
 EPOCHS = 5
+
+Measured = tuple[float, float]  # accuracy, images per second
 
 
 def main() -> None:
-    """Measure all sides in turns and print a table."""
+    """Measure all sides in turns, print a table, and keep the ratios where asked."""
     options = parse_arguments()
     if not options.weights.exists():
         ml_genn(options, "--train", str(EPOCHS))
-    with np.load(options.data) as data:
-        train, test = (data[name][..., None] / np.float32(255) for name in ("x_train", "x_test"))
-        labels = data["y_test"]
-    model = simple_cnn(options.weights)
-    ann = session(model, threads=1)
-    test, labels = test[: options.images], labels[: options.images]
-    measured: dict[str, list[tuple[float, float]]] = {}
+    (train, _), (test, labels) = read_mnist(options.data)
+    images = train[:1000], test[: options.images], labels[: options.images]
+    measured: dict[str, list[Measured]] = {}
     for _ in range(options.rounds):
-        measured.setdefault("ANN, onnxruntime", []).append(ann_speed(ann, test, labels))
-        for coding, settings in CODINGS.items():
-            steps = settings["steps"]
-            network = onnx2genn.convert(model, train[:1000], coding, **settings)
-            for connectivity in ("scatter", "portable"):
-                count = options.images if connectivity == "scatter" else options.few
-                name = f"{coding} T={steps}, onnx2genn {connectivity}"
-                measured.setdefault(name, []).append(
-                    snn_speed(network, connectivity, test[:count], labels[:count])
-                )
-            for flag in ("", "--optimised"):
-                name = f"{coding} T={steps}, ml_genn {flag}".strip()
-                answer = ml_genn(
-                    options,
-                    *("--coding", coding, "--steps", str(steps)),
-                    *("--images", str(options.few)),
-                    *([flag] if flag else []),
-                )
-                measured.setdefault(name, []).append(
-                    (answer["accuracy"], answer["images_per_second"])
-                )
-    for name, values in measured.items():
-        accuracy, speed = max(values, key=lambda item: item[1])
+        for name, found in measure(options, *images):
+            measured.setdefault(name, []).append(found)
+    best = {name: max(found, key=lambda item: item[1]) for name, found in measured.items()}
+    for name, (accuracy, speed) in best.items():
         print(f"{name:45} {speed:9.1f} images/s, accuracy {accuracy:.4f}")
+    if options.record:
+        for what in map(name_of, CODINGS):
+            for side in SIDES:
+                speeds = [best[f"{what}, {name}"][1] for name in (OURS[0], side)]
+                store_ratio("measure/speed_ml_genn.py", "simple_cnn", what, side, speeds)
+
+
+def measure(
+    options: argparse.Namespace, train: np.ndarray, test: np.ndarray, labels: np.ndarray
+) -> Iterator[tuple[str, Measured]]:
+    """Measure each side once."""
+    model = simple_cnn(options.weights)
+    yield "ANN, onnxruntime", ann_speed(session(model, threads=1), test, labels)
+    for coding, settings in CODINGS.items():
+        network = onnx2genn.convert(model, train, coding, **settings)
+        for connectivity in OURS:
+            few = slice(options.images if connectivity == "scatter" else options.few)
+            found = snn_speed(network, connectivity, test[few], labels[few])
+            yield f"{name_of(coding)}, {connectivity}", found
+        words = ["--coding", coding, "--steps", settings["steps"], "--images", options.few]
+        for side, flags in SIDES.items():
+            answer = ml_genn(options, *map(str, words), *flags)
+            found = answer["accuracy"], answer["images_per_second"]
+            yield f"{name_of(coding)}, {side}", found
+
+
+def name_of(coding: str) -> str:
+    """Name a coding with its options, as in the README's table."""
+    return str(Row(coding, CODINGS[coding])).replace(":", " T=").replace(",", ", ")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -78,6 +96,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--few", type=int, default=100, help="images for the slow sides")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--record", action="store_true", help="keep the ratios")
     return parser.parse_args()
 
 
@@ -125,7 +144,7 @@ def simple_cnn(weights: Path) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def ann_speed(ann: object, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+def ann_speed(ann: object, x: np.ndarray, y: np.ndarray) -> Measured:
     """Run the ANN image by image; return accuracy and images per second."""
     start = time.perf_counter()
     for image in x[:1000]:
@@ -137,7 +156,7 @@ def ann_speed(ann: object, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 def snn_speed(
     network: onnx2genn.SpikingNetwork, connectivity: str, x: np.ndarray, y: np.ndarray
-) -> tuple[float, float]:
+) -> Measured:
     """Simulate on one CPU thread of GeNN; return accuracy and images per second."""
     with open_simulator(network, "single_threaded_cpu", connectivity=connectivity) as simulator:
         simulator.run(x[:5])

@@ -1,4 +1,4 @@
-"""ml_genn's side of ``benchmark_ml_genn.py``: runs in an environment of its own.
+"""ml_genn's side of ``speed_ml_genn.py``: runs in an environment of its own.
 
 It needs ml_genn and ml_genn_tf 2.3, PyGeNN 5 and TensorFlow before 2.15, which cannot be installed
 beside onnx2genn's other dependencies. Prints one line of JSON.
@@ -10,12 +10,13 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
-from ml_genn_tf.converters import DataNorm, FewSpike
-from ml_genn_tf.converters.enum import InputType
-from tensorflow.keras import layers, models
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from tensorflow.keras import models
 
 
 def main() -> None:
@@ -42,12 +43,16 @@ def main() -> None:
         return
     with np.load(options.weights) as arrays:
         network.set_weights([arrays[name] for name in arrays.files])
+    import tensorflow as tf
+
     chosen = tf.data.Dataset.from_tensor_slices((x_train[:256], y_train[:256])).batch(1)
     report(network, chosen, x_test[: options.images], y_test[: options.images], options)
 
 
 def simple_cnn() -> models.Model:
     """Build the network of ml_genn's example ``simple_cnn``."""
+    from tensorflow.keras import layers, models
+
     return models.Sequential(
         [
             layers.Conv2D(16, 5, activation="relu", use_bias=False, input_shape=(28, 28, 1)),
@@ -70,6 +75,9 @@ def report(
     options: argparse.Namespace,
 ) -> None:
     """Convert, simulate and print accuracy and speed."""
+    from ml_genn_tf.converters import DataNorm, FewSpike
+    from ml_genn_tf.converters.enum import InputType
+
     if options.coding == "few-spike":
         converter = FewSpike(k=options.steps, norm_data=[chosen])
     else:

@@ -1,24 +1,13 @@
-"""Train a small vision transformer on scikit-learn's 8x8 handwritten digits.
+"""A small vision transformer for 8x8 images in PyTorch."""
 
-    python scripts/train_vit.py
-
-writes ``digits_vit.onnx`` into ``tests/models/``. The images are those of the package's example,
-1297 for training and 500 for testing. Needs torch and onnxscript; it takes a few minutes on one
-CPU core.
-"""
-
-import argparse
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
 from torch import nn
 
-from _training import Split, summary, without_traces
-
-ROOT = Path(__file__).parents[1]
-EXAMPLES = ROOT / "onnx2genn" / "examples"
+from common.datasets import Split
+from common.onnx_files import without_traces
 
 
 class VisionTransformer(nn.Module):
@@ -44,42 +33,26 @@ class VisionTransformer(nn.Module):
         return self.head(self.norm(self.encoder(tokens)[:, 0]))
 
 
-def main() -> None:
-    """Train and export."""
-    options = parse_arguments()
-    torch.manual_seed(options.seed)
-    train, test = read_digits("train"), read_digits("test")
+def trained(images: Split, *, epochs: int, seed: int) -> nn.Module:
+    """Train a network on images [N, 1, 8, 8] and their labels."""
+    torch.manual_seed(seed)
     model = VisionTransformer()
-    fit(model, train, options.epochs)
+    fit(model, images, epochs)
+    return model.eval()
 
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / "digits_vit.onnx"
+
+def export(model: nn.Module, path: Path) -> None:
+    """Write the network to one ONNX file with a free batch dimension."""
     program = torch.onnx.export(
-        model.eval(),
+        model,
         (torch.zeros(2, 1, 8, 8),),
         input_names=["image"],
         output_names=["logits"],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         dynamo=True,
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(without_traces(program.model_proto), path)
-    x, y = test
-    print(summary(path, x.transpose(0, 2, 3, 1), y))
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "tests" / "models", metavar="DIR")
-    parser.add_argument("--epochs", type=int, default=150)
-    parser.add_argument("--seed", type=int, default=1)
-    return parser.parse_args()
-
-
-def read_digits(split: str) -> Split:
-    """Read the images [N, 1, 8, 8] and labels of one split."""
-    with np.load(EXAMPLES / f"digits_{split}.npz") as data:
-        return data["x"].transpose(0, 3, 1, 2).copy(), data["y"].astype(np.int64)
 
 
 def fit(model: nn.Module, train: Split, epochs: int, batch: int = 64) -> None:
@@ -100,7 +73,3 @@ def fit(model: nn.Module, train: Split, epochs: int, batch: int = 64) -> None:
             schedule.step()
             loss += error.item()
         print(f"epoch {epoch + 1}: loss {loss * batch / len(x):.3f}")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from _zoo_inputs import images
+from zoo_inputs import images
 
 _VISION = (
     "alexnet", "vgg11_bn", "resnet18", "resnet50", "squeezenet1_1", "densenet121",

@@ -1,9 +1,11 @@
-"""Write the page of supported operators from the registry::
+"""Write the page of supported operators, ``docs/operators.md``, from the registry.
 
-python scripts/operators_page.py > docs/operators.md
+python scripts/pages/operators.py
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import onnx
 
@@ -12,10 +14,11 @@ from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
 from onnx2genn.ir.functions import CURVES
 from onnx2genn.ir.registry import REGISTRY, Operator
 
+PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 _INTRODUCTION = """\
 # Operators
 
-Written by `scripts/operators_page.py` from the registry of handlers. Any opset that the installed
+Written by `scripts/pages/operators.py` from the registry of handlers. Any opset that the installed
 onnx and onnxruntime know is read; what exporters spell out (Gelu by Erf, Silu as a product, Flatten
 as shape arithmetic, pairs of QuantizeLinear and DequantizeLinear, ...) is recognised. Anything that
 is not listed is reported as a problem with the name of its node, and never skipped: `onnx2genn
@@ -87,4 +90,4 @@ def _name(item: Operator) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    PAGE.write_text(page())
