@@ -46,9 +46,10 @@ class Builder:
             name: Name of the node; that of its output if None.
             attributes: Attributes of the node; None leaves one out.
         """
-        result = self._free(f"{self.scope}/{op}") if output is None else output
+        if output is None:
+            output = self._free(f"{self.scope}/{op}", len(self._written))
         names = [
-            item if isinstance(item, str) else self.store(item, f"{result}/{position}")
+            item if isinstance(item, str) else self.store(item, f"{output}/{position}")
             for position, item in enumerate(inputs)
         ]
         given = {key: value for key, value in attributes.items() if value is not None}
@@ -56,9 +57,9 @@ class Builder:
             Node(
                 op=op,
                 inputs=tuple(names),
-                outputs=(result,),
+                outputs=(output,),
                 attributes=given,
-                name=result if name is None else name,
+                name=output if name is None else name,
             )
         )
 
@@ -70,7 +71,7 @@ class Builder:
 
     def store(self, array: np.ndarray | np.generic, name: str) -> str:
         """Store a constant under a name, or under the first free one that begins with it."""
-        free = name if self._is_free(name) else self._free(name)
+        free = name if self._is_free(name) else self._free(name, 1)
         self.constants[free] = np.asarray(array)
         return free
 
@@ -83,8 +84,7 @@ class Builder:
         self.nodes = [node.renamed(names) for node in self.nodes]
         self._written = {names.get(name, name) for name in self._written}
 
-    def _free(self, base: str) -> str:
-        index = len(self._written)
+    def _free(self, base: str, index: int) -> str:
         while not self._is_free(name := f"{base}_{index}"):
             index += 1
         return name

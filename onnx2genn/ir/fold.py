@@ -6,11 +6,12 @@ keeps the rule of names: a tensor that is still there has the value that it had.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from onnx2genn.ir.editor import Editor
 from onnx2genn.ir.graph import Graph, Node, Shape, live
 
 # f(s x) = s f(x) for a scalar s.
@@ -31,85 +32,13 @@ _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _BATCH_AND_CHANNEL = 2
 
 
-class _Editor:
-    """Nodes and constants under change; only tensors with one reader may vanish."""
-
-    def __init__(
-        self,
-        nodes: Iterable[Node],
-        constants: Mapping[str, np.ndarray],
-        shapes: Mapping[str, Shape],
-        kept: Iterable[str],
-    ) -> None:
-        self.nodes = list(nodes)
-        self.constants = dict(constants)
-        self.shapes = dict(shapes)
-        self._kept = set(kept)
-
-    def run(self, rule: Callable[[_Editor, Node], list[Node] | None]) -> None:
-        """Apply a rule to all nodes until it changes nothing.
-
-        A rule looks at a node and returns what takes the place of the node's only neighbour: see
-        :meth:`sole_producer` and :meth:`sole_consumer`, which mark the other one for removal.
-        """
-        changed = True
-        while changed:
-            changed = False
-            self._index()
-            for index, node in enumerate(self.nodes):
-                self._dropped: str | None = None
-                written = rule(self, node)
-                if written is None:
-                    continue
-                self.nodes[index : index + 1] = written
-                self.nodes = [item for item in self.nodes if item.output != self._dropped]
-                changed = True
-                break
-
-    def _index(self) -> None:
-        self._producers = {node.output: node for node in self.nodes}
-        self._readers: dict[str, int] = {}
-        for node in self.nodes:
-            for name in node.inputs:
-                self._readers[name] = self._readers.get(name, 0) + 1
-
-    def producer(self, name: str) -> Node | None:
-        """Return the node that computes a tensor if nobody else needs that tensor."""
-        if name in self._kept or self._readers.get(name) != 1:
-            return None
-        return self._producers.get(name)
-
-    def drop(self, node: Node) -> None:
-        """Remove a node once the current rule is applied."""
-        self._dropped = node.output
-
-    def fixed(self, node: Node, position: int = 1) -> np.ndarray | None:
-        """Return a constant input of a node."""
-        return self.constants.get(node.inputs[position])
-
-    def store(self, name: str, array: np.ndarray) -> str:
-        """Add a constant under the first free name."""
-        unique, index = name, 0
-        while unique in self.constants:
-            index += 1
-            unique = f"{name}_{index}"
-        self.constants[unique] = np.ascontiguousarray(array, dtype=np.float32)
-        return unique
-
-    def scaled(self, source: str, factor: np.ndarray, output: str) -> Node:
-        """Write ``output = source * factor``."""
-        self.shapes[output] = self.shapes[source]
-        name = self.store(f"{output}/factor", factor)
-        return Node(op="Mul", inputs=(source, name), outputs=(output,), name=name)
-
-
 def fold(
     nodes: Iterable[Node],
     constants: Mapping[str, np.ndarray],
     shapes: Mapping[str, Shape],
     kept: Iterable[str],
 ) -> tuple[list[Node], dict[str, np.ndarray], dict[str, Shape]]:
-    """Fold constants factors, sums and borders into Conv and MatMul where that is exact.
+    """Fold constant factors, sums and borders into Conv and MatMul where that is exact.
 
     Args:
         nodes: Canonical nodes in topological order.
@@ -121,10 +50,10 @@ def fold(
         The new nodes, constants and shapes.
     """
     kept = list(kept)
-    editor = _Editor(nodes, constants, shapes, kept)
+    editor = Editor(nodes, constants, shapes, kept)
     for rule in _RULES:
-        editor.run(rule)
-    left, used = live(editor.nodes, editor.constants, kept)
+        editor.apply(rule)
+    left, used = live(list(editor.edited.values()), editor.constants, kept)
     return left, used, editor.shapes
 
 
@@ -142,121 +71,117 @@ def _along(factor: np.ndarray, rank: int, axis: int) -> np.ndarray | None:
     return None
 
 
-def _factor_into_producer(editor: _Editor, node: Node) -> list[Node] | None:
+def _factor_into_producer(editor: Editor, node: Node) -> bool:
     """f(x) * s: scale the weights of f, or the operands of a sum."""
     if node.op != "Mul":
-        return None
+        return False
     factor, before = editor.fixed(node), editor.producer(node.inputs[0])
-    same_shape = editor.shapes[node.output] == editor.shapes[node.inputs[0]]
-    if factor is None or before is None or not same_shape:
-        return None
-    written = _scaled_producer(editor, before, factor, node.output)
-    if written is not None:
-        editor.drop(before)
-    return written
+    if factor is None or before is None:
+        return False
+    if editor.shapes[node.output] != editor.shapes[before.output]:
+        return False
+    if not _scale_producer(editor, before, factor, node.output):
+        return False
+    editor.drop(before)
+    return True
 
 
-def _scaled_producer(
-    editor: _Editor, before: Node, factor: np.ndarray, output: str
-) -> list[Node] | None:
+def _scale_producer(editor: Editor, before: Node, factor: np.ndarray, output: str) -> bool:
     rank = len(editor.shapes[output]) + 1
     if before.op == "Add":
-        return _scaled_sum(editor, before, factor, output)
-    weight = editor.fixed(before) if len(before.inputs) > 1 else None
+        return _scale_sum(editor, before, factor, output)
+    weight = editor.fixed(before)
     if before.op == "Mul" and weight is not None:
-        return [editor.scaled(before.inputs[0], weight * factor, output)]
+        editor.scale(before.inputs[0], weight * factor, output)
+        return True
     if before.op == "MatMul" and weight is not None:
         vector = _along(factor, rank, -1)
-        return None if vector is None else [_reweighted(editor, before, [weight * vector], output)]
+        return vector is not None and _reweight(editor, before, [weight * vector], output)
     if before.op in _CONVOLUTIONS and weight is not None:
         vector = _along(factor, rank, 1)
         if vector is None:
-            return None
+            return False
         arrays = [_scaled_outputs(before, weight, vector)]
         arrays += [editor.constants[name] * vector for name in before.inputs[2:]]
-        return [_reweighted(editor, before, arrays, output)]
+        return _reweight(editor, before, arrays, output)
     if before.op in _HOMOGENEOUS and factor.size == 1 and not before.body:
-        inner = [
-            editor.scaled(name, factor.reshape(()), f"{output}/scaled_{index}")
-            for index, name in enumerate(before.inputs)
-            if name not in editor.constants
-        ]
-        names = iter([item.output for item in inner])
-        inputs = tuple(name if name in editor.constants else next(names) for name in before.inputs)
-        return [*inner, replace(before, inputs=inputs, outputs=(output,))]
-    return None
+        _scale_operands(editor, before, factor.reshape(()), output)
+        return True
+    return False
 
 
-def _scaled_sum(
-    editor: _Editor, before: Node, factor: np.ndarray, output: str
-) -> list[Node] | None:
-    if any(
-        name not in editor.constants and editor.shapes[name] != editor.shapes[output]
-        for name in before.inputs
-    ):
-        return None
-    written, names = [], []
-    for index, name in enumerate(before.inputs):
+def _scale_sum(editor: Editor, before: Node, factor: np.ndarray, output: str) -> bool:
+    data = [name for name in before.inputs if name not in editor.constants]
+    if any(editor.shapes[name] != editor.shapes[output] for name in data):
+        return False
+    _scale_operands(editor, before, factor, output, constants=True)
+    return True
+
+
+def _scale_operands(
+    editor: Editor, before: Node, factor: np.ndarray, output: str, *, constants: bool = False
+) -> None:
+    """Write a node of scaled operands: of those that are data, or of its constants, too."""
+    inputs = list(before.inputs)
+    for index, name in enumerate(inputs):
         part = f"{output}/scaled_{index}"
-        if name in editor.constants:
-            names.append(editor.store(part, editor.constants[name] * factor))
-        else:
-            written.append(editor.scaled(name, factor, part))
-            names.append(part)
-    return [*written, replace(before, inputs=tuple(names), outputs=(output,))]
+        if name not in editor.constants:
+            inputs[index] = editor.scale(name, factor, part)
+        elif constants:
+            inputs[index] = editor.store(editor.constants[name] * factor, part)
+    editor.add(replace(before, inputs=tuple(inputs), outputs=(output,)))
 
 
-def _reweighted(editor: _Editor, node: Node, arrays: list[np.ndarray], output: str) -> Node:
-    """Copy a node with other weights under another output name."""
+def _reweight(editor: Editor, node: Node, arrays: list[np.ndarray], output: str) -> bool:
+    """Write a node with other weights under another output name."""
     names = [
-        editor.store(f"{output}/{role}", array)
+        editor.store(array, f"{output}/{role}")
         for role, array in zip(("weight", "bias"), arrays, strict=False)
     ]
-    return replace(node, inputs=(node.inputs[0], *names), outputs=(output,))
+    editor.add(replace(node, inputs=(node.inputs[0], *names), outputs=(output,)))
+    return True
 
 
-def _factor_into_consumer(editor: _Editor, node: Node) -> list[Node] | None:
+def _factor_into_consumer(editor: Editor, node: Node) -> bool:
     """f(s x): scale the weights of f, or take the factor behind f."""
-    if not node.inputs:
-        return None
+    if not node.inputs or node.inputs[0] in node.inputs[1:]:
+        return False
     before = editor.producer(node.inputs[0])
-    if before is None or before.op != "Mul" or node.inputs[0] in node.inputs[1:]:
-        return None
+    if before is None or before.op != "Mul":
+        return False
     factor, source = editor.fixed(before), before.inputs[0]
     if factor is None or editor.shapes[before.output] != editor.shapes[source]:
-        return None
-    written = _scaled_consumer(editor, node, factor, source)
-    if written is not None:
-        editor.drop(before)
-    return written
+        return False
+    if not _scale_consumer(editor, node, factor, source):
+        return False
+    editor.drop(before)
+    return True
 
 
-def _scaled_consumer(
-    editor: _Editor, node: Node, factor: np.ndarray, source: str
-) -> list[Node] | None:
+def _scale_consumer(editor: Editor, node: Node, factor: np.ndarray, source: str) -> bool:
     rank = len(editor.shapes[source]) + 1
-    weight = editor.fixed(node) if len(node.inputs) > 1 else None
+    weight = editor.fixed(node)
+    moved = replace(node, inputs=(source, *node.inputs[1:]))
     if node.op == "MatMul" and weight is not None:
         vector = _along(factor, rank, -1)
-        if vector is None:
-            return None
-        moved = replace(node, inputs=(source, *node.inputs[1:]))
-        return [_reweighted(editor, moved, [weight * vector[:, None]], node.output)]
+        return vector is not None and _reweight(
+            editor, moved, [weight * vector[:, None]], node.output
+        )
     if node.op in _CONVOLUTIONS and weight is not None:
         vector = _along(factor, rank, 1)
         if vector is None:
-            return None
-        moved = replace(node, inputs=(source, *node.inputs[1:]))
+            return False
         arrays = [_scaled_inputs(node, weight, vector)]
         arrays += [editor.constants[name] for name in node.inputs[2:]]
-        return [_reweighted(editor, moved, arrays, node.output)]
+        return _reweight(editor, moved, arrays, node.output)
     behind = _factor_behind(editor, node, factor, source, rank)
     if behind is None:
-        return None
+        return False
     inner = f"{node.output}/unscaled"
     editor.shapes[inner] = editor.shapes[node.output]
-    moved = replace(node, inputs=(source, *node.inputs[1:]), outputs=(inner,))
-    return [moved, editor.scaled(inner, behind, node.output)]
+    editor.add(replace(moved, outputs=(inner,)))
+    editor.scale(inner, behind, node.output)
+    return True
 
 
 def _scaled_inputs(node: Node, weight: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -283,7 +208,7 @@ def _scaled_within_groups(node: Node, weight: np.ndarray, vector: np.ndarray) ->
 
 
 def _factor_behind(
-    editor: _Editor, node: Node, factor: np.ndarray, source: str, rank: int
+    editor: Editor, node: Node, factor: np.ndarray, source: str, rank: int
 ) -> np.ndarray | None:
     """Return s' with f(s x) = s' f(x), if there is one."""
     if node.op not in _HOMOGENEOUS or node.op == "Concat" or node.body:
@@ -304,60 +229,58 @@ def _factor_behind(
     return None
 
 
-def _sum_into_conv(editor: _Editor, node: Node) -> list[Node] | None:
+def _sum_into_conv(editor: Editor, node: Node) -> bool:
     """Conv(x) + c with c per channel: add to the bias."""
     if node.op != "Add":
-        return None
+        return False
     shift, before = editor.fixed(node), editor.producer(node.inputs[0])
     if shift is None or before is None or before.op not in _CONVOLUTIONS:
-        return None
+        return False
     channels = editor.shapes[node.output][0]
     vector = _along(shift, len(editor.shapes[node.output]) + 1, 1)
     if vector is None or editor.shapes[before.output] != editor.shapes[node.output]:
-        return None
+        return False
     bias = np.broadcast_to(vector, (channels,)).astype(np.float32)
     for name in before.inputs[2:]:
         bias = bias + editor.constants[name]
     editor.drop(before)
-    arrays = [editor.constants[before.inputs[1]], bias]
-    return [_reweighted(editor, before, arrays, node.output)]
+    return _reweight(editor, before, [editor.constants[before.inputs[1]], bias], node.output)
 
 
-def _border_into_conv(editor: _Editor, node: Node) -> list[Node] | None:
+def _border_into_conv(editor: Editor, node: Node) -> bool:
     """Conv(Pad(x)) with a border of zeros: add to the pads."""
     if node.op != "Conv":
-        return None
+        return False
     before = editor.producer(node.inputs[0])
     if before is None or before.op != "Pad" or before.attributes.get("mode") != "constant":
-        return None
+        return False
     border = editor.constants[before.inputs[1]].reshape(2, -1)
     if border[:, :_BATCH_AND_CHANNEL].any() or (border < 0).any():
-        return None
+        return False
     pads = np.reshape(node.attributes["pads"], (2, -1)) + border[:, _BATCH_AND_CHANNEL:]
     editor.drop(before)
     attributes = {**node.attributes, "pads": pads.ravel().tolist()}
-    inputs = (before.inputs[0], *node.inputs[1:])
-    return [replace(node, inputs=inputs, attributes=attributes)]
+    editor.add(replace(node, inputs=(before.inputs[0], *node.inputs[1:]), attributes=attributes))
+    return True
 
 
-def _order_into_matmul(editor: _Editor, node: Node) -> list[Node] | None:
+def _order_into_matmul(editor: Editor, node: Node) -> bool:
     """MatMul(Flatten(Transpose(x))): permute the rows of the weights instead of the data."""
     if node.op != "MatMul" or len(editor.shapes[node.inputs[0]]) != 1:
-        return None
+        return False
     flat = editor.producer(node.inputs[0])
     turned = editor.producer(flat.inputs[0]) if flat is not None and flat.op == "Reshape" else None
     weight = editor.fixed(node)
     if flat is None or turned is None or turned.op != "Transpose" or weight is None:
-        return None
-    source = turned.inputs[0]
+        return False
+    source, straight = turned.inputs[0], f"{node.output}/flat"
     order = np.arange(len(weight)).reshape(1, *editor.shapes[source])
     rows = np.argsort(order.transpose(turned.attributes["perm"]).ravel())
-    editor.drop(turned)
-    straight = f"{node.output}/flat"
     editor.shapes[straight] = editor.shapes[flat.output]
-    flattened = replace(flat, inputs=(source, flat.inputs[1]), outputs=(straight,))
+    editor.add(replace(flat, inputs=(source, flat.inputs[1]), outputs=(straight,)))
+    editor.drop(turned, flat)
     moved = replace(node, inputs=(straight, node.inputs[1]))
-    return [flattened, _reweighted(editor, moved, [weight[rows]], node.output)]
+    return _reweight(editor, moved, [weight[rows]], node.output)
 
 
 _RULES = (

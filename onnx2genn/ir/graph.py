@@ -101,6 +101,19 @@ class Graph:
                     readers[name].append(node)
         return readers
 
+    @cached_property
+    def names(self) -> set[str]:
+        """All its tensors: inputs, constants and what the nodes compute."""
+        return {*self.inputs, *self.constants, *self.producers}
+
+    def rewritten(
+        self, nodes: Iterable[Node], constants: Constants | None = None, **changes: Any
+    ) -> Graph:
+        """Return a graph of other nodes, with further constants and other changes of its fields."""
+        return replace(
+            self, nodes=list(nodes), constants={**self.constants, **(constants or {})}, **changes
+        )
+
     def only_live(self) -> Graph:
         """Return the graph without what the output does not need."""
         nodes, constants = live(self.nodes, self.constants, [self.output])

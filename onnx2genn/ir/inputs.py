@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnx2genn.ir.graph import Graph, Node, Shape
+from onnx2genn.ir.builder import Builder
+from onnx2genn.ir.graph import Graph, Shape
 
 JOINED = "onnx2genn/inputs"
 
@@ -22,31 +23,22 @@ def join_inputs(graph: Graph) -> Graph:
     """
     if len(graph.inputs) == 1:
         return graph
-    nodes: list[Node] = []
-    constants: dict[str, np.ndarray] = {}
+    builder = Builder(JOINED, graph.names)
     shapes: dict[str, Shape] = {}
-
-    def write(op: str, source: str, output: str, **operands: int | list[int]) -> None:
-        names = {role: f"{JOINED}/{output}/{role}" for role in operands}
-        for role, values in operands.items():
-            constants[names[role]] = np.array(values, np.int64)
-        inputs = (source, *names.values())
-        nodes.append(Node(op=op, inputs=inputs, outputs=(output,), name=output))
-
     start = 0
     for name, shape in graph.inputs.items():
         end = start + int(np.prod(shape))
         flat = name if len(shape) == 1 else f"{JOINED}/{name}"
         shapes[flat] = (end - start,)
-        write("Slice", JOINED, flat, starts=[start], ends=[end], axes=[1], steps=[1])
+        bounds = (np.array([value], np.int64) for value in (start, end, 1, 1))
+        builder.emit("Slice", JOINED, *bounds, output=flat)
         if flat != name:
-            write("Reshape", flat, name, shape=[0, *shape])
+            builder.emit("Reshape", flat, np.array([0, *shape], np.int64), output=name)
         start = end
-    return replace(
-        graph,
+    return graph.rewritten(
+        [*builder.nodes, *graph.nodes],
+        builder.constants,
         inputs={JOINED: (start,)},
-        nodes=[*nodes, *graph.nodes],
-        constants={**graph.constants, **constants},
         shapes={JOINED: (start,), **shapes, **graph.shapes},
     )
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike
 
+from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.fold import fold
 from onnx2genn.ir.graph import Node, Shape, to_onnx
 
@@ -70,48 +72,31 @@ class Segment:
             source_offsets: o, value of a source that sends no spikes, where it is not 0.
             target_offset: p, value of the target that stands for no spikes.
         """
-        editor = _Chain(dict(self.constants), dict(self.shapes), [])
-        scaled = {}
+        builder = Builder(self.target)
+
+        def write(op: str, source: str, output: str, shape: Shape, operand: ArrayLike) -> str:
+            array = np.asarray(operand, np.float32)
+            array = array.reshape(1, *[1] * (len(shape) - array.ndim), *array.shape)
+            return builder.emit(op, source, array, output=output)
+
+        values = {}
         for name in self.sources:
             if name in source_units:
-                shift = (source_offsets or {}).get(name, np.zeros(())) / source_units[name]
-                shifted = editor.plus(name, f"{name}/count", shift)
-                scaled[name] = editor.times(shifted, f"{name}/value", source_units[name])
-        editor.nodes.extend(
-            replace(node, inputs=tuple(scaled.get(name, name) for name in node.inputs))
-            for node in self.nodes
-        )
-        rest = editor.plus(
-            scaled.get(self.target, self.target), f"{self.target}/rest", -np.asarray(target_offset)
-        )
-        target = editor.times(rest, f"{self.target}/units", 1.0 / target_unit)
-        left, used, shapes = fold(
-            editor.nodes, editor.constants, editor.shapes, [*self.sources, target]
-        )
+                unit, shape = source_units[name], self.shapes[name]
+                offset = (source_offsets or {}).get(name, np.zeros(()))
+                shifted = name
+                if np.any(offset):
+                    shifted = write("Add", name, f"{name}/count", shape, offset / unit)
+                values[name] = write("Mul", shifted, f"{name}/value", shape, unit)
+        for node in self.nodes:
+            builder.add(replace(node, inputs=tuple(values.get(name, name) for name in node.inputs)))
+        target = values.get(self.target, self.target)
+        if np.any(target_offset):
+            target = write("Add", target, f"{self.target}/rest", self.shape, -target_offset)
+        target = write("Mul", target, f"{self.target}/units", self.shape, 1.0 / target_unit)
+        shapes = dict(self.shapes)
+        for node in builder.nodes:
+            shapes.setdefault(node.output, shapes[node.inputs[0]])
+        constants = {**self.constants, **builder.constants}
+        left, used, shapes = fold(builder.nodes, constants, shapes, [*self.sources, target])
         return replace(self, target=target, nodes=tuple(left), constants=used, shapes=shapes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Chain:
-    """Nodes under construction, with their constants and shapes."""
-
-    constants: dict[str, np.ndarray]
-    shapes: dict[str, Shape]
-    nodes: list[Node]
-
-    def times(self, source: str, output: str, factor: np.ndarray) -> str:
-        """Write ``output = source * factor``."""
-        return self._write("Mul", source, output, factor)
-
-    def plus(self, source: str, output: str, shift: np.ndarray) -> str:
-        """Write ``output = source + shift``, or nothing for a shift of zero."""
-        return self._write("Add", source, output, shift) if np.any(shift) else source
-
-    def _write(self, op: str, source: str, output: str, operand: np.ndarray) -> str:
-        rank = len(self.shapes[source])
-        array = np.asarray(operand, dtype=np.float32)
-        name = f"{output}/operand"
-        self.constants[name] = array.reshape(1, *[1] * (rank - array.ndim), *array.shape)
-        self.shapes[output] = self.shapes[source]
-        self.nodes.append(Node(op=op, inputs=(source, name), outputs=(output,), name=output))
-        return output

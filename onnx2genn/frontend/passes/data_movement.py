@@ -8,13 +8,13 @@ do together is seen by letting them move numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import onnx
 
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.probe import Probe
+from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node, Shape
 from onnx2genn.ir.run import Runner
 
@@ -50,34 +50,21 @@ def straighten_moves(graph: Graph, context: Context) -> Graph:
         return graph
     runs = [context.values(graph, batch) for batch in _BATCHES]
     nodes = {node.output: [node] for node in graph.nodes}
-    constants = dict(graph.constants)
+    constants: dict[str, np.ndarray] = {}
     for end, chain in chains.items():
         source = chain[0].inputs[0]
         picked, again = (_picked(graph, chain, run, seen.shapes[source]) for run in runs)
         if picked is None or again is None or not np.array_equal(picked, again):
             continue
-        names = {role: f"{end}/{role}" for role in ("flat", "picked", "indices", "shape")}
-        constants[names["indices"]] = picked.ravel()
-        constants[names["shape"]] = np.array([0, *seen.shapes[end]], np.int64)
-        flat = Node(op="Flatten", inputs=(source,), outputs=(names["flat"],), name=names["flat"])
-        gather = replace(
-            flat,
-            op="Gather",
-            inputs=(names["flat"], names["indices"]),
-            outputs=(names["picked"],),
-            attributes={"axis": 1},
-            name=chain[-1].name,
-        )
-        reshape = replace(
-            flat,
-            op="Reshape",
-            inputs=(names["picked"], names["shape"]),
-            outputs=(end,),
-            name=names["shape"],
-        )
-        nodes[end] = [flat, gather, reshape]
-    straight = [item for part in nodes.values() for item in part]
-    return replace(graph, nodes=straight, constants=constants).only_live()
+        builder = Builder(end, graph.names)
+        flat = builder.emit("Flatten", source)
+        taken = builder.emit("Gather", flat, picked.ravel(), name=chain[-1].name, axis=1)
+        shape = np.array([0, *seen.shapes[end]], np.int64)
+        builder.emit("Reshape", taken, shape, output=end)
+        nodes[end] = builder.nodes
+        constants |= builder.constants
+    straight = (item for part in nodes.values() for item in part)
+    return graph.rewritten(straight, constants).only_live()
 
 
 def _chains(graph: Graph, seen: Probe) -> dict[str, list[Node]]:

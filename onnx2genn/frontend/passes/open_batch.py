@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.probe import independent
+from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
 
 
@@ -29,34 +30,31 @@ def free_batch(graph: Graph, context: Context) -> Graph:
     batch = context.batch
     if batch is None:
         return graph
-    values = context.values(graph, batch)
-    opener = _Opener(batch, values, independent(graph), dict(graph.constants))
+    opener = _Opener(graph, batch, context.values(graph, batch))
     for node in graph.nodes:
         rule = _RULES.get(node.op)
-        opener.nodes.append(rule(opener, node) if rule else node)
+        opener.add(rule(opener, node) if rule else node)
     notes = list(graph.notes)
     if batch > 1 or opener.nodes != graph.nodes:
         notes.append(f"The batch axis was fixed to {batch}; it is open now.")
-    return replace(graph, nodes=opener.nodes, constants=opener.constants, notes=notes)
+    return graph.rewritten(opener.nodes, opener.constants, notes=notes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Opener:
-    """The graph under change.
+class _Opener(Builder):
+    """Writes the nodes again.
 
-    Attributes:
+    Args:
+        graph: Graph in its own operators.
         batch: The batch size that it was exported for.
         values: All its tensors at that size.
-        fixed: Tensors that do not depend on the inputs.
-        constants: Its constants, with new ones.
-        nodes: Its nodes so far, with new ones.
     """
 
-    batch: int
-    values: Mapping[str, np.ndarray]
-    fixed: set[str]
-    constants: dict[str, np.ndarray]
-    nodes: list[Node] = field(default_factory=list)
+    def __init__(self, graph: Graph, batch: int, values: Mapping[str, np.ndarray]) -> None:
+        super().__init__("open_batch", graph.names)
+        self.batch = batch
+        self.values = values
+        self.fixed = independent(graph)
+        self.given = graph.constants
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor, batch included; none for what is no tensor."""
@@ -73,27 +71,14 @@ class _Opener:
         value = self.values[name]
         return bool((value == value[:1]).all())
 
-    def store(self, name: str, array: np.ndarray) -> str:
-        """Add a constant."""
-        self.constants[name] = array
-        return name
-
-    def write(self, op: str, output: str, *inputs: str, **attributes: int) -> str:
-        """Add a node."""
-        node = Node(op=op, inputs=inputs, outputs=(output,), attributes=attributes, name=output)
-        self.nodes.append(node)
-        return output
-
 
 def _open_target(opener: _Opener, node: Node) -> Node:
     """Let a Reshape or an Expand leave the batch as it is."""
     source = node.inputs[0]
-    if source in opener.constants or not (
-        opener.has_batch(source) and opener.has_batch(node.output)
-    ):
+    if source in opener.given or not (opener.has_batch(source) and opener.has_batch(node.output)):
         return node
     target = [-1 if node.op == "Reshape" else 1, *opener.shape(node.output)[1:]]
-    name = opener.store(f"{node.output}/open_shape", np.array(target, np.int64))
+    name = opener.store(np.array(target, np.int64), f"{node.output}/open_shape")
     return replace(node, inputs=(source, name))
 
 
@@ -104,7 +89,7 @@ def _open_sizes(opener: _Opener, node: Node) -> Node:
         return node
     if not (opener.has_batch(source) and opener.has_batch(node.output)):
         return node
-    sizes = _with_batch_of(opener, source, opener.shape(node.output)[1:], f"{node.output}/sizes")
+    sizes = _with_batch_of(opener, source, opener.shape(node.output)[1:])
     return replace(node, inputs=(*node.inputs[:3], sizes))
 
 
@@ -116,15 +101,11 @@ def _repeat_constants(opener: _Opener, node: Node) -> Node:
     if node.attributes.get("axis", 1) % len(opener.shape(data)) == 0:
         return node
     inputs = list(node.inputs)
-    for index, name in enumerate(node.inputs):
-        if not opener.is_repeated(name):
-            continue
-        value = opener.values[name]
-        scope = f"{node.output}/repeated_{index}"
-        target = _with_batch_of(opener, data, value.shape[1:], f"{scope}/shape")
-        inputs[index] = opener.write(
-            "Expand", scope, opener.store(f"{scope}/one", value[:1]), target
-        )
+    for index, name in enumerate(inputs):
+        if opener.is_repeated(name):
+            value = opener.values[name]
+            target = _with_batch_of(opener, data, value.shape[1:])
+            inputs[index] = opener.emit("Expand", value[:1], target)
     return replace(node, inputs=tuple(inputs))
 
 
@@ -135,7 +116,7 @@ def _keep_one_row(opener: _Opener, node: Node) -> Node:
     if not any(name not in opener.fixed and opener.has_batch(name) for name in whole):
         return node
     inputs = [
-        opener.store(f"{node.output}/row_{index}", opener.values[name][:1])
+        opener.store(opener.values[name][:1], f"{node.output}/row_{index}")
         if name in whole and opener.batch > 1 and opener.is_repeated(name)
         else name
         for index, name in enumerate(node.inputs)
@@ -143,13 +124,11 @@ def _keep_one_row(opener: _Opener, node: Node) -> Node:
     return replace(node, inputs=tuple(inputs))
 
 
-def _with_batch_of(opener: _Opener, data: str, rest: tuple[int, ...], output: str) -> str:
+def _with_batch_of(opener: _Opener, data: str, rest: tuple[int, ...]) -> str:
     """Write the shape that has the batch size of some data, and the rest as given."""
-    full = opener.write("Shape", f"{output}/data", data)
-    first = opener.store(f"{output}/first", np.array([0], np.int64))
-    batch = opener.write("Gather", f"{output}/batch", full, first, axis=0)
-    tail = opener.store(f"{output}/rest", np.array(rest, np.int64))
-    return opener.write("Concat", output, batch, tail, axis=0)
+    full = opener.emit("Shape", data)
+    batch = opener.emit("Gather", full, np.array([0], np.int64), axis=0)
+    return opener.emit("Concat", batch, np.array(rest, np.int64), axis=0)
 
 
 _RULES = {

@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.frontend.context import Context
-from onnx2genn.frontend.rewrite import Rewrite, finish
-from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.frontend.passes.node_by_node import rewrite_nodes
+from onnx2genn.frontend.rewrite import Rewrite
+from onnx2genn.ir.builder import Builder
+from onnx2genn.ir.graph import Constants, Graph, Node
 
 _CLAMPS = ("Relu", "Clip")
 
@@ -21,19 +23,12 @@ def lower_activations(graph: Graph, context: Context) -> Graph:
         graph: Canonical graph with shapes, functions fused.
         context: Not needed.
     """
-    graph = _merge_clamps(graph)
-    nodes: list[Node] = []
-    constants = dict(graph.constants)
-    for node in graph.nodes:
-        rule = _RULES.get(node.op)
-        if rule is None or node.body:
-            nodes.append(node)
-            continue
-        rewrite = Rewrite(graph, node)
-        written, _ = finish(rewrite, rule(rewrite, node))
-        nodes += written
-        constants |= rewrite.constants
-    return replace(graph, nodes=nodes, constants=constants).only_live()
+    return rewrite_nodes(_merge_clamps(graph), _lowered).only_live()
+
+
+def _lowered(rewrite: Rewrite, node: Node) -> str | None:
+    rule = _RULES.get(node.op)
+    return None if rule is None or node.body else rule(rewrite, node)
 
 
 def _merge_clamps(graph: Graph) -> Graph:
@@ -42,7 +37,7 @@ def _merge_clamps(graph: Graph) -> Graph:
     clip(clip(x, a, b), c, d) = clip(x, clip(a, c, d), clip(b, c, d)).
     """
     producers, consumers = graph.producers, graph.consumers
-    constants = dict(graph.constants)
+    builder = Builder("clamp", graph.names)
     nodes: dict[str, Node] = {node.output: node for node in graph.nodes}
     for output, node in list(nodes.items()):
         before = producers.get(node.inputs[0]) if node.op in _CLAMPS else None
@@ -51,15 +46,17 @@ def _merge_clamps(graph: Graph) -> Graph:
         if len(consumers[before.output]) > 1:
             continue
         first = nodes.pop(before.output)
+        constants = {**graph.constants, **builder.constants}
         low, high = bounds(node, constants)
-        merged = [float(np.clip(bound, low, high)) for bound in bounds(first, constants)]
-        names = tuple(f"{output}/{side}" for side in ("low", "high"))
-        constants |= {name: np.float32(bound) for name, bound in zip(names, merged, strict=True)}
+        names = [
+            builder.store(np.float32(np.clip(bound, low, high)), f"{output}/{side}")
+            for bound, side in zip(bounds(first, constants), ("low", "high"), strict=True)
+        ]
         nodes[output] = replace(node, op="Clip", inputs=(first.inputs[0], *names))
-    return replace(graph, nodes=list(nodes.values()), constants=constants)
+    return graph.rewritten(nodes.values(), builder.constants)
 
 
-def bounds(node: Node, constants: dict[str, np.ndarray]) -> tuple[float, float]:
+def bounds(node: Node, constants: Constants) -> tuple[float, float]:
     """Return the bounds of a Relu or Clip, infinite where it has none."""
     if node.op == "Relu":
         return 0.0, np.inf

@@ -24,8 +24,9 @@ import numpy as np
 
 from onnx2genn.errors import Problem
 from onnx2genn.frontend.context import Context
+from onnx2genn.frontend.passes.node_by_node import rewrite_nodes
 from onnx2genn.frontend.probe import random_inputs
-from onnx2genn.frontend.rewrite import Rewrite, finish, problem
+from onnx2genn.frontend.rewrite import Rewrite, problem
 from onnx2genn.ir.functions import identity, square
 from onnx2genn.ir.graph import Graph, Node, to_onnx
 from onnx2genn.ir.registry import kind_of
@@ -111,20 +112,16 @@ def lower_products(graph: Graph, context: Context) -> Graph:
         return graph
     operands = {name for node in found for name in node.inputs}
     graph = _with_relays(graph, operands | _sums(graph, found))
-    found = products(graph)
     samples = random_inputs(graph, _RANDOM) if context.samples is None else context.samples
-    ranges = _ranges(graph, samples, {name for node in found for name in node.inputs})
-    nodes: list[Node] = []
-    constants = dict(graph.constants)
-    for node in graph.nodes:
-        if node not in found:
-            nodes.append(node)
-            continue
-        rewrite = Rewrite(graph, node)
-        written, _ = finish(rewrite, _product(rewrite, *(ranges[name] for name in node.inputs)))
-        nodes += written
-        constants |= rewrite.constants
-    return replace(graph, nodes=nodes, constants=constants)
+    ranges = _ranges(graph, samples, operands)
+    made = {node.output for node in products(graph)}
+
+    def rule(rewrite: Rewrite, node: Node) -> str | None:
+        if node.output not in made:
+            return None
+        return _product(rewrite, *(ranges[name] for name in node.inputs))
+
+    return rewrite_nodes(graph, rule)
 
 
 def _with_relays(graph: Graph, operands: set[str]) -> Graph:

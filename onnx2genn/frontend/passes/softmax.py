@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.operators.pooling import largest
 from onnx2genn.frontend.partition import strip_heads
+from onnx2genn.frontend.passes.node_by_node import rewrite_nodes
 from onnx2genn.frontend.probe import with_shapes
-from onnx2genn.frontend.rewrite import Rewrite, finish
+from onnx2genn.frontend.rewrite import Rewrite
 from onnx2genn.ir.graph import Graph, Node, Shape
 
 _OPS = ("Softmax", "LogSoftmax")
@@ -27,20 +26,13 @@ def lower_softmax(graph: Graph, context: Context) -> Graph:
         context: Not needed.
     """
     _, heads = strip_heads(graph)
-    nodes: list[Node] = []
-    constants = dict(graph.constants)
-    for node in graph.nodes:
-        if node.op not in _OPS or node.output in heads:
-            nodes.append(node)
-            continue
-        rewrite = Rewrite(graph, node)
-        written, _ = finish(rewrite, _softmax(graph, rewrite, node))
-        nodes += written
-        constants |= rewrite.constants
-    if len(nodes) == len(graph.nodes):
-        return graph
-    lowered = replace(graph, nodes=nodes, constants=constants)
-    return with_shapes(lowered)
+
+    def rule(rewrite: Rewrite, node: Node) -> str | None:
+        inner = node.op in _OPS and node.output not in heads
+        return _softmax(graph, rewrite, node) if inner else None
+
+    lowered = rewrite_nodes(graph, rule)
+    return graph if lowered is graph else with_shapes(lowered)
 
 
 def _softmax(graph: Graph, rewrite: Rewrite, node: Node) -> str:
