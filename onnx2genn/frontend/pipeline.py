@@ -10,7 +10,7 @@ import numpy as np
 
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.context import Context
-from onnx2genn.frontend.file import InputShape, Source, choose_output, load_proto, raw_graph
+from onnx2genn.frontend.file import InputShape, Source, choose_output, load_proto
 from onnx2genn.frontend.partition import partition
 from onnx2genn.frontend.passes.batch_first import lead_with_batch
 from onnx2genn.frontend.passes.canonicalise import canonicalise, unknown
@@ -26,6 +26,7 @@ from onnx2genn.frontend.passes.products import lower_products, products
 from onnx2genn.frontend.passes.quantisation import dequantise
 from onnx2genn.frontend.passes.softmax import lower_softmax
 from onnx2genn.frontend.probe import independent
+from onnx2genn.frontend.raw import raw_graph
 from onnx2genn.frontend.reference import Reference
 from onnx2genn.frontend.verify import verify, without_roundings
 from onnx2genn.ir.graph import Graph
@@ -93,7 +94,9 @@ def read(
     unfitted = None
     for step, graph in run(file, context, PASSES):
         if step.name == EXPANDED:
-            reference = Reference(graph=graph, input_types=types, batch=batch)
+            reference = Reference(
+                graph=graph, runner=context.runner(graph), input_types=types, batch=batch
+            )
         elif step.name == DEQUANTISED and context.roundings:
             reference = without_roundings(reference, graph, context.roundings)
         elif step.name == FUSED:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeGuard
 
 import numpy as np
@@ -56,17 +55,15 @@ class Reference:
     Attributes:
         graph: The file as a graph; one with operators that onnxruntime lacks is taken after these
             have been expanded.
+        runner: Runs it for all tensors.
         input_types: ONNX element types of the inputs.
         batch: The batch size that the file is fixed to; None if it is open.
     """
 
     graph: Graph
+    runner: Runner
     input_types: Mapping[str, int]
     batch: int | None
-
-    @cached_property
-    def _runner(self) -> Runner:
-        return Runner.of(self.graph, input_types=self.input_types)
 
     def values(self, feeds: Values) -> dict[str, np.ndarray]:
         """Return every tensor for inputs [N, ...] by name.
@@ -83,7 +80,7 @@ class Reference:
             name: np.asarray(array).astype(helper.tensor_dtype_to_np_dtype(self.input_types[name]))
             for name, array in given.items()
         }
-        parts = list(self._runner.batches(typed, self.batch or count))
+        parts = list(self.runner.batches(typed, self.batch or count))
         if len(parts) == 1:
             return {**typed, **parts[0]}
         joined = {

@@ -118,7 +118,9 @@ def without_roundings(
     shapes = {name: wanted[name].shape[1:] for name in roundings}
     cut, unrounded = _cut(graph, shapes)
     types = {name: helper.np_dtype_to_tensor_dtype(wanted[name].dtype) for name in cut.inputs}
-    got = Reference(graph=cut, input_types=types, batch=reference.batch).values(wanted)
+    runner = Runner.of(cut, input_types=types)
+    other = replace(reference, graph=cut, runner=runner, input_types=types)
+    got = other.values(wanted)
     for node in reference.graph.nodes:
         for name in node.outputs:
             if name in roundings:
@@ -129,7 +131,8 @@ def without_roundings(
                 _require_within(reference.graph, roundings[name].step, name, wanted[name], found)
             elif name in got and name in wanted:
                 _require_within(reference.graph, 0.0, name, wanted[name], [got[name]])
-    return replace(reference, graph=graph)
+    runner = Runner.of(graph, input_types=reference.input_types)
+    return replace(reference, graph=graph, runner=runner)
 
 
 def _require_within(

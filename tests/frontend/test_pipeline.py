@@ -14,8 +14,9 @@ from helpers.onnx_models import model, node, normal
 import onnx2genn
 from onnx2genn import UnsupportedModelError
 from onnx2genn.frontend.context import Context
-from onnx2genn.frontend.file import choose_output, load_proto, raw_graph
+from onnx2genn.frontend.file import choose_output, load_proto
 from onnx2genn.frontend.pipeline import DEQUANTISED, EXPANDED, PASSES, read, run
+from onnx2genn.frontend.raw import raw_graph
 from onnx2genn.frontend.reference import Reference
 from onnx2genn.frontend.verify import verify, without_roundings
 from onnx2genn.ir.graph import CANONICAL_OPSET
@@ -77,7 +78,8 @@ def test_after_every_pass(name: str) -> None:
     frozen = batch is not None
     for step, graph in run(file, context, PASSES):
         if step.name == EXPANDED:
-            reference = Reference(graph=graph, input_types=types, batch=batch)
+            runner = context.runner(graph)
+            reference = Reference(graph=graph, runner=runner, input_types=types, batch=batch)
         if step.name == DEQUANTISED and context.roundings:
             reference = without_roundings(reference, graph, context.roundings)
         if step.name == "open batch":

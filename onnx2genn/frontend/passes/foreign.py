@@ -21,6 +21,9 @@ def expand(graph: Graph, context: Context) -> Graph:
     Args:
         graph: Graph in its own operators.
         context: Gets the problems of those that their handlers refuse.
+
+    Raises:
+        UnsupportedModelError: onnxruntime refuses what is left.
     """
     nodes: list[Node] = []
     constants = dict(graph.constants)
@@ -40,7 +43,11 @@ def expand(graph: Graph, context: Context) -> Graph:
             for old, new in renamed.items()
         ]
         constants |= fixed
-    return graph if nodes == graph.nodes else replace(graph, nodes=nodes, constants=constants)
+    if nodes != graph.nodes:
+        graph = replace(graph, nodes=nodes, constants=constants)
+    if not context.problems:
+        context.runner(graph)
+    return graph
 
 
 def _with_pads(node: Node, constants: Mapping[str, np.ndarray]) -> Node:

@@ -1,0 +1,214 @@
+"""A model as a Graph in its own operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from onnx2genn.errors import Problem, UnsupportedModelError
+from onnx2genn.frontend.file import InputShape, input_names
+from onnx2genn.frontend.passes.canonicalise import unknown
+from onnx2genn.frontend.probe import independent
+from onnx2genn.ir.graph import Graph, Node
+
+_LONGEST_REASON = 300
+_MOST_ELEMENTS = 2**28
+
+
+def raw_graph(
+    proto: onnx.ModelProto, output: str, input_shape: InputShape | None = None
+) -> tuple[Graph, dict[str, int], int | None]:
+    """Turn a model into a Graph in its own operators.
+
+    Args:
+        proto: The model, functions inlined.
+        output: Name of the output to keep.
+        input_shape: Shape of one sample, used where the model leaves axes open; of a model with
+            several inputs the shapes by name.
+
+    Returns:
+        The graph, the ONNX element type of each input, and the size to which the model fixes its
+        batch axis (None if it leaves it open).
+
+    Raises:
+        UnsupportedModelError: An input has no batch axis or an open axis that nothing fixes, the
+            inputs have several batch sizes, or the graph branches at run time.
+    """
+    try:
+        constants = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
+        nodes = _nodes(proto.graph, constants)
+    except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
+        raise UnsupportedModelError(_fault(proto, error)) from error
+    opset, imports = _opsets(proto)
+    graph = Graph(
+        inputs={},
+        output=output,
+        nodes=nodes,
+        constants=constants,
+        opset=opset,
+        imports=imports,
+        name=proto.graph.name or "network",
+    ).only_live()
+    _refuse_control_flow(graph)
+    if not input_names(proto, output):
+        raise UnsupportedModelError(f"The output {output!r} does not depend on any input.")
+    read = {name for node in graph.nodes for name in node.inputs} | {output}
+    infos = {info.name: info for info in proto.graph.input if info.name in read - set(constants)}
+    dims = {name: _dimensions(info, input_shape) for name, info in infos.items()}
+    _refuse_open_sizes(dims)
+    for name, (_, *shape) in dims.items():
+        graph.inputs[name] = tuple(size for size in shape if size is not None)
+    types = {name: _element_type(info) for name, info in infos.items()}
+    return graph, types, _common_batch({name: sizes[0] for name, sizes in dims.items()})
+
+
+def _fault(proto: onnx.ModelProto, error: Exception) -> str:
+    """Say what is wrong with a model that cannot be read, in onnx's own words where it has some."""
+    reason = str(error)
+    try:
+        onnx.checker.check_model(proto)
+    except (onnx.checker.ValidationError, ValueError) as found:
+        reason = str(found)
+    return (
+        f"The model is damaged: {' '.join(reason.split())[:_LONGEST_REASON]}. Export it again; "
+        "onnx.checker.check_model has to accept it."
+    )
+
+
+def _element_type(info: onnx.ValueInfoProto) -> int:
+    kind = info.type.tensor_type.elem_type
+    try:
+        helper.tensor_dtype_to_np_dtype(kind)
+    except KeyError:
+        raise UnsupportedModelError(
+            f"Input {info.name!r} is no tensor of numbers (its element type is {kind}). Export the "
+            "model with float inputs."
+        ) from None
+    return kind
+
+
+def _common_batch(sizes: Mapping[str, int | None]) -> int | None:
+    fixed = {name: size for name, size in sizes.items() if size is not None}
+    if len(set(fixed.values())) > 1:
+        found = ", ".join(f"{size} in {name!r}" for name, size in fixed.items())
+        raise UnsupportedModelError(
+            f"The first axis of the inputs is the batch, but its size differs: {found}. Export "
+            "the model with a batch axis in every input."
+        )
+    return next(iter(fixed.values()), None)
+
+
+def _refuse_control_flow(graph: Graph) -> None:
+    controls = {
+        node.name: Problem(
+            node=node.name,
+            operator=node.operator,
+            reason="control flow has no spiking form.",
+            advice="Export without branches.",
+        )
+        for node in graph.nodes
+        if node.branches
+    }
+    if controls:
+        found = {item.node: item for item in unknown(graph, independent(graph))} | controls
+        problems = [found[node.name] for node in graph.nodes if node.name in found]
+        raise UnsupportedModelError("The model cannot be converted.", problems)
+
+
+def _opsets(proto: onnx.ModelProto) -> tuple[int, dict[str, int]]:
+    versions = {item.domain: item.version for item in proto.opset_import}
+    standard = versions.pop("", versions.pop("ai.onnx", 1))
+    return standard, versions
+
+
+def _nodes(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> list[Node]:
+    """Convert nodes; move ``Constant`` nodes into the constants; give every node its own name."""
+    nodes: list[Node] = []
+    names: set[str] = set()
+    for index, proto in enumerate(graph.node):
+        attributes = {item.name: _attribute(item) for item in proto.attribute}
+        if proto.op_type == "Constant" and not proto.domain:
+            constants[proto.output[0]] = _constant(attributes)
+            continue
+        label = proto.name
+        if not label or label in names:
+            label = f"{proto.op_type}#{index}({next(iter(proto.output), '')})"
+        names.add(label)
+        nodes.append(
+            Node(
+                op=proto.op_type,
+                inputs=tuple(proto.input),
+                outputs=tuple(proto.output),
+                attributes=attributes,
+                name=label,
+                domain="" if proto.domain == "ai.onnx" else proto.domain,
+            )
+        )
+    return nodes
+
+
+def _attribute(item: onnx.AttributeProto) -> Any:
+    value = helper.get_attribute_value(item)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value
+
+
+def _constant(attributes: dict[str, Any]) -> np.ndarray:
+    ((kind, value),) = attributes.items()
+    if kind == "value":
+        return np.asarray(numpy_helper.to_array(value))
+    dtype = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32}
+    return np.asarray(value, dtype=dtype.get(kind, np.float32 if kind == "value_floats" else None))
+
+
+def _dimensions(info: onnx.ValueInfoProto, input_shape: InputShape | None) -> list[int | None]:
+    """Return the sizes of an input's axes, batch first; None for one that is open."""
+    given = input_shape.get(info.name) if isinstance(input_shape, Mapping) else input_shape
+    sizes = [
+        dim.dim_value if dim.HasField("dim_value") else None
+        for dim in info.type.tensor_type.shape.dim
+    ]
+    if 0 in sizes:
+        raise UnsupportedModelError(
+            f"Input {info.name!r} has shape {sizes}, which holds nothing: an axis has size 0. "
+            "Export the model with a sample of the right shape."
+        )
+    # Some exporters write -1 for an axis that is open.
+    dims = [size if size is not None and size > 0 else None for size in sizes]
+    if not dims and given is not None:
+        dims = [None, *given]
+    if len(dims) < 2:
+        raise UnsupportedModelError(
+            f"Input {info.name!r} has shape {dims}: a batch axis followed by at least one axis of "
+            "features is needed. Export the model with a batch axis."
+        )
+    if given is not None and len(given) == len(dims) - 1:
+        dims[1:] = [known or int(size) for known, size in zip(dims[1:], given, strict=True)]
+    if np.prod([size or 1 for size in dims[1:]], dtype=float) > _MOST_ELEMENTS:
+        raise UnsupportedModelError(
+            f"Input {info.name!r} has shape {dims}: a sample of more than {_MOST_ELEMENTS:,} "
+            "elements. Use a smaller one."
+        )
+    return dims
+
+
+def _refuse_open_sizes(dims: Mapping[str, Sequence[int | None]]) -> None:
+    problems = [
+        Problem(
+            node=name,
+            operator="input",
+            reason=f"its shape is {['?' if size is None else size for size in sizes]}, where "
+            "only the first axis, the batch, may be open.",
+            advice="Give calibration data, whose shape is then taken, or export the model "
+            "with a fixed input size.",
+        )
+        for name, sizes in dims.items()
+        if None in sizes[1:]
+    ]
+    if problems:
+        raise UnsupportedModelError("The size of the input is open.", problems)
