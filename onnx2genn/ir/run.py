@@ -151,12 +151,15 @@ def serialised(model: onnx.ModelProto) -> bytes:
 
 
 def _refusal(model: onnx.ModelProto, error: Exception) -> str:
-    """Say why onnxruntime refused, with both versions, since a too new opset is the usual cause."""
+    """Say why onnxruntime refused, with both versions where a too new opset is the cause."""
     import onnxruntime
 
+    reason = f"onnxruntime {onnxruntime.__version__} cannot run the model"
+    found = " ".join(str(error).split())
+    if "opset" not in found.lower():
+        return f"{reason}: {found}"
     opsets = ", ".join(f"{item.domain or 'ai.onnx'} {item.version}" for item in model.opset_import)
     return (
-        f"onnxruntime {onnxruntime.__version__} cannot run the model (opset {opsets}): "
-        f"{str(error).strip().splitlines()[0]} If the opset is newer than onnxruntime knows, "
-        "upgrade onnxruntime or export with a lower opset."
+        f"{reason} (opset {opsets}): {found} If the opset is newer than onnxruntime knows, upgrade "
+        "onnxruntime or export with a lower opset."
     )

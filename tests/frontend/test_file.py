@@ -1,0 +1,132 @@
+"""Files that are damaged, or say little: a reason, and never a traceback."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from helpers.models import mlp
+from helpers.onnx_models import model, node, normal
+from onnx import helper
+
+import onnx2genn
+from onnx2genn import UnsupportedModelError
+from onnx2genn.frontend.pipeline import check, read
+
+
+def dims_cut(proto):
+    proto.graph.initializer[0].dims[0] = 99
+
+
+def type_unknown(proto):
+    proto.graph.initializer[0].data_type = 99
+
+
+def type_undefined(proto):
+    proto.graph.initializer[0].data_type = 0
+
+
+def data_lost(proto):
+    proto.graph.initializer[0].ClearField("raw_data")
+
+
+def input_of_text(proto):
+    proto.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.STRING
+
+
+def input_undefined(proto):
+    proto.graph.input[0].type.tensor_type.elem_type = 0
+
+
+def input_no_tensor(proto):
+    proto.graph.input[0].type.CopyFrom(helper.make_sequence_type_proto(proto.graph.input[0].type))
+
+
+def empty_axis(proto):
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 0
+
+
+def endless_axis(proto):
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2**40
+
+
+def constant_without_value(proto):
+    proto.graph.node.add().CopyFrom(helper.make_node("Constant", [], ["c"]))
+
+
+def constant_with_two(proto):
+    proto.graph.node.add().CopyFrom(
+        helper.make_node("Constant", [], ["c"], value_float=1.0, value_int=2)
+    )
+
+
+def input_lost(proto):
+    del proto.graph.node[1].input[0]
+
+
+def weight_lost(proto):
+    del proto.graph.initializer[1]
+
+
+def attribute_of_text(proto):
+    proto.graph.node[0].attribute.add().CopyFrom(helper.make_attribute("alpha", "much"))
+
+
+def opset_unknown(proto):
+    proto.opset_import[0].version = 999
+
+
+DAMAGES = [
+    dims_cut,
+    type_unknown,
+    type_undefined,
+    data_lost,
+    input_of_text,
+    input_undefined,
+    input_no_tensor,
+    empty_axis,
+    endless_axis,
+    constant_without_value,
+    constant_with_two,
+    input_lost,
+    weight_lost,
+    attribute_of_text,
+    opset_unknown,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage(damage):
+    proto = mlp()
+    assert check(proto) == []
+    damage(proto)
+    try:
+        problems = check(proto)
+    except UnsupportedModelError as error:
+        problems = [str(error)]
+    assert problems
+    assert "error of onnx2genn" not in " ".join(map(str, problems))
+
+
+def test_a_batch_of_minus_one():
+    """As Paddle writes an open axis."""
+    proto = mlp()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    assert read(proto).entries == {"x": (6,)}
+    x = normal(7, 6)
+    assert onnx2genn.convert(proto, x).predict(x, backend="onnxruntime").shape == (7, 3)
+
+
+def test_an_axis_of_size_zero_is_not_called_open():
+    proto = mlp()
+    empty_axis(proto)
+    with pytest.raises(UnsupportedModelError, match="size 0"):
+        read(proto)
+
+
+def test_shapes_that_do_not_fit_are_no_matter_of_the_opset():
+    nodes = [node("Gemm", "x w", "y")]
+    proto = model(nodes, {"x": ["N", 3]}, {"w": np.zeros((4, 2), np.float32)})
+    with pytest.raises(UnsupportedModelError, match="Gemm") as raised:
+        check(proto)
+    assert "opset is newer" not in str(raised.value) and "batch" not in str(raised.value)
