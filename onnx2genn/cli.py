@@ -171,10 +171,10 @@ def _run(options: argparse.Namespace) -> int:
         network.save(options.save)
         console.print(f"\nSaved the spiking network as {options.save}")
     if options.json:
-        from onnx2genn.saving import write_atomically
+        from onnx2genn import files
 
         record = {**evaluation.to_dict(), "model": options.model}
-        write_atomically(Path(options.json), json.dumps(record, indent=2).encode())
+        files.write(Path(options.json), json.dumps(record, indent=2).encode())
     return _DONE
 
 

@@ -1,117 +1,209 @@
-"""Saved spiking networks: ONNX files with the coding and its thresholds in them."""
+"""Saved spiking networks: ONNX files with all that makes the network in them."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from onnx2genn import coding as codings
-from onnx2genn.errors import DataError, UnsupportedModelError
+from onnx2genn import files
+from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.file import Source, load_proto
-from onnx2genn.frontend.pipeline import read
+from onnx2genn.frontend.partition import partition
+from onnx2genn.ir.graph import Shape
+from onnx2genn.ir.model import Model
+from onnx2genn.ir.partition import Partition
 from onnx2genn.ir.run import serialised
+from onnx2genn.ir.stored import pack, unpack
 from onnx2genn.network import Network
 
 _KEY = "onnx2genn"
-_FORMAT = 3
-_THRESHOLD = "onnx2genn/threshold/"
-_OFFSET = "onnx2genn/offset/"
-_READOUT = "onnx2genn/readout_threshold"
-_CORRECTION = "onnx2genn/correction/"
+_FORMAT = 4
+_DAMAGE = (AttributeError, LookupError, TypeError, ValueError)
 
 
 def save(network: Network, path: Path) -> None:
-    """Write a network; see :meth:`onnx2genn.network.Network.save`."""
-    proto = onnx.shape_inference.infer_shapes(network.model.to_onnx(joined=False))
+    """Write a network as one ONNX file, which onnxruntime runs as the ANN.
+
+    The nodes and weights are those of the canonical graph. Thresholds, offsets and corrections
+    are initializers that no node reads; all else is JSON in the metadata.
+
+    Args:
+        network: Network to save.
+        path: File to write.
+
+    Raises:
+        DataError: It cannot be written; a file that was there before is left as it was.
+        UnsupportedModelError: The network is larger than an ONNX file can be.
+    """
+    model = network.model
+    proto, graph = pack(model.graph, model.entries)
+    scope = _free_scope(proto)
+    proto.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(array), f"{scope}{kind}/{name}")
+        for kind, arrays in _arrays(network).items()
+        for name, array in arrays.items()
+    )
     record = {
         "format": _FORMAT,
         "coding": network.coding.name,
         "options": network.coding.options(),
+        "populations": _summary(model.parts),
+        "scope": scope,
         "input_scales": dict(network.input_scales),
         "calibration_samples": network.calibration_samples,
+        "error": model.error,
+        "limits": model.limits,
+        "graph": graph,
     }
     helper.set_model_props(proto, {_KEY: json.dumps(record)})
-    arrays = {}
-    for item in network.populations:
-        arrays[_THRESHOLD + item.tensor] = network.thresholds[item.name]
-        arrays[_OFFSET + item.tensor] = network.offsets[item.name]
-    arrays |= {_CORRECTION + name: array for name, array in network.corrections.items()}
-    arrays[_READOUT] = network.readout_threshold
-    proto.graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(array, np.float32), name)
-        for name, array in arrays.items()
-    )
-    write_atomically(path, serialised(proto))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then move it there.
-
-    Raises:
-        DataError: It cannot be written; a file that was there before is left as it was.
-    """
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+    files.write(path, serialised(proto))
 
 
 def load(source: Source) -> Network:
-    """Load a spiking network that :meth:`Network.save` wrote.
+    """Load a spiking network that :func:`save` wrote; it is the very same network.
 
     Args:
         source: Path of the file, or the model in memory.
 
     Raises:
-        UnsupportedModelError: The file is missing, or is no saved spiking network.
+        UnsupportedModelError: The file is missing, is no saved spiking network, was saved by
+            another version, or is damaged.
     """
     proto = load_proto(source)
+    label = "The model" if isinstance(source, onnx.ModelProto) else str(source)
     metadata = {item.key: item.value for item in proto.metadata_props}
     if _KEY not in metadata:
         raise UnsupportedModelError(
-            f"{source if not isinstance(source, onnx.ModelProto) else 'The model'} is a plain ONNX "
-            "model, not a saved spiking network: use convert."
+            f"{label} is a plain ONNX model, not a saved spiking network: use convert."
         )
-    record = json.loads(metadata[_KEY])
-    if record["format"] != _FORMAT:
+    try:
+        record = json.loads(metadata[_KEY])
+        if record["format"] == _FORMAT:
+            onnx.checker.check_model(proto, full_check=True)
+            return _rebuilt(proto, record)
+    except (*_DAMAGE, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        lacking = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UnsupportedModelError(
-            f"The spiking network was saved by another version of onnx2genn (format "
-            f"{record['format']}; this one knows {_FORMAT}). Convert the original model again."
-        )
-    arrays = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
-    model = read(proto)
-    return Network(
-        model=model,
-        coding=codings.make(record["coding"], **record["options"]),
-        thresholds={
-            item.name: arrays[_THRESHOLD + item.tensor] for item in model.parts.populations
-        },
-        offsets={item.name: arrays[_OFFSET + item.tensor] for item in model.parts.populations},
-        readout_threshold=arrays[_READOUT],
-        corrections={
-            name.removeprefix(_CORRECTION): array
-            for name, array in arrays.items()
-            if name.startswith(_CORRECTION)
-        },
-        input_scales=record["input_scales"],
-        calibration_samples=record["calibration_samples"],
+            f"{label} is a saved spiking network, but it is damaged: {lacking}. Convert the "
+            "original model again."
+        ) from error
+    raise UnsupportedModelError(
+        f"The spiking network was saved by another version of onnx2genn (format "
+        f"{record['format']}; this one knows {_FORMAT}). Convert the original model again."
     )
 
 
 def is_saved_network(proto: onnx.ModelProto) -> bool:
     """Whether a model carries a coding and thresholds."""
     return any(item.key == _KEY for item in proto.metadata_props)
+
+
+def _free_scope(proto: onnx.ModelProto) -> str:
+    """Begin the names of arrays as no tensor of the model begins."""
+    names = {name for node in proto.graph.node for name in (*node.input, *node.output)}
+    names.update(item.name for item in proto.graph.input)
+    scope = f"{_KEY}/"
+    while any(name.startswith(scope) for name in names):
+        scope = f"_{scope}"
+    return scope
+
+
+def _arrays(network: Network) -> dict[str, Mapping[str, np.ndarray]]:
+    return {
+        "threshold": network.thresholds,
+        "offset": network.offsets,
+        "correction": network.corrections,
+        "readout_threshold": {"": network.readout_threshold},
+    }
+
+
+def _summary(parts: Partition) -> list[dict[str, Any]]:
+    """Say which populations a network has; what is rebuilt must say the same."""
+    return [
+        {"name": item.name, "tensor": item.tensor, "kind": item.kind, "shape": list(item.shape)}
+        for item in parts.populations
+    ]
+
+
+def _rebuilt(proto: onnx.ModelProto, record: Mapping[str, Any]) -> Network:
+    arrays = {
+        item.name: numpy_helper.to_array(item)
+        for item in proto.graph.initializer
+        if item.name.startswith(record["scope"])
+    }
+    graph, entries = unpack(proto, record["graph"], arrays.keys())
+    parts, _ = partition(graph)
+    if _summary(parts) != record["populations"]:
+        raise ValueError("its nodes do not make the populations that it was saved with")
+
+    def named(kind: str) -> dict[str, np.ndarray]:
+        start = f"{record['scope']}{kind}/"
+        return {
+            name.removeprefix(start): array
+            for name, array in arrays.items()
+            if name.startswith(start)
+        }
+
+    model = Model(
+        graph=graph,
+        entries=entries,
+        parts=parts,
+        error=float(record["error"]),
+        limits={name: (float(low), float(high)) for name, (low, high) in record["limits"].items()},
+    )
+    network = Network(
+        model=model,
+        coding=codings.make(record["coding"], **record["options"]),
+        thresholds=named("threshold"),
+        offsets=named("offset"),
+        readout_threshold=named("readout_threshold")[""],
+        corrections=named("correction"),
+        input_scales={name: float(scale) for name, scale in record["input_scales"].items()},
+        calibration_samples=int(record["calibration_samples"]),
+    )
+    for fault in _faults(network):
+        raise ValueError(fault)
+    return network
+
+
+def _faults(network: Network) -> Iterator[str]:
+    """Find the numbers that no network has."""
+    parts = network.model.parts
+    shapes = {item.name: item.shape for item in parts.populations}
+    segments = [*(item.segment for item in parts.populations), parts.readout]
+    inputs = {item.target: item.shape for item in segments}
+    for name in shapes:
+        if name not in network.thresholds or name not in network.offsets:
+            yield f"population {name!r} has no threshold or no offset"
+    checked = (
+        ("threshold", network.thresholds, shapes),
+        ("offset", network.offsets, shapes),
+        ("correction", network.corrections, inputs),
+        ("threshold", {"readout": network.readout_threshold}, {"readout": parts.readout.shape}),
+    )
+    for kind, arrays, places in checked:
+        for name, array in arrays.items():
+            if name not in places:
+                yield f"there is a {kind} for {name!r}, which the network does not have"
+            elif not _fits(array, places[name]):
+                yield f"the {kind} of {name!r} has shape {list(array.shape)}"
+            elif not np.isfinite(array).all() or (kind == "threshold" and array.min() <= 0):
+                yield f"the {kind} of {name!r} is {float(array.min())}"
+    for name, scale in network.input_scales.items():
+        if name not in network.entries or not 0 < scale < np.inf:
+            yield f"the scale of the input {name!r} is {scale}"
+
+
+def _fits(array: np.ndarray, shape: Shape) -> bool:
+    """Whether an array broadcasts to a shape."""
+    try:
+        return np.broadcast_shapes(array.shape, shape) == tuple(shape)
+    except ValueError:
+        return False

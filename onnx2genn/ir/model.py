@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 
 from onnx2genn.ir.graph import Graph, Shape, to_onnx
-from onnx2genn.ir.inputs import separate_inputs
 from onnx2genn.ir.partition import Partition
 
 
@@ -39,13 +38,12 @@ class Model:
     unfitted: Graph | None = None
     verify: Callable[[Graph, Mapping[str, np.ndarray]], float] | None = None
 
-    def to_onnx(self, extra_outputs: Sequence[str] = (), *, joined: bool = True) -> onnx.ModelProto:
+    def to_onnx(self, extra_outputs: Sequence[str] = ()) -> onnx.ModelProto:
         """Write the canonical graph as a model.
 
         Args:
             extra_outputs: Tensors that become outputs, too.
-            joined: Whether several inputs stay joined to one.
         """
         names: dict[str, Shape | None] = dict.fromkeys([self.graph.output, *extra_outputs])
-        graph = self.graph if joined else separate_inputs(self.graph, self.entries)
+        graph = self.graph
         return to_onnx(graph.nodes, graph.constants, graph.inputs, names, name=graph.name)

@@ -1,0 +1,46 @@
+"""Results as files."""
+
+from __future__ import annotations
+
+import secrets
+import stat
+from pathlib import Path
+
+from onnx2genn.errors import DataError
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file in one step, so that nobody ever finds half of it.
+
+    It is written beside its place and then moved there. A link is followed, and a file that was
+    there keeps its mode. What is no file, as a pipe or /dev/null, is written to as it stands.
+
+    Args:
+        path: Where to write.
+        content: What to write.
+
+    Raises:
+        DataError: It cannot be written; a file that was there before is left as it was.
+    """
+    try:
+        place = path.resolve()
+        if place.exists() and not place.is_file():
+            place.write_bytes(content)
+        else:
+            _replace(place, content)
+    except (OSError, RuntimeError) as error:  # the latter for links in a circle
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be written: {reason}.") from error
+
+
+def _replace(place: Path, content: bytes) -> None:
+    beside = place.with_name(f".onnx2genn-{secrets.token_hex(8)}")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+        if place.exists():
+            beside.chmod(stat.S_IMODE(place.stat().st_mode))
+        beside.replace(place)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
