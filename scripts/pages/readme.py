@@ -2,16 +2,12 @@
 
     python scripts/pages/readme.py
 
-What stands between ``<!-- NAME: ... -->`` and ``<!-- end -->`` is written; all else stays.
 ``scripts/measure/`` measures what the two files hold.
 """
 
 from __future__ import annotations
 
-import re
 import sys
-import textwrap
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +15,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common import ROOT, records, tables
+from common.markdown import Blocks, paragraph, table, written
 from common.networks import NETWORKS
 from common.records import Record
 from common.rows import Row, row
 
-README = ROOT / "README.md"
-_BLOCK = re.compile(r"(<!-- (\w+): [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
+PAGE = ROOT / "README.md"
 _ALL = 10_000
-
-
-def page(text: str) -> str:
-    """Return the README with its blocks written anew."""
-    return _BLOCK.sub(lambda found: found[1] + BLOCKS[found[2]]() + "\n" + found[3], text)
 
 
 def accuracy() -> str:
@@ -43,7 +34,7 @@ def accuracy() -> str:
     draws = {
         len(_found(name, row(text), _ALL)) for name in NETWORKS for text in tables.ACCURACY.values()
     }
-    assert draws == {1, max(draws)}, f"entries of the table have {draws} draws"
+    assert draws <= {1, max(draws)}, f"entries of the table have {draws} draws"
     resnet = "cifar10_resnet"
     agreement = [
         _first(name, "few-spike:8")["agreement"]
@@ -52,16 +43,16 @@ def accuracy() -> str:
     ]
     at_once, signed = (_first(resnet, text, 2000) for text in ("rate:16,lookahead=0", "signed:16"))
     given = ", ".join(item.title for item in NETWORKS.values() if not item.script)
-    table = _table(["network", "ANN", *tables.ACCURACY], lines, left=1)
+    rows = table(["network", "ANN", *tables.ACCURACY], lines, left=1)
     return "\n\n".join([
-        table,
-        _paragraph(
+        rows,
+        paragraph(
             f"Entries are means over {max(draws)} draws of the training images for thresholds, "
             "those in italics come from one draw. The networks are trained by `scripts/train/`, "
             "but for one, which was given trained, without a script, and is not in this "
             f"repository: {given}."
         ),
-        _paragraph(
+        paragraph(
             "On CIFAR-10 with `few-spike` T=8, ANN and SNN choose the same class for "
             f"{100 * min(agreement):.1f} to {100 * max(agreement):.1f} % of the images. Without "
             f"look-ahead, `rate` T=16 loses {_points(at_once)} points on the ResNet, and with "
@@ -90,7 +81,7 @@ def tensorgenn() -> str:
         "network", "coding", "steps", "images", "ANN", "SNN",
         "spikes / sample", "synaptic operations / MACs",
     ]  # fmt: skip
-    return _table(heads, lines, left=2)
+    return table(heads, lines, left=2)
 
 
 def operations() -> str:
@@ -99,7 +90,7 @@ def operations() -> str:
         [title, *(_operations(_first(name, text)) for text in tables.OPERATIONS.values())]
         for name, title in tables.OPERATIONS_NETWORKS.items()
     ]
-    return _table(["synaptic operations / MACs of the ANN", *tables.OPERATIONS], lines, left=1)
+    return table(["synaptic operations / MACs of the ANN", *tables.OPERATIONS], lines, left=1)
 
 
 def speed() -> str:
@@ -123,8 +114,8 @@ def speed() -> str:
             for names in columns.values()
         ]
         lines.append([what, against, *cells])
-    table = _table(["what", "against what", *columns], lines, left=2)
-    return f"{table}\n\n{_paragraph(_origins(known))}"
+    rows = table(["what", "against what", *columns], lines, left=2)
+    return f"{rows}\n\n{paragraph(_origins(known))}"
 
 
 def _origins(known: list[Record]) -> str:
@@ -179,22 +170,8 @@ def _count(value: float) -> str:
     return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value / 1e3:.3g} k"
 
 
-def _paragraph(text: str) -> str:
-    return textwrap.fill(text, 100, break_on_hyphens=False, break_long_words=False)
-
-
-def _table(heads: Iterable[str], lines: Iterable[Iterable[str]], left: int) -> str:
-    """Write a table of Markdown whose first columns are text, and the others numbers."""
-    heads = list(heads)
-    marks = ["---"] * left + ["---:"] * (len(heads) - left)
-    rows = ["| " + " | ".join(cells) + " |" for cells in (heads, *lines)]
-    return "\n".join([rows[0], f"|{'|'.join(marks)}|", *rows[1:]])
-
-
-BLOCKS: dict[str, Callable[[], str]] = {
-    item.__name__: item for item in (accuracy, tensorgenn, operations, speed)
-}
+BLOCKS: Blocks = {item.__name__: item for item in (accuracy, tensorgenn, operations, speed)}
 
 
 if __name__ == "__main__":
-    README.write_text(page(README.read_text()))
+    PAGE.write_text(written(PAGE.read_text(), BLOCKS))

@@ -25,7 +25,9 @@ def script() -> dict[str, Any]:
 
 
 def test_the_results_are_the_records(script: dict[str, Any]) -> None:
-    assert script["page"](README) == README, "write them again: python scripts/pages/readme.py"
+    assert script["written"](README, script["BLOCKS"]) == README, (
+        "write them again: python scripts/pages/readme.py"
+    )
 
 
 def test_no_results_stand_outside_of_the_blocks(script: dict[str, Any]) -> None:
