@@ -15,7 +15,7 @@ from onnx2genn.calibrate.encode import encode
 from onnx2genn.calibrate.search import encode_with_fewest_steps
 from onnx2genn.calibrate.statistics import Progress
 from onnx2genn.coding import Coding
-from onnx2genn.data import Inputs, samples_of, shapes_of
+from onnx2genn.data import Inputs, prepare, shapes_of
 from onnx2genn.evaluate.evaluation import Evaluation, evaluate
 from onnx2genn.frontend.file import Source, choose_output, input_names, load_proto
 from onnx2genn.frontend.pipeline import check, read
@@ -51,7 +51,7 @@ class SpikingNetwork(Network):
             DataError: The samples do not fit the model.
             BackendError: The backend is missing or cannot run the network.
         """
-        return predict(self, samples_of(self.entries, x), backend, batch_size=batch_size)
+        return predict(self, prepare(self.model, x), backend, batch_size=batch_size)
 
     def evaluate(
         self,

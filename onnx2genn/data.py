@@ -11,7 +11,8 @@ import numpy as np
 
 from onnx2genn.errors import DataError
 from onnx2genn.ir.graph import Shape
-from onnx2genn.ir.inputs import join_arrays
+from onnx2genn.ir.inputs import join_arrays, separate_arrays
+from onnx2genn.ir.model import Model
 
 Inputs = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
 """Samples [N, ...]; of a model with several inputs, arrays by name or in the model's order."""
@@ -189,6 +190,26 @@ def samples_of(entries: Mapping[str, Shape], x: Inputs, where: str = "The data")
         counts = ", ".join(f"{len(array)} for {name!r}" for name, array in found.items())
         raise DataError(f"{where} has different numbers of samples: {counts}.")
     return join_arrays(entries, found)
+
+
+def prepare(model: Model, x: Inputs, where: str = "The data") -> np.ndarray:
+    """Check samples against a model and make of them what its canonical graph takes.
+
+    Args:
+        model: The model, whose file may clip its inputs to a range when it quantises them.
+        x: Samples as for :func:`samples_of`.
+        where: What they are, for messages.
+
+    Raises:
+        DataError: They do not fit; the message says what the model takes.
+    """
+    joined = samples_of(model.entries, x, where)
+    if not model.limits:
+        return joined
+    arrays = separate_arrays(model.entries, joined)
+    for name, (low, high) in model.limits.items():
+        arrays[name] = np.clip(arrays[name], np.float32(low), np.float32(high))
+    return join_arrays(model.entries, arrays)
 
 
 def shapes_of(names: Sequence[str], x: Inputs | None) -> dict[str, Shape]:

@@ -16,7 +16,7 @@ from onnx2genn.calibrate.thresholds import (
 )
 from onnx2genn.coding import Coding
 from onnx2genn.coding.rate import Rate
-from onnx2genn.data import Inputs, samples_of
+from onnx2genn.data import Inputs, prepare
 from onnx2genn.errors import CodingError
 from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.graph import Shape
@@ -50,7 +50,7 @@ def encode(
     _refuse_functions(model, coding)
     if calibration is None:
         return _guess(replace(model, unfitted=None, verify=None), coding)
-    samples = samples_of(model.entries, calibration)
+    samples = prepare(model, calibration)
     model = fit(model, samples)
     populations = model.parts.populations
     lowest = minima(model, samples, per_channel=coding.per_channel)

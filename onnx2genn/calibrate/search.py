@@ -10,7 +10,7 @@ from onnx2genn.backends.registry import EMBEDDED, predict
 from onnx2genn.calibrate.encode import encode
 from onnx2genn.calibrate.statistics import activations
 from onnx2genn.coding import Coding
-from onnx2genn.data import Inputs, samples_of
+from onnx2genn.data import Inputs, prepare
 from onnx2genn.errors import CalibrationError, CodingError
 from onnx2genn.evaluate.evaluation import predicted_classes
 from onnx2genn.evaluate.forecast import Forecast
@@ -47,7 +47,7 @@ def encode_with_fewest_steps(
         raise CodingError(f"loss={loss} is not a share in 0..1.")
     if calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
-    samples = samples_of(model.entries, calibration)
+    samples = prepare(model, calibration)
     compared = samples if coding.accumulates else samples[:_SIMULATED]
     wanted = _choices_of_ann(model, compared)
 

@@ -11,7 +11,7 @@ import numpy as np
 from onnx2genn.backends.base import Activity
 from onnx2genn.backends.registry import choose, open_simulator
 from onnx2genn.calibrate.statistics import Progress
-from onnx2genn.data import Inputs, labels_for, samples_of
+from onnx2genn.data import Inputs, labels_for, prepare
 from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.evaluate.operations import SynapseCounter, macs
 from onnx2genn.ir.graph import Shape
@@ -138,7 +138,7 @@ def evaluate(
         DataError: The samples or labels do not fit the model.
         BackendError: The backend is missing or cannot run the network.
     """
-    samples = samples_of(network.entries, x)
+    samples = prepare(network.model, x)
     classes = _classes(network)
     labels = None if y is None else labels_for(classes, len(samples), y)
     tally = _Tally(network, labels)

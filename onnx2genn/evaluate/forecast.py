@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from onnx2genn.data import Inputs, samples_of
+from onnx2genn.data import Inputs, prepare
 from onnx2genn.ir.graph import Node, live, to_onnx
 from onnx2genn.ir.run import samples_at_once, session
 
@@ -55,7 +55,7 @@ class Forecast:
         Raises:
             DataError: The samples do not fit the model.
         """
-        samples = samples_of(self._network.entries, x)
+        samples = prepare(self._network.model, x)
         size = samples_at_once(self._network.neurons, _BATCH)
         feeds = (samples[start : start + size] for start in range(0, len(samples), size))
         return np.concatenate(

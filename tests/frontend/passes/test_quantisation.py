@@ -173,3 +173,22 @@ def test_several_scales_are_refused():
     ]
     (first, *_) = check(model(nodes, {"x": ["N", 6]}, weights))
     assert first.operator == "QuantizeLinear"
+
+
+def test_inputs_are_clipped_as_the_file_clips_them(tmp_path):
+    """Without neurons for it: when samples are prepared."""
+    proto = network(relu=True)
+    x = (normal(40, 2, 8, 8) * 6).astype(np.float32)
+    snn = onnx2genn.convert(proto, x, steps=12)
+    assert snn.model.limits["x"] == pytest.approx((-128 * 8 / 255, 127 * 8 / 255))
+    # On the levels of its quantisation.
+    low, high = snn.model.limits["x"]
+    levels = np.clip(np.round(x / (8 / 255)) * np.float32(8 / 255), low, high)
+    snn.save(tmp_path / "snn.onnx")
+    for item in (snn, onnx2genn.load(tmp_path / "snn.onnx")):
+        logits = item.predict(x, backend="onnxruntime")
+        clipped = item.predict(np.clip(x, low, high).astype(np.float32), backend="onnxruntime")
+        np.testing.assert_array_equal(logits, clipped)
+    wanted = on_file(proto, levels.astype(np.float32))
+    far = np.abs(wanted) < 31
+    assert np.corrcoef(logits[far], wanted[far])[0, 1] > 0.99
