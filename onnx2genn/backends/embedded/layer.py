@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnx2genn.backends.poisson import fire, generator
 from onnx2genn.coding.base import AccumulatingCoding, StepwiseCoding
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.run import session
@@ -137,16 +138,9 @@ def input_train(network: Network, samples: np.ndarray, first: int) -> np.ndarray
     """
     if not network.poisson:
         return samples[None]
-    shape = (network.coding.steps, *samples.shape[1:])
     seed = network.coding.options()["seed"]
-    probability = samples / network.input_scale
     trains = [
-        _generator(seed, first + index).random(shape, dtype=np.float32) < np.abs(value)
-        for index, value in enumerate(probability)
+        fire(generator(seed, first + index), probability, network.coding.steps)
+        for index, probability in enumerate(samples / network.input_scale)
     ]
-    return np.stack(trains, axis=1) * np.sign(probability)
-
-
-def _generator(seed: int, sample: int) -> np.random.Generator:
-    """Random numbers of one sample, whatever batch or thread it runs in."""
-    return np.random.Generator(np.random.Philox(key=[seed, sample]))
+    return np.stack(trains, axis=1)

@@ -15,12 +15,10 @@ from onnx2genn.coding import Coding
 from onnx2genn.coding.neuron import NeuronCode
 from onnx2genn.ir.graph import Node, Shape
 from onnx2genn.ir.partition import Population
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
 
 if TYPE_CHECKING:
-    import onnxruntime
-
     from onnx2genn.network import Network
 
 # Names of populations neither start nor end with an underscore.
@@ -53,6 +51,7 @@ class Neurons:
         code: Their equation; None for a readout that only integrates, and for random input.
         weight: What an arriving spike is worth, as :attr:`NeuronCode.weight`.
         start: First step of their first window.
+        ahead: Steps before it in which the first input arrives.
         segment: Affine map that feeds them, in units; None for random input.
         reads_input: Network input whose samples the segment reads as constants, or None.
         projections: Where their spikes come from.
@@ -67,6 +66,7 @@ class Neurons:
     code: NeuronCode | None
     weight: str
     start: int
+    ahead: int = 0
     segment: Segment | None = None
     reads_input: str | None = None
     projections: tuple[Projection, ...] = ()
@@ -92,7 +92,7 @@ class Neurons:
     @property
     def is_fed(self) -> bool:
         """Whether the host sets the current of every sample."""
-        return self.segment is None or (self.code is not None and self.reads_input is not None)
+        return self.code is not None and self.reads_input is not None
 
     @property
     def results(self) -> tuple[str, ...]:
@@ -117,12 +117,12 @@ class Neurons:
         }
         if self.reads_input and samples is not None:
             feeds[self.reads_input] = samples
-        return self._runner.run(None, feeds)[0]
+        return self._runner(feeds)[self.segment.target]
 
     @cached_property
-    def _runner(self) -> onnxruntime.InferenceSession:
+    def _runner(self) -> Runner:
         assert self.segment is not None
-        return session(self.segment.to_onnx())
+        return Runner(self.segment.to_onnx())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,14 +165,9 @@ class _Planner:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._coding: Coding = network.coding
-        # A random input fires, and its spikes take the one step that every spike takes.
-        self._shift = -network.coding.window_start(-1) if network.poisson else 0
         self._names = {item.tensor: item.name for item in network.populations}
         self._starts = {item.tensor: self._start(item) for item in network.populations}
         self._starts[network.input_name] = self._coding.window_start(-1)
-        self._graded = {
-            item.tensor: neuron_code(network, item).graded for item in network.populations
-        }
 
     def plan(self) -> Plan:
         network = self._network
@@ -182,7 +177,10 @@ class _Planner:
             groups.append(self._input())
         groups += [self._population(item) for item in network.populations]
         groups.append(self._readout())
-        return Plan(steps=self._coding.steps, neurons=tuple(groups))
+        # A random input starts before step 0, and so does a readout without neurons before it.
+        early = min(0, *(item.start for item in groups))
+        shifted = (replace(item, start=item.start - early) for item in groups)
+        return Plan(steps=self._coding.steps, neurons=tuple(shifted))
 
     def _input(self) -> Neurons:
         return Neurons(
@@ -190,7 +188,7 @@ class _Planner:
             shape=self._network.input_shape,
             code=None,
             weight="1.0",
-            start=self._starts[self._network.input_name] + self._shift,
+            start=self._starts[self._network.input_name],
             graded=True,
         )
 
@@ -208,7 +206,8 @@ class _Planner:
             shape=item.shape,
             code=code,
             weight=code.weight,
-            start=self._starts[item.tensor] + self._shift,
+            start=self._starts[item.tensor],
+            ahead=self._starts[item.tensor] - self._coding.input_start(item.depth),
             graded=code.graded,
             ports=int(np.prod(item.node.attributes["kernel_shape"])) if item.pools else 1,
             constants=_function_constants(self._network, item) if item.is_function else {},
@@ -222,13 +221,15 @@ class _Planner:
         network, depth = self._network, self._network.model.parts.depth
         segment = network.readout_in_units()
         code = self._coding.neuron() if network.firing_readout else None
-        start = self._coding.window_start if code else self._coding.input_start
+        arrival = self._coding.input_start(depth)
+        start = self._coding.window_start(depth) if code else arrival
         return Neurons(
             name=READOUT,
             shape=segment.shape,
             code=code,
             weight=self._coding.neuron().weight,
-            start=start(depth) + self._shift,
+            start=start,
+            ahead=start - arrival,
             **self._fed_by(segment, depth),
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 from onnx2genn.backends.base import Activity
 from onnx2genn.backends.genn.device.model import LoadedModel
 from onnx2genn.backends.genn.plan import Neurons, make_plan
+from onnx2genn.backends.poisson import fire, generator
 from onnx2genn.coding import AccumulatingCoding
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ class GennSimulator:
             backend=backend,
             batch_size=device_batch,
             connectivity=connectivity,
-            seed=network.coding.options().get("seed", 0),
         )
         self._fed = self._by_phase(item for item in self._plan.neurons if item.is_fed)
         # Whole windows, after which all neurons have started.
@@ -69,14 +69,14 @@ class GennSimulator:
         self._settled = -(-last // self._steps) * self._steps
 
     def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
-        """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`.
-
-        Random input comes from GeNN's own generator, which ``first`` does not seed.
-        """
+        """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
         groups = -(-len(samples) // self._device_batch)
         watched = [item for item in self._plan.neurons if item.results]
         log = _Log(watched if record else watched[-1:], groups, self._device_batch)
         entering = _Input(self._network, samples, groups, self._device_batch)
+        random = self._network.poisson and _RandomInput(
+            self._network, self._plan.neurons[0], samples, first, self._device_batch
+        )
         leaving = self._by_phase(log.watched, offset=self._steps - 1)
         by_step = []
         self._model.timestep = 0
@@ -85,6 +85,8 @@ class GennSimulator:
                 group = (step - item.start) // self._steps
                 if 0 <= group < groups:
                     self._write(item, entering.current(item, group))
+            if random:
+                self._write(random.neurons, random.next_step(step // self._steps))
             self._step()
             for item in leaving.get(step % self._steps, ()):
                 group = (step - item.start) // self._steps
@@ -177,11 +179,31 @@ class _Input:
         if offset == 0:
             start = group * self._batch
             part = self._samples[start : start + self._ahead * self._batch]
-            values = part / self._network.input_scale
-            if item.segment is not None:
-                values = item.currents(part)
-            self._blocks[item.name] = values.reshape(len(part), -1)[:, item.order]
+            values = item.currents(part).reshape(len(part), -1)
+            self._blocks[item.name] = values[:, item.order]
         return self._blocks[item.name][offset * self._batch : (offset + 1) * self._batch]
+
+
+class _RandomInput:
+    """The spikes of samples, drawn for one group and step after the other."""
+
+    def __init__(
+        self, network: Network, neurons: Neurons, samples: np.ndarray, first: int, batch: int
+    ) -> None:
+        self.neurons = neurons
+        self._batch = batch
+        self._probability = samples / network.input_scale
+        seed = network.coding.options()["seed"]
+        self._random = [generator(seed, first + index) for index in range(len(samples))]
+
+    def next_step(self, group: int) -> np.ndarray:
+        """Return the next spikes of a group, [batch, neurons]."""
+        spikes = np.zeros((self._batch, self.neurons.size), np.float32)
+        last = min(len(self._random), (group + 1) * self._batch)
+        for row, index in enumerate(range(group * self._batch, last)):
+            drawn = fire(self._random[index], self._probability[index], 1)
+            spikes[row] = drawn.ravel()[self.neurons.order]
+        return spikes
 
 
 class _Log:
@@ -191,7 +213,7 @@ class _Log:
         self.watched = watched
         self.last_start = max(item.start for item in watched)
         self._values = {
-            (item.name, name): np.empty((groups, batch, item.size), np.float32)
+            (item.name, name): np.full((groups, batch, item.size), np.nan, np.float32)
             for item in watched
             for name in item.results
         }

@@ -29,15 +29,12 @@ class LoadedModel:
         backend: GeNN backend.
         batch_size: Samples that the device simulates at once.
         connectivity: ``portable`` (synapse groups) or ``scatter`` (custom updates; CPU only).
-        seed: Of random input.
 
     Raises:
         BackendError: It cannot be built.
     """
 
-    def __init__(
-        self, plan: Plan, *, backend: str, batch_size: int, connectivity: str, seed: int = 0
-    ) -> None:
+    def __init__(self, plan: Plan, *, backend: str, batch_size: int, connectivity: str) -> None:
         import pygenn
 
         self._scatter = connectivity == "scatter"
@@ -45,8 +42,6 @@ class LoadedModel:
         model.dt = 1.0
         model.batch_size = batch_size
         model.fuse_postsynaptic_models = True
-        # GeNN takes 0 for a seed of its own choice.
-        model.seed = seed + 1
         connector: ScatterUpdates | SynapseGroups = ScatterUpdates(model)
         if not self._scatter:
             connector = SynapseGroups(model, parallel=backend != CPU)

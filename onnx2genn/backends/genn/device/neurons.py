@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ _SUMS = "sums"
 def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
     """Add a group of neurons to a PyGeNN model; return what of it is compiled.
 
-    On the device the neurons keep the input of the current sample (``bias``) and count what they
-    sent in the current window (``code``, and ``spikes`` where these are not known from the code).
-    A readout keeps the sum of what arrived in the current window (``V``).
+    Neurons rest until their first input arrives, so that nothing of an earlier run, in their state
+    or still on its way to them, has an effect. On the device they keep the input of the current
+    sample (``bias``) and count what they sent in the current window (``code``, and ``spikes``
+    where these are not known from the code). A readout keeps the sum of what arrived in the
+    current window (``V``).
 
     Args:
         model: PyGeNN model.
@@ -34,9 +37,9 @@ def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
     states = _states(item, buffered=buffered)
     constants = _constants(item)
     access = dict.fromkeys(constants, VarAccess.READ_ONLY)
-    if item.is_fed:
+    if item.is_fed or item.segment is None:
         access["bias"] = VarAccess.READ_ONLY_DUPLICATE
-    code = _simulation(item, steps, buffered=buffered, scatter=scatter)
+    code = _simulation(item, steps, states, buffered=buffered, scatter=scatter)
     neuron = create_neuron_model(
         item.name,
         vars=[*states.items(), *((name, "scalar", mode) for name, mode in access.items())],
@@ -95,20 +98,23 @@ def _constants(item: Neurons) -> dict[str, np.ndarray]:
     }
 
 
-def _simulation(item: Neurons, steps: int, *, buffered: bool, scatter: bool) -> str:
+def _simulation(
+    item: Neurons, steps: int, states: Iterable[str], *, buffered: bool, scatter: bool
+) -> str:
     if item.segment is None:
-        return "S = (gennrand_uniform() < fabs(bias)) ? ((bias > 0.0) ? 1.0 : -1.0) : 0.0;"
+        return "S = bias;"
     lines = [
         f"const int step = (int)t - {item.start};",
         # A multiple of T is added, since the remainder of a negative number is negative.
         f"const int phase = (step + {-(-item.start // steps) * steps}) % {steps};",
         f"const scalar weight = {item.weight};",
+        *_arrival(item, buffered=buffered, scatter=scatter),
     ]
-    lines += _arrival(item, buffered=buffered, scatter=scatter)
     if item.code is None:
-        lines += ["if(phase == 0) { V = 0.0; }", "V += arrived * weight;"]
-        return "\n".join(lines)
+        return "\n".join([*lines, "if(phase == 0) { V = 0.0; }", "V += arrived * weight;"])
     lines += [
+        f"if(step < {-item.ahead}) {{ {' '.join(f'{name} = 0;' for name in states)} }}",
+        "else {",
         "S = 0.0;",
         "if(phase == 0) {",
         "code = 0.0;",
@@ -117,9 +123,10 @@ def _simulation(item: Neurons, steps: int, *, buffered: bool, scatter: bool) -> 
         item.code.begin,
         "}",
         item.code.step,
-        "S = (step < 0) ? 0.0 : S;",
+        *(["S = (step < 0) ? 0.0 : S;"] if item.ahead else []),
         "code += S * weight;",
         *([f"spikes += (S != 0.0) ? {item.code.cost} : 0;"] if item.code.graded else []),
+        "}",
     ]
     return "\n".join(lines)
 

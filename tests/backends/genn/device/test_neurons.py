@@ -16,5 +16,5 @@ def test_the_text_of_a_pool_does_not_grow_with_its_window() -> None:
         plan = make_plan(onnx2genn.convert(grid_networks.largest(size)))
         pool = plan.by_name["pool"]
         assert pool.ports == size**2
-        texts.append(_simulation(pool, plan.steps, buffered=True, scatter=True).splitlines())
+        texts.append(_simulation(pool, plan.steps, ["S"], buffered=True, scatter=True).splitlines())
     assert len(texts[0]) == len(texts[1]) < 40
