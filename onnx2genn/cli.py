@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return _run(options)
+        with _warnings_as_lines():
+            return _run(options)
     except CodingError as error:
         parser.error(str(error))
     except Onnx2GennError as error:
@@ -48,8 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Show warnings as the command's own, without the line of code that they come from."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(
+            f"onnx2genn: warning: {message}", file=sys.stderr
+        )
+        yield
+
+
 def _parser() -> argparse.ArgumentParser:
-    from onnx2genn.backends.registry import BACKENDS
+    from onnx2genn.backends.registry import AUTO, BACKENDS
     from onnx2genn.coding import CODINGS, DEFAULT, PRESETS
     from onnx2genn.coding.base import THRESHOLD_RULES
 
@@ -108,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     group = parser.add_argument_group("simulation")
     group.add_argument(
-        "--backend", choices=BACKENDS, default="auto", help="simulator (default auto)"
+        "--backend", choices=[AUTO, *BACKENDS], default=AUTO, help=f"simulator (default {AUTO})"
     )
     group.add_argument(
         "--batch-size", metavar="N", type=_positive, help="samples simulated at once"
@@ -179,11 +191,11 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _doctor(console: Console) -> int:
-    from onnx2genn.backends.genn.installation import doctor
-    from onnx2genn.backends.registry import choose
+    from onnx2genn.backends.registry import BACKENDS, choose, doctor
     from onnx2genn.report import terminal
 
     console.print(terminal.findings(doctor()))
+    console.print(terminal.backends(BACKENDS.values()))
     backend = choose()
     console.print(f"auto takes {backend.name}: {backend.reason}")
     return _DONE
@@ -309,7 +321,7 @@ def _evaluation(
             network,
             samples.x,
             samples.y,
-            backend=backend.name,
+            backend=options.backend,
             batch_size=options.batch_size,
             progress=progress,
             **extra,

@@ -1,7 +1,8 @@
-"""What a backend gives: a simulator of one network, and the activity of one batch."""
+"""What a backend is, and what it gives: a simulator of one network, the activity of one batch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,7 +41,7 @@ class Simulator(Protocol):
     batch_size: int
 
     def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
-        """Simulate samples.
+        """Simulate samples, every time from the same state.
 
         Args:
             samples: Inputs [N, ...], float32.
@@ -52,3 +53,42 @@ class Simulator(Protocol):
     def close(self) -> None:
         """Release what the simulator holds."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that a backend needs.
+
+    Attributes:
+        name: What it is.
+        found: What was found of it; empty if it is missing.
+        remedy: What to do where it is missing.
+    """
+
+    name: str
+    found: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backend:
+    """An entry of the registry of backends.
+
+    Attributes:
+        name: What users choose it by.
+        description: What it is, in a few words.
+        build: Makes a simulator of a network, by ``build(network, batch_size=..., **options)``,
+            where None leaves the batch to the backend; raises BackendError where it cannot.
+        needs: Looks for what the backend needs on this machine.
+        options: Names of the options that ``build`` takes beside the size of a batch.
+    """
+
+    name: str
+    description: str
+    build: Callable[..., Simulator]
+    needs: Callable[[], Sequence[Finding]] = tuple
+    options: frozenset[str] = frozenset()
+
+    def missing(self) -> list[Finding]:
+        """Return what the backend needs and this machine does not have."""
+        return [item for item in self.needs() if not item.found]

@@ -1,7 +1,8 @@
-"""The one function that chooses a backend."""
+"""All backends by name, and the one function that opens one."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,15 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnx2genn.backends.base import Simulator
+from onnx2genn.backends import embedded, genn
+from onnx2genn.backends.base import Backend, Finding, Simulator
 from onnx2genn.errors import BackendError
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
-EMBEDDED = "onnxruntime"
-GENN = ("cuda", "hip", "single_threaded_cpu")
-BACKENDS = ("auto", EMBEDDED, *GENN)
+AUTO = "auto"
+EMBEDDED = embedded.NAME
+BACKENDS: dict[str, Backend] = {}
+"""In the order in which ``auto`` tries them."""
+
+
+def register(backend: Backend) -> None:
+    """Add a backend, behind all others; one of the same name is replaced in its place."""
+    BACKENDS[backend.name] = backend
+
+
+for _item in (*genn.BACKENDS, embedded.BACKEND):
+    register(_item)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,46 +40,53 @@ class Choice:
     reason: str
 
 
-def choose(backend: str = "auto") -> Choice:
-    """Choose a backend: the one asked for, or the best one that this machine has.
+def choose(backend: str = AUTO) -> Choice:
+    """Choose a backend: the one asked for, or the first that this machine has.
 
     Args:
-        backend: One of ``BACKENDS``.
+        backend: Name of a backend, or ``auto``.
 
     Raises:
         BackendError: The name is unknown.
     """
-    if backend not in BACKENDS:
-        raise BackendError(f"There is no backend {backend!r}; choose {', '.join(BACKENDS)}.")
-    if backend != "auto":
-        return Choice(name=backend, reason="as asked")
-    from onnx2genn.backends.genn import missing
+    if backend != AUTO:
+        return Choice(name=_named(backend).name, reason="as asked")
+    passed = []
+    for item in BACKENDS.values():
+        lacking = item.missing()
+        if not lacking:
+            break
+        passed.append(f"{item.name} lacks {lacking[0].name}")
+    reason = "; ".join([f"{item.description}, the first that this machine has", *passed])
+    return Choice(name=item.name, reason=reason)
 
-    for name in GENN:
-        if not missing(name):
-            return Choice(name=name, reason="the first that GeNN can use on this machine")
-    lacking = ", ".join(item.name for item in missing(GENN[-1]))
-    return Choice(name=EMBEDDED, reason=f"embedded; GeNN lacks {lacking}")
+
+def doctor() -> tuple[Finding, ...]:
+    """Look for everything that any backend needs, and return what was found."""
+    return tuple(dict.fromkeys(item for entry in BACKENDS.values() for item in entry.needs()))
 
 
 @contextmanager
 def open_simulator(
-    network: Network, backend: str = "auto", *, batch_size: int | None = None, **options: Any
+    network: Network, backend: str = AUTO, *, batch_size: int | None = None, **options: Any
 ) -> Iterator[Simulator]:
     """Build a network on a backend; release it at the end.
 
     Args:
         network: Network to simulate.
-        backend: One of ``BACKENDS``.
+        backend: Name of a backend; ``auto`` for the first that this machine has and that can build
+            the network, with a warning for each that cannot.
         batch_size: Samples simulated at once; chosen by the backend if None.
         options: Options of the backend.
 
     Raises:
-        BackendError: The backend is missing or cannot build the network.
+        BackendError: The backend is missing, has no such option or cannot build the network.
     """
-    chosen = choose(backend)
     given = {key: value for key, value in options.items() if value is not None}
-    simulator = _build(network, chosen.name, batch_size, given)
+    if backend == AUTO:
+        simulator = _first(network, batch_size, given)
+    else:
+        simulator = _build(_named(backend), network, batch_size, given)
     try:
         yield simulator
     finally:
@@ -75,14 +94,14 @@ def open_simulator(
 
 
 def predict(
-    network: Network, samples: np.ndarray, backend: str = "auto", *, batch_size: int | None = None
+    network: Network, samples: np.ndarray, backend: str = AUTO, *, batch_size: int | None = None
 ) -> np.ndarray:
     """Simulate samples and return the readout, [N, ...], in ANN units.
 
     Args:
         network: Network to simulate.
         samples: As :func:`onnx2genn.data.samples_of` gives them.
-        backend: One of ``BACKENDS``.
+        backend: As for :func:`open_simulator`.
         batch_size: Samples simulated at once; chosen by the backend if None.
 
     Raises:
@@ -97,17 +116,32 @@ def predict(
     return np.concatenate(parts)
 
 
+def _named(name: str) -> Backend:
+    if name not in BACKENDS:
+        raise BackendError(f"There is no backend {name!r}; choose {', '.join([AUTO, *BACKENDS])}.")
+    return BACKENDS[name]
+
+
+def _first(network: Network, batch_size: int | None, options: dict[str, Any]) -> Simulator:
+    usable = [item for item in BACKENDS.values() if not item.missing()]
+    for item in usable[:-1]:
+        try:
+            return _build(item, network, batch_size, options)
+        except BackendError as error:
+            warnings.warn(f"Another backend than {item.name} is taken: {error}", stacklevel=4)
+    return _build(usable[-1], network, batch_size, options)
+
+
 def _build(
-    network: Network, backend: str, batch_size: int | None, options: dict[str, Any]
+    backend: Backend, network: Network, batch_size: int | None, options: dict[str, Any]
 ) -> Simulator:
-    if backend != EMBEDDED:
-        from onnx2genn.backends import genn
-
-        return genn.build(network, backend=backend, batch_size=batch_size, **options)
-    from onnx2genn.backends import embedded
-
-    if "workers" in options:
+    if unknown := sorted(set(options) - backend.options):
+        others = ", ".join(key for key, item in BACKENDS.items() if set(unknown) <= item.options)
         raise BackendError(
-            "Workers are for single_threaded_cpu; onnxruntime uses all cores by itself."
+            f"{backend.name} has no option {', '.join(unknown)}, which is for "
+            f"{others or 'no backend'}; it has {', '.join(sorted(backend.options)) or 'none'}."
         )
-    return embedded.build(network, batch_size=batch_size, **options)
+    if lacking := backend.missing():
+        reasons = "\n".join(f"  {item.name} is missing. {item.remedy}" for item in lacking)
+        raise BackendError(f"The backend {backend.name!r} cannot be used:\n{reasons}")
+    return backend.build(network, batch_size=batch_size, **options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnx2genn.backends.base import Activity
-from onnx2genn.backends.registry import choose, open_simulator
+from onnx2genn.backends.registry import open_simulator
 from onnx2genn.calibrate.statistics import Progress
 from onnx2genn.data import Inputs, labels_for, prepare
 from onnx2genn.evaluate.forecast import Forecast
@@ -143,8 +143,7 @@ def evaluate(
     labels = None if y is None else labels_for(classes, len(samples), y)
     tally = _Tally(network, labels)
     ann, forecast = _Ann(network), Forecast(network)
-    name = choose(backend).name
-    with open_simulator(network, name, batch_size=batch_size, **options) as simulator:
+    with open_simulator(network, backend, batch_size=batch_size, **options) as simulator:
         for start in range(0, len(samples), simulator.batch_size):
             batch = samples[start : start + simulator.batch_size]
             logits, activations = ann.run(batch)
@@ -154,7 +153,7 @@ def evaluate(
             tally.add(start, batch, logits, activations, forecast.logits(batch), activity)
             if progress is not None:
                 progress(start + len(batch), len(samples))
-    return tally.result(name, classes)
+    return tally.result(simulator.backend, classes)
 
 
 def predicted_classes(logits: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from rich.table import Table
 from onnx2genn.evaluate.evaluation import Evaluation, PopulationActivity
 
 if TYPE_CHECKING:
-    from onnx2genn.backends.genn.installation import Finding
+    from onnx2genn.backends.base import Backend, Finding
     from onnx2genn.network import Network
 
 _SHOWN_STEPS = 10
@@ -40,8 +40,8 @@ def _span(values: np.ndarray) -> str:
 
 
 def findings(found: Sequence[Finding]) -> Table:
-    """One line for each thing that GeNN needs: what was found, or what to do."""
-    table = Table(box=box.SIMPLE_HEAD, title="GeNN on this machine", title_justify="left")
+    """One line for each thing that a backend needs: what was found, or what to do."""
+    table = Table(box=box.SIMPLE_HEAD, title="What backends need", title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column("found", overflow="fold", max_width=_PLACE_WIDTH)
     table.add_column("what to do", overflow="fold")
@@ -49,6 +49,16 @@ def findings(found: Sequence[Finding]) -> Table:
         table.add_row(
             item.name, item.found or "[yellow]no[/yellow]", "" if item.found else item.remedy
         )
+    return table
+
+
+def backends(entries: Iterable[Backend]) -> Table:
+    """One line for each backend: what it is, and what it lacks on this machine."""
+    table = Table(box=box.SIMPLE_HEAD, title="Backends on this machine", title_justify="left")
+    for item in entries:
+        lacking = ", ".join(finding.name for finding in item.missing())
+        state = f"[yellow]lacks {lacking}[/yellow]" if lacking else "ready"
+        table.add_row(item.name, item.description, state)
     return table
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnx2genn.backends.base import Simulator
+from onnx2genn.backends.base import Backend, Simulator
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
-__all__ = ["build"]
+__all__ = ["BACKEND", "NAME", "build"]
+
+NAME = "onnxruntime"
 
 
 def build(
@@ -27,3 +29,11 @@ def build(
 
     simulator = AccumulatingSimulator if network.coding.accumulates else StepwiseSimulator
     return simulator(network, batch_size=batch_size, threads=threads)
+
+
+BACKEND = Backend(
+    name=NAME,
+    description="the embedded engine",
+    build=build,
+    options=frozenset({"threads"}),
+)

@@ -1,17 +1,18 @@
-"""The GeNN backend: the spiking network as a PyGeNN model, on a GPU or one CPU thread."""
+"""The GeNN backends: the spiking network as a PyGeNN model, on a GPU or one CPU thread."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from onnx2genn.backends.base import Simulator
-from onnx2genn.backends.genn.installation import CPU, INSTALLATION, Finding, doctor, missing
+from onnx2genn.backends.base import Backend, Simulator
+from onnx2genn.backends.genn.installation import CPU, needs
 from onnx2genn.errors import BackendError
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
-__all__ = ["CONNECTIVITY", "Finding", "build", "doctor", "missing"]
+__all__ = ["BACKENDS", "CONNECTIVITY", "build_on_cpu", "build_on_gpu"]
 
 CONNECTIVITY = ("scatter", "portable")
 
@@ -21,51 +22,57 @@ _CPU_BLOCK = 256
 _GPU_GROUPS = 16
 
 
-def build(
-    network: Network,
-    *,
-    backend: str,
-    batch_size: int | None = None,
-    workers: int | None = None,
-    connectivity: str | None = None,
-) -> Simulator:
-    """Build a network with GeNN.
+def build_on_gpu(network: Network, *, backend: str, batch_size: int | None = None) -> Simulator:
+    """Build a network on a GPU, with synapse groups.
 
     Args:
         network: Network to simulate.
-        backend: ``cuda``, ``hip`` or ``single_threaded_cpu``.
-        batch_size: Samples that a GPU simulates at once, by default as many as fit into its
-            memory; on the CPU, samples of one call.
-        workers: Processes that share the samples, on the CPU only; each has a copy of the network.
-        connectivity: ``portable``: synapse groups, on all backends. ``scatter``: custom updates,
-            on the CPU only, where they are the default: the same spikes several times as fast.
+        backend: ``cuda`` or ``hip``.
+        batch_size: Samples that the GPU simulates at once, by default as many as fit into its
+            memory.
 
     Raises:
-        BackendError: GeNN or something that it needs is missing, or the network does not fit.
+        BackendError: The network does not fit, or GeNN cannot build it.
     """
-    if lacking := missing(backend):
-        reasons = "\n".join(f"  {item.name} is missing. {item.remedy}" for item in lacking)
-        raise BackendError(
-            f"The backend {backend!r} cannot be used:\n{reasons}\n"
-            f"How to install GeNN: {INSTALLATION}"
-        )
-    on_cpu = backend == CPU
-    chosen = connectivity or ("scatter" if on_cpu else "portable")
-    if chosen not in CONNECTIVITY:
-        raise BackendError(f"connectivity={chosen!r}: choose {' or '.join(CONNECTIVITY)}.")
-    if not on_cpu and (chosen == "scatter" or (workers or 1) > 1):
-        raise BackendError(f"{backend!r} takes neither workers nor scatter connectivity.")
+    from onnx2genn.backends.genn.device.memory import largest_batch
     from onnx2genn.backends.genn.simulator import GennSimulator
 
-    if on_cpu:
-        size, at_once = batch_size or _CPU_BLOCK, 1
-    else:
-        from onnx2genn.backends.genn.device.memory import largest_batch
+    at_once = batch_size or largest_batch(network)
+    return GennSimulator(
+        network,
+        backend=backend,
+        device_batch=at_once,
+        batch_size=at_once * _GPU_GROUPS,
+        connectivity="portable",
+    )
 
-        at_once = batch_size or largest_batch(network)
-        size = at_once * _GPU_GROUPS
+
+def build_on_cpu(
+    network: Network,
+    *,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    connectivity: str = CONNECTIVITY[0],
+) -> Simulator:
+    """Build a network on one CPU thread, or one for each worker.
+
+    Args:
+        network: Network to simulate.
+        batch_size: Samples of one call.
+        workers: Processes that share the samples; each has a copy of the network.
+        connectivity: ``scatter``: custom updates. ``portable``: synapse groups, as on a GPU: the
+            same spikes several times as slow.
+
+    Raises:
+        BackendError: The network does not fit, or GeNN cannot build it.
+    """
+    if connectivity not in CONNECTIVITY:
+        raise BackendError(f"connectivity={connectivity!r}: choose {' or '.join(CONNECTIVITY)}.")
+    from onnx2genn.backends.genn.simulator import GennSimulator
+
+    size = batch_size or _CPU_BLOCK
     simulator = GennSimulator(
-        network, backend=backend, device_batch=at_once, batch_size=size, connectivity=chosen
+        network, backend=CPU, device_batch=1, batch_size=size, connectivity=connectivity
     )
     if (workers or 1) == 1:
         return simulator
@@ -73,4 +80,24 @@ def build(
     simulator.close()
     from onnx2genn.backends.genn.workers import Workers
 
-    return Workers(network, workers=workers or 1, batch_size=size, connectivity=chosen)
+    return Workers(network, workers=workers or 1, batch_size=size, connectivity=connectivity)
+
+
+BACKENDS = (
+    *(
+        Backend(
+            name=name,
+            description=f"GeNN on a GPU by {toolkit}",
+            build=partial(build_on_gpu, backend=name),
+            needs=partial(needs, name),
+        )
+        for name, toolkit in (("cuda", "CUDA"), ("hip", "HIP"))
+    ),
+    Backend(
+        name=CPU,
+        description="GeNN on the CPU",
+        build=build_on_cpu,
+        needs=partial(needs, CPU),
+        options=frozenset({"workers", "connectivity"}),
+    ),
+)

@@ -9,10 +9,12 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+
+from onnx2genn.backends.base import Finding
+from onnx2genn.backends.genn.device.cache import cache_root, is_writable
 
 CPU = "single_threaded_cpu"
 INSTALLATION = "https://genn-team.github.io/genn/documentation/5/installation.html"
@@ -27,34 +29,30 @@ _TIMEOUT = 60
 _OLDEST = (5, 4)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One thing that GeNN needs.
-
-    Attributes:
-        name: What it is.
-        found: What was found of it; empty if it is missing.
-        remedy: What to do where it is missing.
-        backends: Backends that need it.
-    """
-
-    name: str
-    found: str
-    remedy: str
-    backends: tuple[str, ...] = ("cuda", "hip", CPU)
+def needs(backend: str) -> tuple[Finding, ...]:
+    """Look for everything that one of GeNN's backends needs, and return what was found."""
+    offered = Finding(
+        name=f"PyGeNN backend {backend}",
+        found="yes" if backend in _pygenn()[1] else "",
+        remedy=f"Build PyGeNN where the toolkit of {backend} is installed: {INSTALLATION}",
+    )
+    toolkit = {"cuda": _cuda, "hip": _hip}.get(backend, tuple)
+    return (*_common(), offered, *toolkit())
 
 
-@cache
-def doctor() -> tuple[Finding, ...]:
-    """Look for everything that GeNN needs, and return what was found."""
-    version, offered, error = _pygenn()
+def _common() -> tuple[Finding, ...]:
+    """Look for what all of GeNN's backends need."""
+    version, _, error = _pygenn()
     install = f"Install PyGeNN {'.'.join(map(str, _OLDEST))} or newer: {INSTALLATION}"
-    findings = [
+    return (
         Finding(name="PyGeNN", found=version, remedy=f"{error} {install}".strip()),
-        Finding(
-            name="SciPy",
-            found=metadata.version("scipy") if _module("scipy") else "",
-            remedy="Install it: pip install scipy",
+        *(
+            Finding(
+                name=name,
+                found=metadata.version(name) if _module(name) else "",
+                remedy=f"Install it: pip install {name}",
+            )
+            for name in ("scipy", "psutil")
         ),
         Finding(
             name="C++ compiler",
@@ -67,22 +65,12 @@ def doctor() -> tuple[Finding, ...]:
             found=_program("nmake", "msbuild") if os.name == "nt" else _program("make"),
             remedy="Install make (Linux: package make; macOS: xcode-select --install).",
         ),
-    ]
-    for backend in (CPU, "cuda", "hip"):
-        findings.append(
-            Finding(
-                name=f"PyGeNN backend {backend}",
-                found="yes" if backend in offered else "",
-                remedy=f"Build PyGeNN where the toolkit of {backend} is installed: {INSTALLATION}",
-                backends=(backend,),
-            )
-        )
-    return (*findings, *_cuda(), *_hip())
-
-
-def missing(backend: str) -> list[Finding]:
-    """Return what a backend needs and this machine does not have."""
-    return [item for item in doctor() if backend in item.backends and not item.found]
+        Finding(
+            name="cache folder",
+            found=str(cache_root()) if is_writable(cache_root()) else "",
+            remedy=f"{cache_root()} cannot be written; set ONNX2GENN_CACHE to a folder that can.",
+        ),
+    )
 
 
 def free_device_memory() -> int | None:
@@ -92,6 +80,7 @@ def free_device_memory() -> int | None:
     return int(first) * 2**20 if first.isdigit() else None
 
 
+@cache
 def _pygenn() -> tuple[str, list[str], str]:
     """Return the version and the backends of PyGeNN, or why it cannot be imported."""
     if not _module("pygenn"):
@@ -118,26 +107,24 @@ def _pygenn() -> tuple[str, list[str], str]:
 def _cuda() -> list[Finding]:
     home = os.environ.get("CUDA_PATH", "")
     header = _header("curand_kernel.h", home)
-    needed = ("cuda",)
     return [
         Finding(
             name="NVIDIA GPU and driver",
-            found=_ask("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"),
+            found=_asked_once(
+                "nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"
+            ),
             remedy="Install the driver of the GPU; nvidia-smi has to list it.",
-            backends=needed,
         ),
         Finding(
             name="CUDA toolkit",
             found=_program(str(Path(home, "bin", "nvcc"))) if home else "",
             remedy="Install it, and set CUDA_PATH to its folder, which has bin/nvcc.",
-            backends=needed,
         ),
         Finding(
             name="cuRAND header",
             found=header,
             remedy="Install the development files of cuRAND, or add the folder of curand_kernel.h "
             "to CPATH.",
-            backends=needed,
         ),
     ]
 
@@ -149,13 +136,11 @@ def _hip() -> list[Finding]:
             name="ROCm (HIP)",
             found=_program(str(Path(home, "bin", "hipcc"))) if home else "",
             remedy="Install it, and set HIP_PATH to its folder, which has bin/hipcc.",
-            backends=("hip",),
         ),
         Finding(
             name="AMD GPU and driver",
-            found=_ask("rocm-smi", "--showproductname", "--csv"),
+            found=_asked_once("rocm-smi", "--showproductname", "--csv"),
             remedy="Install the driver of the GPU; rocm-smi has to list it.",
-            backends=("hip",),
         ),
     ]
 
@@ -191,3 +176,6 @@ def _ask(*command: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return "" if child.returncode else child.stdout.strip()
+
+
+_asked_once = cache(_ask)

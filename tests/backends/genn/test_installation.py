@@ -10,19 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from onnx2genn.backends import genn
 from onnx2genn.backends.genn import installation as probe
 from onnx2genn.backends.genn.device.memory import largest_batch
-from onnx2genn.backends.registry import choose
+from onnx2genn.backends.registry import BACKENDS, choose, predict
 from onnx2genn.errors import BackendError
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Look anew in each test."""
-    probe.doctor.cache_clear()
+    forget()
     yield
-    probe.doctor.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    probe._pygenn.cache_clear()
+    probe._asked_once.cache_clear()
 
 
 def pretend(
@@ -50,19 +54,18 @@ def test_the_fastest_that_is_complete_is_chosen(
     monkeypatch.setenv("CPATH", str(tmp_path))
     (tmp_path / "curand_kernel.h").touch()
     monkeypatch.delenv("CUDA_PATH", raising=False)
-    assert [item.name for item in probe.missing("cuda")] == ["CUDA toolkit"]
+    assert [item.name for item in BACKENDS["cuda"].missing()] == ["CUDA toolkit"]
     assert choose().name == "single_threaded_cpu"
-    probe.doctor.cache_clear()
     monkeypatch.setenv("CUDA_PATH", str(tmp_path))
     monkeypatch.setattr(probe.shutil, "which", lambda name: name)
-    assert probe.missing("cuda") == []
+    assert BACKENDS["cuda"].missing() == []
     assert choose().name == "cuda"
 
 
 def test_a_backend_that_pygenn_lacks_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, offered=["single_threaded_cpu"], programs={})
     with pytest.raises(BackendError, match=r"(?s)'hip'.*backend hip is missing.*https://genn-team"):
-        genn.build(None, backend="hip")  # type: ignore[arg-type]
+        predict(None, None, backend="hip")  # type: ignore[arg-type]
 
 
 def test_without_pygenn_the_embedded_engine_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,13 +74,13 @@ def test_without_pygenn_the_embedded_engine_is_chosen(monkeypatch: pytest.Monkey
     assert choice.name == "onnxruntime"
     assert "PyGeNN" in choice.reason
     with pytest.raises(BackendError, match=r"PyGeNN is missing\. It is not installed\."):
-        genn.build(None, backend="single_threaded_cpu")  # type: ignore[arg-type]
+        predict(None, None, backend="single_threaded_cpu")  # type: ignore[arg-type]
 
 
 def test_a_pygenn_that_ends_the_process_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "_CHILD", "import os; os._exit(1)")
     monkeypatch.setattr(probe, "_module", lambda name: name)
-    (found,) = (item for item in probe.doctor() if item.name == "PyGeNN")
+    (found,) = (item for item in probe.needs("cuda") if item.name == "PyGeNN")
     assert not found.found
     assert "exit status 1" in found.remedy
 
@@ -85,7 +88,7 @@ def test_a_pygenn_that_ends_the_process_is_survived(monkeypatch: pytest.MonkeyPa
 def test_an_old_pygenn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "_CHILD", "print('[\"5.1.0\", []]')")
     monkeypatch.setattr(probe, "_module", lambda name: name)
-    assert "5.1.0 is too old" in probe.missing("single_threaded_cpu")[0].remedy
+    assert "5.1.0 is too old" in BACKENDS["single_threaded_cpu"].missing()[0].remedy
 
 
 def test_batches_fill_the_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,3 +101,15 @@ def test_batches_fill_the_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> No
         sizes.append(largest_batch(network))
     assert sizes[0] < sizes[1] <= sizes[2] == 512
     assert all(size & (size - 1) == 0 for size in sizes)
+
+
+def test_a_cache_that_cannot_be_written_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, offered=["single_threaded_cpu"], programs={})
+    assert choose().name == "single_threaded_cpu"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ONNX2GENN_CACHE", str(tmp_path / "file" / "folder"))
+    assert choose().name == "onnxruntime"
+    with pytest.raises(BackendError, match=r"cache folder is missing.*ONNX2GENN_CACHE"):
+        predict(None, None, backend="single_threaded_cpu")  # type: ignore[arg-type]

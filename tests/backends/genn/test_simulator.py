@@ -7,16 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Example
 from helpers import grid_networks
+from helpers.grid_networks import grid
 from helpers.onnx_models import model, node, normal
 
 import onnx2genn
 from onnx2genn.api import SpikingNetwork
-from onnx2genn.backends.genn import build
+from onnx2genn.backends.genn import CONNECTIVITY
+from onnx2genn.backends.genn import build_on_cpu as build
 from onnx2genn.backends.genn.device import cache, memory
 from onnx2genn.backends.genn.device.cache import CodeDirectory
 from onnx2genn.backends.registry import open_simulator
@@ -45,9 +47,9 @@ def test_a_second_start_compiles_nothing(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     x = grid_networks.samples(network, 3)
-    first = build(network, backend=CPU)
+    first = build(network)
     # A library that is loaded twice in one process has its memory once: the second is a copy.
-    second = build(network, backend=CPU)
+    second = build(network)
     logits = first.run(x).logits
     np.testing.assert_array_equal(second.run(x[::-1]).logits, logits[::-1])
     np.testing.assert_array_equal(first.run(x).logits, logits)
@@ -57,8 +59,7 @@ def test_a_second_start_compiles_nothing(
     (kept,) = compiled.iterdir()
     before = compilations(kept)
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("onnx2genn.backends.genn.missing", lambda backend: [])
-    third = build(network, backend=CPU)
+    third = build(network)
     np.testing.assert_array_equal(third.run(x).logits, logits)
     third.close()
     assert compilations(kept) == before
@@ -90,7 +91,7 @@ def test_a_model_that_cannot_be_compiled_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("CXX", "false")
     with pytest.raises(BackendError, match=r"(?s)cannot build the network.*https://genn-team"):
-        build(network, backend=CPU)
+        build(network)
     assert list(compiled.iterdir()) == []
 
 
@@ -120,23 +121,47 @@ def test_workers_give_the_same(network: SpikingNetwork) -> None:
         np.testing.assert_array_equal(got.codes[name], codes)
 
 
-def test_random_input_and_firing_readout(digits: Example) -> None:
-    network = onnx2genn.convert(digits.model, digits.x_train, "diehl", steps=200)
-    x = digits.x_test[:100]
+@pytest.mark.parametrize("connectivity", CONNECTIVITY)
+def test_random_input_has_the_spikes_of_the_embedded_engine(connectivity: str) -> None:
+    """Whatever group of samples or process they are drawn in."""
+    network = grid_networks.convert("signal", "rate", steps=8, input="poisson", readout="spikes")
+    x = grid_networks.samples(network, 9)
+    with open_simulator(network, "onnxruntime") as embedded:
+        wanted = embedded.run(x, first=3, record=True)
+    with open_simulator(network, CPU, connectivity=connectivity) as simulator:
+        got = simulator.run(x, first=3, record=True)
+        parts = [simulator.run(x[at : at + 2], first=3 + at).logits for at in range(0, 9, 2)]
+    assert wanted.codes is not None and got.codes is not None
+    for name, codes in wanted.codes.items():
+        np.testing.assert_array_equal(got.codes[name], codes, err_msg=name)
+    np.testing.assert_array_equal(got.logits, wanted.logits)
+    np.testing.assert_array_equal(np.concatenate(parts), wanted.logits)
+    with open_simulator(network, CPU, connectivity=connectivity, workers=2) as workers:
+        np.testing.assert_array_equal(workers.run(x, first=3).logits, wanted.logits)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"coding": "few-spike"},
+        {"coding": "two-phase"},
+        {"coding": "rate", "steps": 8},
+        {"coding": "rate", "steps": 8, "readout": "spikes"},
+    ],
+)
+def test_a_network_without_hidden_neurons(options: dict[str, Any]) -> None:
+    """Logistic regression: what is read lies in the window of the readout."""
+    proto = model([node("Gemm", "x w b", "y")], {"x": ["N", 4]}, {"w": grid(4, 3), "b": grid(3)})
+    x = 4 * grid(7, 4, seed=1)
+    network = onnx2genn.convert(proto, x, **options)
     with open_simulator(network, "onnxruntime") as embedded:
         wanted = embedded.run(x, record=True)
-    with open_simulator(network, CPU) as simulator:
-        got = simulator.run(x, record=True)
-        again = simulator.run(x)
-    assert wanted.spikes is not None and got.spikes is not None
-    assert got.logits_by_step is not None
-    np.testing.assert_array_equal(got.logits_by_step[-1], got.logits)
-    assert not np.array_equal(again.logits, got.logits)
-    for name, spikes in wanted.spikes.items():
-        # Other random numbers of the same distribution: equal on the average of samples.
-        assert np.corrcoef(got.spikes[name].mean(0).ravel(), spikes.mean(0).ravel())[0, 1] > 0.99
-    assert (got.logits.argmax(1) == wanted.logits.argmax(1)).mean() > 0.9
-    assert np.corrcoef(got.logits.ravel(), wanted.logits.ravel())[0, 1] > 0.98
+    for connectivity in CONNECTIVITY:
+        with open_simulator(network, CPU, connectivity=connectivity) as simulator:
+            for record in (False, True):
+                got = simulator.run(x, record=record)
+                np.testing.assert_allclose(got.logits, wanted.logits, atol=1e-6)
+        np.testing.assert_allclose(got.logits_by_step, wanted.logits_by_step, atol=1e-6)
 
 
 def test_a_long_run_winds_the_clock_back(
@@ -154,34 +179,12 @@ def test_what_does_not_fit_is_named(
 ) -> None:
     monkeypatch.setattr(memory, "available", lambda: 1000)
     with pytest.raises(BackendError, match=r"(?s)MatMul.*sparse matrix.*GiB.*onnxruntime"):
-        build(network, backend=CPU)
+        build(network)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"backend": CPU, "connectivity": "dense"}, "scatter or portable"),
-        ({"backend": "cuda", "workers": 2}, "neither workers nor scatter"),
-        ({"backend": "cuda", "connectivity": "scatter"}, "neither workers nor scatter"),
-    ],
-)
-def test_wrong_options_are_explained(
-    network: SpikingNetwork,
-    options: dict[str, object],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("onnx2genn.backends.genn.missing", lambda backend: [])
-    with pytest.raises(BackendError, match=message):
-        build(network, **options)
-
-
-def test_workers_are_not_for_the_embedded_engine(network: SpikingNetwork) -> None:
-    with (
-        pytest.raises(BackendError, match="all cores by itself"),
-        open_simulator(network, "onnxruntime", workers=2),
-    ):
-        pass
+def test_an_unknown_connectivity_is_explained(network: SpikingNetwork) -> None:
+    with pytest.raises(BackendError, match="scatter or portable"):
+        build(network, connectivity="dense")
 
 
 def test_two_processes_build_the_same_model(compiled: Path) -> None:

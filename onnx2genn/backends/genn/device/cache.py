@@ -29,6 +29,13 @@ def cache_root() -> Path:
     return base / "onnx2genn"
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether a folder can be written, or made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
+
+
 def key_of(texts: Iterable[str]) -> str:
     """Return the name of a model: a hash of all that is compiled and of how."""
     digest = hashlib.sha256()
