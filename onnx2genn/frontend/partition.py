@@ -7,12 +7,11 @@ import re
 import numpy as np
 
 from onnx2genn.errors import Problem
-from onnx2genn.frontend.operators.activations import CONDITION
-from onnx2genn.frontend.operators.heads import HEADS
+from onnx2genn.frontend.operators.curves import CONDITION
 from onnx2genn.frontend.rewrite import problem
 from onnx2genn.ir.graph import Graph, Node, live
 from onnx2genn.ir.partition import Partition, Population
-from onnx2genn.ir.registry import kind_of
+from onnx2genn.ir.registry import entry_of, kind_of
 from onnx2genn.ir.segment import Segment
 
 
@@ -83,7 +82,7 @@ def strip_heads(graph: Graph) -> tuple[str, set[str]]:
     heads: set[str] = set()
     while logits in producers:
         node = producers[logits]
-        passed = [node] if node.op in HEADS else _two_classes(graph, node)
+        passed = [node] if entry_of(node).ends else _two_classes(graph, node)
         if not passed:
             break
         heads.update(item.output for item in passed)

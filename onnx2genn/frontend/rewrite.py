@@ -19,7 +19,7 @@ from onnx2genn.errors import Problem
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.functions import root_of
 from onnx2genn.ir.graph import Graph, Node, Shape
-from onnx2genn.ir.registry import REGISTRY, Operator, kind_of
+from onnx2genn.ir.registry import Operator, find, kind_of
 
 
 class Refusal(Exception):
@@ -128,7 +128,7 @@ def rewritten(
     Raises:
         Refusal: It cannot be converted.
     """
-    entry = REGISTRY.get((node.domain, node.op))
+    entry = find(node)
     if entry is None:
         raise Refusal(*UNKNOWN)
     rewrite = Rewrite(graph, node)

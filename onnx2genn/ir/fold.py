@@ -13,21 +13,8 @@ import numpy as np
 
 from onnx2genn.ir.editor import Editor
 from onnx2genn.ir.graph import Graph, Node, Shape, live
+from onnx2genn.ir.registry import entry_of
 
-# f(s x) = s f(x) for a scalar s.
-_HOMOGENEOUS = {
-    "AveragePool",
-    "Concat",
-    "Expand",
-    "Gather",
-    "Identity",
-    "Pad",
-    "ReduceMean",
-    "ReduceSum",
-    "Reshape",
-    "Slice",
-    "Transpose",
-}
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _BATCH_AND_CHANNEL = 2
 
@@ -104,7 +91,7 @@ def _scale_producer(editor: Editor, before: Node, factor: np.ndarray, output: st
         arrays = [_scaled_outputs(before, weight, vector)]
         arrays += [editor.constants[name] * vector for name in before.inputs[2:]]
         return _reweight(editor, before, arrays, output)
-    if before.op in _HOMOGENEOUS and factor.size == 1 and not before.body:
+    if entry_of(before).homogeneous and factor.size == 1:
         _scale_operands(editor, before, factor.reshape(()), output)
         return True
     return False
@@ -211,7 +198,7 @@ def _factor_behind(
     editor: Editor, node: Node, factor: np.ndarray, source: str, rank: int
 ) -> np.ndarray | None:
     """Return s' with f(s x) = s' f(x), if there is one."""
-    if node.op not in _HOMOGENEOUS or node.op == "Concat" or node.body:
+    if not entry_of(node).homogeneous or node.op == "Concat":
         return None
     if factor.size == 1:
         return factor.reshape(())  # of no rank: f may change the rank

@@ -3,46 +3,11 @@
 from __future__ import annotations
 
 from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.registry import entry_of
 
 DOMAIN = "onnx2genn"
 FUSED = "Function"
 IDENTITY = "Identity"
-
-CURVES = frozenset(
-    {
-        "Ceil",
-        "Celu",
-        "Cos",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSwish",
-        "Log",
-        "Mish",
-        "Pow",
-        "Reciprocal",
-        "Round",
-        "Selu",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Tanh",
-        "ThresholdedRelu",
-    }
-)
-"""Operators of one tensor that become neurons which send a function of what they collected."""
-
-_PIECEWISE = frozenset({"Abs", "Clip", "HardSigmoid", "LeakyRelu", "Relu"})
-ARITHMETIC = frozenset({"Add", "Cast", "CastLike", "Div", "Identity", "Mul", "Neg", "Sub"})
-COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
-"""Operators that only have a meaning within a function, as the condition of a Where."""
-
-_ELEMENTWISE = COMPARISONS | CURVES | _PIECEWISE | ARITHMETIC | {"Max", "Min", "Swish", "Where"}
 
 
 def root_of(graph: Graph, node: Node) -> str | None:
@@ -67,7 +32,7 @@ def way_to_root(graph: Graph, node: Node) -> tuple[str, list[Node]] | None:
     while True:
         last = max(front, key=lambda name: position.get(name, -1), default="")
         producer = graph.nodes[position[last]] if last in position else None
-        condition = producer is not None and producer.op in COMPARISONS
+        condition = producer is not None and entry_of(producer).kind == "condition"
         if len(front) < 2 and not condition:
             break
         if producer is None or not is_scalar(graph, producer):
@@ -87,14 +52,14 @@ def operands(graph: Graph, node: Node) -> list[str]:
 
 def is_scalar(graph: Graph, node: Node) -> bool:
     """Whether each output element is a function of one input element, the same for all."""
-    return node.op in _ELEMENTWISE and all(
+    return entry_of(node).elementwise and all(
         graph.constants[name].size == 1 for name in node.inputs if name in graph.constants
     )
 
 
 def is_function(node: Node) -> bool:
     """Whether a node becomes neurons that send a function of what they collected."""
-    return node.op in CURVES or node.domain == DOMAIN
+    return bool(node.body) or entry_of(node).kind == "function"
 
 
 def identity(source: str, output: str, name: str) -> Node:

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import onnx
 
-from onnx2genn.backends.genn.functions import EXPRESSIONS
 from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
-from onnx2genn.ir.functions import CURVES
 from onnx2genn.ir.registry import REGISTRY, Operator
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
@@ -36,11 +34,11 @@ first (few-spike, two-phase) |
 | condition | only within a function |
 
 "9+" is opset 9 and every later one that the installed onnxruntime runs; for other domains, it is
-the version of the domain. "onnxruntime" is the embedded backend, "GeNN" all backends of PyGeNN.
+the version of the domain. All backends simulate all of them.
 """
 _HEADER = """\
-| operator | opsets | kind | onnxruntime | GeNN | what is not converted, or only so |
-|---|---|---|---|---|---|"""
+| operator | opsets | kind | what is not converted, or only so |
+|---|---|---|---|"""
 # The oldest opset of the standard operators that is tested.
 _OLDEST = 9
 
@@ -66,10 +64,8 @@ def page() -> str:
 
 
 def _row(item: Operator) -> str:
-    kind = "function" if item.op in CURVES and item.kind == "population" else item.kind
     limits = item.restrictions or "-"
-    genn = "yes" if kind not in ("function", "condition") or item.op in EXPRESSIONS else "no"
-    return f"| {_name(item)} | {_first_opset(item)}+ | {kind} | yes | {genn} | {limits} |"
+    return f"| {_name(item)} | {_first_opset(item)}+ | {item.kind} | {limits} |"
 
 
 def _first_opset(item: Operator) -> int:

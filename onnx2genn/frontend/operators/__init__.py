@@ -1,15 +1,17 @@
 """Handlers of the ONNX operators; importing this package fills the registry."""
 
 from onnx2genn.frontend.operators import (
-    activations,
     attention,
     classical,
+    curves,
     einsum,
     elementwise,
+    gathering,
     heads,
     linear,
     movement,
     normalisation,
+    piecewise,
     pooling,
     refused,
     resampling,
@@ -17,16 +19,18 @@ from onnx2genn.frontend.operators import (
 from onnx2genn.ir.registry import operator
 
 __all__ = [
-    "activations",
     "attention",
     "classical",
+    "curves",
     "einsum",
     "elementwise",
+    "gathering",
     "heads",
     "linear",
     "movement",
     "normalisation",
     "operator",
+    "piecewise",
     "pooling",
     "refused",
     "resampling",

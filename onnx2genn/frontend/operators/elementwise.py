@@ -27,7 +27,7 @@ def aligned(rewrite: Rewrite, name: str, other: str) -> np.ndarray:
     return array
 
 
-@operator("Add")
+@operator("Add", elementwise=True, expression="{x} + {y}")
 def add(rewrite: Rewrite, a: str, b: str, *, axis: int = 0, broadcast: int = 0) -> str:
     """A + B; B may be a constant or another branch."""
     if rewrite.is_constant(a):
@@ -38,7 +38,7 @@ def add(rewrite: Rewrite, a: str, b: str, *, axis: int = 0, broadcast: int = 0) 
     return rewrite.emit("Add", a, b)
 
 
-@operator("Sub")
+@operator("Sub", elementwise=True, expression="{x} - {y}")
 def sub(rewrite: Rewrite, a: str, b: str) -> str:
     """A - B; either may be a constant."""
     if rewrite.is_constant(b):
@@ -59,7 +59,7 @@ def _same_rank(rewrite: Rewrite, a: str, b: str) -> None:
         )
 
 
-@operator("Mul", restrictions=_PRODUCT)
+@operator("Mul", restrictions=_PRODUCT, elementwise=True, expression="{x} * {y}")
 def mul(rewrite: Rewrite, a: str, b: str) -> str:
     """A B; x Sigmoid(x) and the like become one function."""
     if rewrite.is_constant(a):
@@ -70,7 +70,7 @@ def mul(rewrite: Rewrite, a: str, b: str) -> str:
     return rewrite.emit("Mul", a, b)
 
 
-@operator("Div", restrictions=_PRODUCT)
+@operator("Div", restrictions=_PRODUCT, elementwise=True, expression="{x} / {y}")
 def div(rewrite: Rewrite, a: str, b: str) -> str:
     """A / B; x / (1 + Exp(-x)) and the like become one function."""
     if rewrite.is_constant(b):
@@ -83,19 +83,19 @@ def div(rewrite: Rewrite, a: str, b: str) -> str:
     return rewrite.emit("Mul", a, rewrite.emit("Reciprocal", b))
 
 
-@operator("Neg")
+@operator("Neg", elementwise=True)
 def neg(rewrite: Rewrite, x: str) -> str:
     """-X."""
     return rewrite.emit("Mul", x, np.float32(-1))
 
 
-@operator("Sum")
+@operator("Sum", elementwise=True)
 def sum_(rewrite: Rewrite, *inputs: str) -> str:
     """Sum of all operands."""
     return _total(rewrite, inputs)
 
 
-@operator("Mean")
+@operator("Mean", elementwise=True)
 def mean(rewrite: Rewrite, *inputs: str) -> str:
     """Mean of all operands."""
     return rewrite.emit("Mul", _total(rewrite, inputs), np.float32(1 / len(inputs)))
@@ -113,7 +113,12 @@ def _total(rewrite: Rewrite, inputs: tuple[str, ...]) -> str:
     return total
 
 
-@operator("Where", restrictions="constant condition, or all a function of one tensor")
+@operator(
+    "Where",
+    restrictions="constant condition, or all a function of one tensor",
+    elementwise=True,
+    expression="({x}) ? {y} : {z}",
+)
 def where(rewrite: Rewrite, condition: str, a: str, b: str) -> str:
     """A where the condition holds, B elsewhere, as a sum of masked operands."""
     if not rewrite.is_constant(condition) and rewrite.is_function():

@@ -8,8 +8,6 @@ from __future__ import annotations
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import operator
 
-HEADS = ("Softmax", "LogSoftmax", "ArgMax", "Identity", "Sigmoid")
-
 _WITHIN = "within the network: not with codings that fire while they integrate (rate)"
 _OPSET_OF_ONE_AXIS = 13
 
@@ -28,7 +26,7 @@ def _softmax(rewrite: Rewrite, op: str, x: str, axis: int | None) -> str:
     return rewrite.emit(op, x, axis=first)
 
 
-@operator("Softmax", kind="head", restrictions=_WITHIN)
+@operator("Softmax", kind="head", restrictions=_WITHIN, output_range=(0.0, 1.0))
 def softmax(rewrite: Rewrite, x: str, *, axis: int | None = None) -> str:
     """Probabilities."""
     return _softmax(rewrite, "Softmax", x, axis)

@@ -8,8 +8,7 @@ import numpy as np
 
 from onnx2genn.frontend.operators.elementwise import aligned
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
-from onnx2genn.ir.functions import COMPARISONS
-from onnx2genn.ir.registry import operator
+from onnx2genn.ir.registry import entry_of, operator
 
 _MOVES = "data movement"
 # Exporters write the largest int32 or int64 for the end of an open slice.
@@ -23,19 +22,19 @@ def _reshape(rewrite: Rewrite, x: str) -> str:
     return rewrite.emit("Reshape", x, np.array([0, *rewrite.output_shape], np.int64))
 
 
-@operator("Reshape", kind=_MOVES)
+@operator("Reshape", kind=_MOVES, selects=True)
 def reshape(rewrite: Rewrite, x: str, shape: str | None = None, *, allowzero: int = 0) -> str:
     """New shape, equal order."""
     return _reshape(rewrite, x)
 
 
-@operator("Flatten", kind=_MOVES)
+@operator("Flatten", kind=_MOVES, selects=True)
 def flatten(rewrite: Rewrite, x: str, *, axis: int = 1) -> str:
     """Matrix of one row per sample."""
     return _reshape(rewrite, x)
 
 
-@operator("Squeeze", kind=_MOVES)
+@operator("Squeeze", kind=_MOVES, selects=True)
 def squeeze(
     rewrite: Rewrite, x: str, axes_input: str | None = None, *, axes: Sequence[int] | None = None
 ) -> str:
@@ -43,7 +42,7 @@ def squeeze(
     return _reshape(rewrite, x)
 
 
-@operator("Unsqueeze", kind=_MOVES)
+@operator("Unsqueeze", kind=_MOVES, selects=True)
 def unsqueeze(
     rewrite: Rewrite, x: str, axes_input: str | None = None, *, axes: Sequence[int] | None = None
 ) -> str:
@@ -51,7 +50,7 @@ def unsqueeze(
     return _reshape(rewrite, x)
 
 
-@operator("Transpose", kind=_MOVES, restrictions="batch axis stays first")
+@operator("Transpose", kind=_MOVES, selects=True, restrictions="batch axis stays first")
 def transpose(rewrite: Rewrite, x: str, *, perm: Sequence[int] | None = None) -> str:
     """Permute axes."""
     rank = len(rewrite.shape(x)) + 1
@@ -64,7 +63,7 @@ def transpose(rewrite: Rewrite, x: str, *, perm: Sequence[int] | None = None) ->
     return rewrite.emit("Transpose", x, perm=order)
 
 
-def _axis(rewrite: Rewrite, x: str, axis: int) -> int:
+def kept_axis(rewrite: Rewrite, x: str, axis: int) -> int:
     """Make an axis positive and refuse the batch axis."""
     positive = axis % (len(rewrite.shape(x)) + 1)
     if positive == 0:
@@ -76,7 +75,7 @@ def _axis(rewrite: Rewrite, x: str, axis: int) -> int:
 def concat(rewrite: Rewrite, *inputs: str, axis: int) -> str:
     """Join along one axis; constant parts are repeated for each sample by an addition to zero."""
     variable = next(name for name in inputs if not rewrite.is_constant(name))
-    positive = _axis(rewrite, variable, axis)
+    positive = kept_axis(rewrite, variable, axis)
     if any(rewrite.is_constant(name) for name in inputs):
         return _concat_constants(rewrite, inputs, variable, positive)
     return rewrite.emit("Concat", *inputs, axis=positive)
@@ -105,7 +104,7 @@ def _concat_constants(rewrite: Rewrite, inputs: Sequence[str], variable: str, ax
     return rewrite.emit("Add", total or variable, fixed)
 
 
-@operator("Slice", kind=_MOVES, restrictions="constant bounds")
+@operator("Slice", kind=_MOVES, selects=True, restrictions="constant bounds")
 def slice_(
     rewrite: Rewrite,
     x: str,
@@ -134,7 +133,7 @@ def slice_(
     if not cuts:
         return x
     for cut in cuts:
-        _axis(rewrite, x, cut[2])
+        kept_axis(rewrite, x, cut[2])
     first, last, along, every = np.array(cuts, np.int64).T
     return rewrite.emit("Slice", x, first, last, along % rank, every)
 
@@ -155,7 +154,7 @@ def split(
     num_outputs: int | None = None,
 ) -> list[str]:
     """Several slices along one axis, of the sizes that the probe saw."""
-    positive = _axis(rewrite, x, axis)
+    positive = kept_axis(rewrite, x, axis)
     parts, start = [], 0
     for name in rewrite.node.outputs:
         end = start + rewrite.shape(name)[positive - 1]
@@ -163,13 +162,6 @@ def split(
         parts.append(rewrite.emit("Slice", x, *bounds))
         start = end
     return parts
-
-
-@operator("Gather", kind=_MOVES, restrictions="constant indices")
-def gather(rewrite: Rewrite, x: str, indices: str, *, axis: int = 0) -> str:
-    """Pick entries along one axis."""
-    chosen = rewrite.constant(indices, "indices")
-    return rewrite.emit("Gather", x, chosen, axis=_axis(rewrite, x, axis))
 
 
 @operator("Pad", kind=_MOVES, restrictions="constant or edge or reflect mode")
@@ -202,7 +194,7 @@ def pad(
     return rewrite.emit("Add", padded, border)
 
 
-@operator("Expand", kind=_MOVES)
+@operator("Expand", kind=_MOVES, selects=True)
 def expand(rewrite: Rewrite, x: str, shape: str) -> str:
     """Repeat along axes of size 1, never along the batch."""
     target = np.array([1, *rewrite.output_shape], np.int64)
@@ -213,13 +205,13 @@ def expand(rewrite: Rewrite, x: str, shape: str) -> str:
     return rewrite.emit("Expand", x, target)
 
 
-@operator("Identity", kind=_MOVES)
+@operator("Identity", kind=_MOVES, selects=True, elementwise=True, ends=True, expression="{x}")
 def identity(rewrite: Rewrite, x: str) -> str:
     """Nothing."""
     return x
 
 
-@operator("Dropout", kind=_MOVES, restrictions="inference mode")
+@operator("Dropout", kind=_MOVES, restrictions="inference mode", elementwise=True)
 def dropout(
     rewrite: Rewrite,
     x: str,
@@ -239,11 +231,11 @@ def dropout(
 _FLOAT_TYPES = (1, 10, 11, 16)
 
 
-@operator("Cast", kind=_MOVES, restrictions="to a floating point type")
+@operator("Cast", kind=_MOVES, restrictions="to a floating point type", elementwise=True)
 def cast(rewrite: Rewrite, x: str, *, to: int, saturate: int = 1, round_mode: str = "up") -> str:
     """Nothing: everything is computed in float32. A condition becomes 0 or 1."""
     before = rewrite.producer(x)
-    if before is not None and before.op in COMPARISONS:
+    if before is not None and entry_of(before).kind == "condition":
         return rewrite.emit("Where", x, np.float32(1), np.float32(0))
     if to not in _FLOAT_TYPES:
         raise Refusal(
@@ -253,7 +245,7 @@ def cast(rewrite: Rewrite, x: str, *, to: int, saturate: int = 1, round_mode: st
     return x
 
 
-@operator("CastLike", kind=_MOVES)
+@operator("CastLike", kind=_MOVES, elementwise=True)
 def cast_like(
     rewrite: Rewrite, x: str, like: str, *, saturate: int = 1, round_mode: str = "up"
 ) -> str:

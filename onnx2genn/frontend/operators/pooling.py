@@ -11,7 +11,7 @@ from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import operator
 
 
-@operator("AveragePool")
+@operator("AveragePool", homogeneous=True, bounded=True)
 def average_pool(
     rewrite: Rewrite,
     x: str,
@@ -49,7 +49,7 @@ def average_pool(
     )
 
 
-@operator("MaxPool", kind="population", restrictions="no indices")
+@operator("MaxPool", kind="population", restrictions="no indices", bounded=True)
 def max_pool(
     rewrite: Rewrite,
     x: str,
@@ -77,7 +77,7 @@ def max_pool(
     )
 
 
-@operator("GlobalMaxPool", kind="population")
+@operator("GlobalMaxPool", kind="population", bounded=True)
 def global_max_pool(rewrite: Rewrite, x: str) -> str:
     """Maximum over all spatial axes, as one window."""
     return _maximum(rewrite, x, rewrite.shape(x)[1:])
@@ -96,7 +96,7 @@ def _maximum(rewrite: Rewrite, x: str, window: Sequence[int]) -> str:
     )
 
 
-@operator("ReduceMax", kind="population", restrictions="not over the batch axis")
+@operator("ReduceMax", kind="population", restrictions="not over the batch axis", bounded=True)
 def reduce_max(
     rewrite: Rewrite,
     x: str,
@@ -131,7 +131,7 @@ def largest(
     return rewrite.emit("Reshape", most, np.array([0, *result], np.int64))
 
 
-@operator("ReduceMin", kind="population", restrictions="not over the batch axis")
+@operator("ReduceMin", kind="population", restrictions="not over the batch axis", bounded=True)
 def reduce_min(
     rewrite: Rewrite,
     x: str,
@@ -150,7 +150,7 @@ def reduce_min(
     return rewrite.emit("Mul", most, np.float32(-1))
 
 
-@operator("GlobalAveragePool")
+@operator("GlobalAveragePool", homogeneous=True, bounded=True)
 def global_average_pool(rewrite: Rewrite, x: str) -> str:
     """Mean over all spatial axes."""
     axes = np.arange(2, len(rewrite.shape(x)) + 1)
@@ -180,7 +180,7 @@ def _reduce(rewrite: Rewrite, op: str, x: str, axes: list[int], keepdims: int) -
     return rewrite.emit(op, x, np.array(axes, np.int64), keepdims=keepdims) if axes else x
 
 
-@operator("ReduceMean", restrictions="not over the batch axis")
+@operator("ReduceMean", restrictions="not over the batch axis", homogeneous=True, bounded=True)
 def reduce_mean(
     rewrite: Rewrite,
     x: str,
@@ -195,7 +195,7 @@ def reduce_mean(
     return _reduce(rewrite, "ReduceMean", x, reduced, keepdims)
 
 
-@operator("ReduceSum", restrictions="not over the batch axis")
+@operator("ReduceSum", restrictions="not over the batch axis", homogeneous=True)
 def reduce_sum(
     rewrite: Rewrite,
     x: str,

@@ -82,7 +82,12 @@ def _settings(rewrite: Rewrite, batch: int) -> dict[str, np.ndarray]:
     return settings
 
 
-@operator("Tile", kind="data movement", restrictions="constant repeats, not of the batch")
+@operator(
+    "Tile",
+    kind="data movement",
+    restrictions="constant repeats, not of the batch",
+    selects=True,
+)
 def tile(rewrite: Rewrite, x: str, repeats: str) -> str:
     """Copies side by side, as a choice of elements along each axis."""
     result = x

@@ -20,6 +20,7 @@ from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.passes.batch_mover import FIRST, BatchMover, Lost, Place, Rule
 from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.registry import entry_of
 
 _BATCH = 2
 
@@ -39,7 +40,7 @@ def lead_with_batch(graph: Graph, context: Context) -> Graph:
     try:
         mover = BatchMover(graph, size, context.values(graph, size))
         for node in graph.nodes:
-            rule = _RULES.get(node.op)
+            rule = _RULES.get(node.op, _elementwise if entry_of(node).elementwise else None)
             mover.move(node, rule, always=rule in (_reshape, _transpose))
     except (Lost, UnsupportedModelError):
         return graph
@@ -184,17 +185,10 @@ _DEFAULT_AXES = {"Concat": 0, "LayerNormalization": -1, "LogSoftmax": -1, "Softm
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape),
     **dict.fromkeys(_DEFAULT_AXES, _along_axis),
-    **dict.fromkeys(
-        (
-            "Add", "Cast", "Clip", "Div", "Dropout", "Erf", "Exp", "Gelu", "Identity", "LeakyRelu",
-            "Mul", "Neg", "Pow", "Relu", "Sigmoid", "Sqrt", "Sub", "Tanh", "Where",
-        ),
-        _elementwise,
-    ),
     **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceSum"), _reduce),
     "Gather": _gather,
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Slice": _slice,
     "Transpose": _transpose,
-}  # fmt: skip
+}

@@ -15,7 +15,7 @@ from onnx2genn.frontend.passes.products import oversized
 from onnx2genn.frontend.probe import with_shapes
 from onnx2genn.frontend.rewrite import UNKNOWN, BatchRefusal, Refusal, problem, rewritten
 from onnx2genn.ir.graph import CANONICAL_OPSET, Graph, Node
-from onnx2genn.ir.registry import REGISTRY
+from onnx2genn.ir.registry import find
 
 _FOREIGN = (
     "ONNX has no such operator: the exporter left one of its framework in the file.",
@@ -82,8 +82,6 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
         the problems of the nodes that could not be rewritten, which stay as they are. Of nodes that
         lack the batch as the first axis, only those are named that lose it.
     """
-    from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
-
     nodes: list[Node] = []
     constants = dict(graph.constants)
     aliases: dict[str, str] = {}
@@ -131,8 +129,6 @@ def unknown(graph: Graph, independent: Set[str]) -> list[Problem]:
         graph: Graph in its own operators.
         independent: Tensors that do not depend on the values of the inputs.
     """
-    from onnx2genn.frontend import operators  # noqa: F401  (fills the registry)
-
     return [
         problem(graph, node, *reason)
         for node in graph.nodes
@@ -142,7 +138,7 @@ def unknown(graph: Graph, independent: Set[str]) -> list[Problem]:
 
 def _general_refusal(node: Node) -> tuple[str, str] | None:
     """Return why an operator is refused whatever its inputs are, and what to do instead."""
-    entry = REGISTRY.get((node.domain, node.op))
+    entry = find(node)
     if entry is None:
         return UNKNOWN if node.domain or onnx.defs.has(node.op) else _FOREIGN
     if entry.kind != "refused":

@@ -16,24 +16,9 @@ from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.probe import Probe
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node, Shape
+from onnx2genn.ir.registry import entry_of
 from onnx2genn.ir.run import Runner
 
-_MOVES = frozenset(
-    {
-        "Expand",
-        "Flatten",
-        "Gather",
-        "GatherElements",
-        "GatherND",
-        "Identity",
-        "Reshape",
-        "Slice",
-        "Squeeze",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-    }
-)
 _BATCHES = (2, 3)
 
 
@@ -73,13 +58,14 @@ def _chains(graph: Graph, seen: Probe) -> dict[str, list[Node]]:
     chains = {}
     for node in graph.nodes:
         chain = [node]
-        while chain[0].op in _MOVES and chain[0].inputs[0] not in seen.shapes:
+        while entry_of(chain[0]).selects and chain[0].inputs[0] not in seen.shapes:
             before = producers.get(chain[0].inputs[0])
             if before is None:
                 break
             chain.insert(0, before)
         moves = all(
-            item.op in _MOVES and seen.independent >= set(item.inputs[1:]) - {""} for item in chain
+            entry_of(item).selects and seen.independent >= set(item.inputs[1:]) - {""}
+            for item in chain
         )
         if len(chain) > 1 and moves and {node.output, chain[0].inputs[0]} <= seen.shapes.keys():
             chains[node.output] = chain

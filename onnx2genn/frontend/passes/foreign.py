@@ -10,7 +10,7 @@ import numpy as np
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.rewrite import Refusal, problem, rewritten
 from onnx2genn.ir.graph import Graph, Node
-from onnx2genn.ir.registry import REGISTRY
+from onnx2genn.ir.registry import find
 
 _RUNNABLE = ("", "ai.onnx.ml", "com.microsoft")
 
@@ -29,7 +29,7 @@ def expand(graph: Graph, context: Context) -> Graph:
     constants = dict(graph.constants)
     read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
     for node in graph.nodes:
-        if node.domain in _RUNNABLE or (node.domain, node.op) not in REGISTRY:
+        if node.domain in _RUNNABLE or find(node) is None:
             nodes.append(_with_pads(node, constants))
             continue
         try:

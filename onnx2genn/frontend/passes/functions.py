@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from onnx2genn.frontend.context import Context
 from onnx2genn.ir.functions import (
-    ARITHMETIC,
     DOMAIN,
     FUSED,
     is_function,
@@ -22,6 +21,7 @@ from onnx2genn.ir.functions import (
     way_to_root,
 )
 from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.registry import entry_of
 
 
 def fuse_functions(graph: Graph, context: Context) -> Graph:
@@ -76,7 +76,7 @@ def _absorb(graph: Graph, curve: Node) -> Graph:
         body.append(node)
         if is_function(node):
             return _with_function(graph, curve, node.inputs[0], body[::-1])
-        if node.op not in ARITHMETIC:
+        if not entry_of(node).rescales:
             return graph
         name = sources[0]
     return graph

@@ -9,10 +9,7 @@ import numpy as np
 from onnx2genn.frontend.context import Context
 from onnx2genn.ir.functions import identity, is_function
 from onnx2genn.ir.graph import Graph, Node
-from onnx2genn.ir.registry import kind_of
-
-# g(max(x)) = max(g(x)): they grow with x.
-_GROWING = {"Celu", "Clip", "Elu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"}
+from onnx2genn.ir.registry import entry_of, kind_of
 
 
 def settle_pools(graph: Graph, context: Context) -> Graph:
@@ -95,13 +92,19 @@ def _growing_chain(graph: Graph, pool: Node) -> list[Node]:
     tensor = pool.output
     while tensor != graph.output and len(consumers[tensor]) == 1:
         (node,) = consumers[tensor]
-        if node.op in _GROWING:
+        if _grows(node):
             return [*chain, node]
         if not _grows_by_channel(graph, node):
             break
         chain.append(node)
         tensor = node.output
     return []
+
+
+def _grows(node: Node) -> bool:
+    """Whether g(max(x)) = max(g(x)) for the function of a node."""
+    factors = (node.attributes.get(name, 0.0) for name in ("alpha", "gamma"))
+    return entry_of(node).increasing and all(factor >= 0 for factor in factors)
 
 
 def _grows_by_channel(graph: Graph, node: Node) -> bool:

@@ -11,6 +11,7 @@ from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.probe import independent
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.registry import entry_of
 
 
 def free_batch(graph: Graph, context: Context) -> Graph:
@@ -32,7 +33,7 @@ def free_batch(graph: Graph, context: Context) -> Graph:
         return graph
     opener = _Opener(graph, batch, context.values(graph, batch))
     for node in graph.nodes:
-        rule = _RULES.get(node.op)
+        rule = _RULES.get(node.op, _keep_one_row if entry_of(node).elementwise else None)
         opener.add(rule(opener, node) if rule else node)
     notes = list(graph.notes)
     if batch > 1 or opener.nodes != graph.nodes:
@@ -132,7 +133,6 @@ def _with_batch_of(opener: _Opener, data: str, rest: tuple[int, ...]) -> str:
 
 
 _RULES = {
-    **dict.fromkeys(("Add", "Div", "Max", "Min", "Mul", "Sub", "Sum", "Where"), _keep_one_row),
     "Concat": _repeat_constants,
     "Expand": _open_target,
     "Reshape": _open_target,

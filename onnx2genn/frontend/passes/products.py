@@ -29,16 +29,13 @@ from onnx2genn.frontend.probe import random_inputs
 from onnx2genn.frontend.rewrite import Rewrite, problem
 from onnx2genn.ir.functions import identity, square
 from onnx2genn.ir.graph import Graph, Node, to_onnx
-from onnx2genn.ir.registry import kind_of
+from onnx2genn.ir.registry import entry_of, kind_of
 from onnx2genn.ir.run import samples_at_once, session
 
 _BATCH = 32
 _RANDOM = 8
 _MOST_NEURONS = 2**26
 _SQUARES = 2
-_GATHERING = frozenset(
-    {"AveragePool", "Conv", "ConvTranspose", "MatMul", "ReduceMean", "ReduceSum"}
-)
 _NARROWEST = 1e-3  # of the widest channel
 
 
@@ -163,7 +160,7 @@ def _is_gathered(consumers: Mapping[str, list[Node]], name: str) -> bool:
     front = [name]
     while front:
         for node in consumers.get(front.pop(), []):
-            if node.op in _GATHERING:
+            if entry_of(node).gathers:
                 return True
             if kind_of(node) != "population":
                 front.append(node.output)
@@ -178,7 +175,7 @@ def _gathers(graph: Graph, producers: Mapping[str, Node], name: str) -> bool:
         if node is None or kind_of(node) == "population":
             continue
         data = [name for name in node.inputs if name and name not in graph.constants]
-        if node.op in _GATHERING:
+        if entry_of(node).gathers:
             return True
         if node.op != "Mul" or len(data) == 1:
             front += data

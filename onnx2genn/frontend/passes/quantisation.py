@@ -15,33 +15,9 @@ import numpy as np
 from onnx2genn.frontend.context import Context, Rounding
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.registry import entry_of
 
 _CLIP_HAS_INPUTS = 11
-# Operators that give values from their own range alone, whatever they read ...
-_RANGES = {
-    "HardSigmoid": (0.0, 1.0),
-    "Relu": (0.0, np.inf),
-    "Sigmoid": (0.0, 1.0),
-    "Softmax": (0.0, 1.0),
-    "Tanh": (-1.0, 1.0),
-}
-# ... and those that stay within the range of what they read, if that contains zero.
-_KEEPS_RANGE = frozenset(
-    {
-        "AveragePool",
-        "Flatten",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "Identity",
-        "MaxPool",
-        "ReduceMean",
-        "Relu",
-        "Reshape",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-    }
-)
 _NOTE = "Activations are rounded by their spikes, not by QuantizeLinear."
 
 Range = tuple[float, float]
@@ -147,8 +123,9 @@ def _write(builder: Builder, node: Node, rounding: Rounding, graph: Graph, *, cl
 
 
 def _range_of(node: Node, ranges: dict[str, Range]) -> Range:
-    own = _RANGES.get(node.op, _ALL)
-    if node.op not in _KEEPS_RANGE:
+    entry = entry_of(node)
+    own = entry.output_range
+    if not entry.bounded:
         return own
     low, high = ranges.get(node.inputs[0], _ALL)
     return max(own[0], min(low, 0.0)), min(own[1], max(high, 0.0))

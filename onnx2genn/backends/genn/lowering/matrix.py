@@ -13,6 +13,7 @@ from scipy import sparse
 
 from onnx2genn.backends.genn.device.memory import require
 from onnx2genn.ir.graph import Node, Shape, to_onnx
+from onnx2genn.ir.registry import entry_of
 from onnx2genn.ir.run import session
 from onnx2genn.ir.segment import Segment
 
@@ -41,9 +42,7 @@ def compose(segment: Segment, source: str) -> sparse.csr_array:
     for node in segment.nodes:
         if not any(name in maps for name in node.inputs):
             continue
-        rule = _RULES.get(node.op, _probed)
-        if node.op in _MOVING:
-            rule = _moved
+        rule = _RULES.get(node.op, _moved if entry_of(node).moves else _probed)
         maps[node.output] = rule(segment, node, maps)
     matrix = maps[segment.target]
     matrix.sum_duplicates()
@@ -248,9 +247,6 @@ def _alone(
     return to_onnx([node], used, sources, {node.output: None}, input_types=types)
 
 
-_MOVING = frozenset(
-    {"Concat", "Expand", "Gather", "Identity", "Pad", "Reshape", "Slice", "Transpose"}
-)
 _RULES: dict[str, Callable[[Segment, Node, Maps], sparse.csr_array]] = {
     "Add": _added,
     "AveragePool": _averaged,
