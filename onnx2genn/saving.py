@@ -15,17 +15,25 @@ from onnx2genn import coding as codings
 from onnx2genn import files
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.file import Source, load_proto
-from onnx2genn.frontend.partition import partition
-from onnx2genn.ir.graph import Shape
+from onnx2genn.frontend.pipeline import cut
+from onnx2genn.ir.graph import Graph, Shape
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Partition
-from onnx2genn.ir.run import serialised
+from onnx2genn.ir.run import Runner, serialised
 from onnx2genn.ir.stored import pack, unpack
 from onnx2genn.network import Network
 
 _KEY = "onnx2genn"
 _FORMAT = 4
-_DAMAGE = (AttributeError, LookupError, TypeError, ValueError)
+_DAMAGE = (
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    UnsupportedModelError,
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+)
 
 
 def save(network: Network, path: Path) -> None:
@@ -88,7 +96,7 @@ def load(source: Source) -> Network:
         if record["format"] == _FORMAT:
             onnx.checker.check_model(proto, full_check=True)
             return _rebuilt(proto, record)
-    except (*_DAMAGE, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except _DAMAGE as error:
         lacking = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UnsupportedModelError(
             f"{label} is a saved spiking network, but it is damaged: {lacking}. Convert the "
@@ -139,7 +147,8 @@ def _rebuilt(proto: onnx.ModelProto, record: Mapping[str, Any]) -> Network:
         if item.name.startswith(record["scope"])
     }
     graph, entries = unpack(proto, record["graph"], arrays.keys())
-    parts, _ = partition(graph)
+    _require_shapes(graph)
+    parts = cut(graph)
     if _summary(parts) != record["populations"]:
         raise ValueError("its nodes do not make the populations that it was saved with")
 
@@ -171,6 +180,16 @@ def _rebuilt(proto: onnx.ModelProto, record: Mapping[str, Any]) -> Network:
     for fault in _faults(network):
         raise ValueError(fault)
     return network
+
+
+def _require_shapes(graph: Graph) -> None:
+    """Run a graph once, and compare the shapes of its tensors with those that were saved."""
+    sample = {name: np.zeros((1, *shape), np.float32) for name, shape in graph.inputs.items()}
+    for name, array in Runner.of(graph)(sample).items():
+        if name in graph.shapes and array.shape != (1, *graph.shapes[name]):
+            raise ValueError(
+                f"{name!r} has shape {list(array.shape[1:])}, not {list(graph.shapes[name])}"
+            )
 
 
 def _faults(network: Network) -> Iterator[str]:

@@ -318,6 +318,7 @@ WEIGHT = "z0/MatMul_0/1"
         ("onnx2genn/readout_threshold/", None, "missing"),
         ("onnx2genn/readout_threshold/", np.zeros((), "f4"), "readout"),
         (WEIGHT, None, WEIGHT),
+        (WEIGHT, np.full((6, 8), np.nan, "f4"), "not a number"),
         (WEIGHT, np.ones((5, 8), "f4"), ""),
     ],
 )
@@ -379,3 +380,19 @@ def test_functions_that_others_took_apart_are_found(tmp_path: Path) -> None:
     proto.graph.node.extend(nodes[1:])
     with pytest.raises(UnsupportedModelError, match="damaged"):
         onnx2genn.load(proto)
+
+
+@pytest.mark.parametrize("shape", [[0, 2**41, 45], [0, 5, 9]])
+def test_a_shape_that_was_changed_is_found(tmp_path: Path, shape: list[int]) -> None:
+    path = tmp_path / "snn.onnx"
+    nodes = [node("Relu", "x", "r"), node("Reshape", "r s", "y")]
+    proto = model(nodes, {"x": ["N", 9, 5]}, {"s": np.array([0, 45])})
+    onnx2genn.convert(proto, normal(4, 9, 5)).save(path)
+    saved = onnx.load(path)
+    (place,) = [
+        item for item in saved.graph.initializer if item.data_type == onnx.TensorProto.INT64
+    ]
+    place.CopyFrom(numpy_helper.from_array(np.array(shape), place.name))
+    saved.graph.output[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(UnsupportedModelError, match=r"(?s)damaged.*(cannot run|has shape)"):
+        onnx2genn.load(saved)

@@ -110,7 +110,7 @@ def read(
     return Model(
         graph=graph,
         entries=entries,
-        parts=_cut(graph),
+        parts=cut(graph),
         error=error,
         limits=context.limits,
         trace=tuple(context.trace),
@@ -167,7 +167,7 @@ def fit(model: Model, samples: np.ndarray) -> Model:
         *_, (_, graph) = run(model.unfitted, context, PASSES[start:])
     error = model.verify(graph, separate_arrays(model.entries, samples))
     if graph is not model.graph:
-        parts = _cut(graph)
+        parts = cut(graph)
     return replace(
         model,
         graph=graph,
@@ -178,8 +178,16 @@ def fit(model: Model, samples: np.ndarray) -> Model:
     )
 
 
-def _cut(graph: Graph) -> Partition:
-    """Cut a graph at its populations."""
+def cut(graph: Graph) -> Partition:
+    """Cut a graph at its populations.
+
+    Args:
+        graph: Canonical graph.
+
+    Raises:
+        UnsupportedModelError: It has a node that is no part of a spiking network, or weights that
+            are no numbers.
+    """
     parts, problems = partition(graph)
     problems = problems or _broken_weights(graph)
     if problems:

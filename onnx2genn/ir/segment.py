@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import ArrayLike
 
+from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.fold import fold
 from onnx2genn.ir.graph import Node, Shape, to_onnx
@@ -71,6 +72,9 @@ class Segment:
             target_unit: v, value of one spike of the target; broadcasts to its shape.
             source_offsets: o, value of a source that sends no spikes, where it is not 0.
             target_offset: p, value of the target that stands for no spikes.
+
+        Raises:
+            UnsupportedModelError: A weight is then too large for a 32-bit float.
         """
         builder = Builder(self.target)
 
@@ -98,5 +102,12 @@ class Segment:
         for node in builder.nodes:
             shapes.setdefault(node.output, shapes[node.inputs[0]])
         constants = {**self.constants, **builder.constants}
-        left, used, shapes = fold(builder.nodes, constants, shapes, [*self.sources, target])
+        with np.errstate(over="ignore", invalid="ignore"):
+            left, used, shapes = fold(builder.nodes, constants, shapes, [*self.sources, target])
+        for name, array in used.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise UnsupportedModelError(
+                    f"In units of spikes, the weights {name!r} on the way to {self.target!r} are "
+                    "beyond the range of 32-bit floats. Look for absurd weights in the model."
+                )
         return replace(self, target=target, nodes=tuple(left), constants=used, shapes=shapes)

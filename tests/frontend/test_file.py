@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -130,3 +132,23 @@ def test_shapes_that_do_not_fit_are_no_matter_of_the_opset():
     with pytest.raises(UnsupportedModelError, match="Gemm") as raised:
         check(proto)
     assert "opset is newer" not in str(raised.value) and "batch" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", [b"w1", b"Gemm", b"test"])
+def test_names_that_are_no_text_are_refused(name):
+    content = mlp().SerializeToString().replace(name, b"\xff" * len(name))
+    with pytest.raises(UnsupportedModelError, match="no text in UTF-8"):
+        read(onnx.load_from_string(content))
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "missing", "with\0null"])
+def test_files_that_cannot_be_are_explained(tmp_path, name):
+    with pytest.raises(UnsupportedModelError, match=r"cannot be read|There is no model file"):
+        read(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_a_wrong_model():
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("no file here that nobody may read")
+    with pytest.raises(UnsupportedModelError, match=r"cannot be read: Input/output error"):
+        read("/proc/self/mem")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers.onnx_models import ints, model, node, normal
 
+from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.ir.run import session
 
@@ -105,3 +106,10 @@ def test_sources_without_a_unit_keep_theirs():
     np.testing.assert_array_equal(
         session(scaled.to_onnx()).run(None, feed)[0], session(segment.to_onnx()).run(None, feed)[0]
     )
+
+
+def test_weights_that_overflow_in_units_are_refused():
+    segment = last_segment("conv")
+    units = {source: np.float32(1e38) for source in segment.sources}
+    with pytest.raises(UnsupportedModelError, match="beyond the range of 32-bit floats"):
+        segment.in_units(units, np.float32(1e-6))

@@ -31,6 +31,11 @@ def test_samples_become_contiguous_float32() -> None:
         (np.zeros((0, *SHAPE)), "no samples"),
         (np.full((2, *SHAPE), "a"), "type <U1"),
         (np.full((2, *SHAPE), np.nan), "2 of 2 samples"),
+        (np.full((2, *SHAPE), 1e300), "2 of 2 samples"),
+        (np.zeros((2, *SHAPE), complex), "type complex128"),
+        (np.float32(1), "no samples"),
+        ([[1.0], [1.0, 2.0]], "no array of numbers"),
+        (None, "type object"),
     ],
 )
 def test_samples_that_do_not_fit_are_explained(x: np.ndarray, message: str) -> None:
@@ -55,6 +60,12 @@ def test_labels_in_every_usual_form(y: object) -> None:
         ([0, 1, 3], "0 to 3; the model has 3 classes"),
         ([-1, 0, 1], "from -1"),
         ([0.5, 1, 2], "whole numbers"),
+        ([np.nan, 1, 2], "NaN"),
+        ([np.inf, 1, 2], "infinite"),
+        ([-(2**63), 1, 2], "from -9.22337e\\+18"),
+        ([2.0**70, 1, 2], "to 1.18059e\\+21"),
+        ([[0, np.nan, 1]] * 3, "NaN"),
+        (1, "one label for each"),
         (["a", "b", "c"], "whole numbers"),
     ],
 )
@@ -83,7 +94,7 @@ def test_files_that_cannot_be_used_are_explained(tmp_path: Path) -> None:
     for name, message in {
         "names.npz": "has the arrays images.*none is called x",
         "text.npz": "cannot be read as an array",
-        "object.npy": "cannot be read as an array",
+        "object.npy": "Python objects, not numbers",
         "missing.npz": "There is no data file",
     }.items():
         with pytest.raises(DataError, match=message):

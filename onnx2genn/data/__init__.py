@@ -1,0 +1,23 @@
+"""Samples and labels: the one place where they come in, and are checked."""
+
+from onnx2genn.data.fitting import (
+    Inputs,
+    labels_for,
+    prepare,
+    samples_for,
+    samples_of,
+    shapes_of,
+)
+from onnx2genn.data.intake import Samples, load_arrays, load_samples
+
+__all__ = [
+    "Inputs",
+    "Samples",
+    "labels_for",
+    "load_arrays",
+    "load_samples",
+    "prepare",
+    "samples_for",
+    "samples_of",
+    "shapes_of",
+]

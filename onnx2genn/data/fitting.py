@@ -1,0 +1,193 @@
+"""Samples and labels, checked against what the model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from onnx2genn.errors import DataError
+from onnx2genn.ir.graph import Shape
+from onnx2genn.ir.inputs import join_arrays, separate_arrays
+from onnx2genn.ir.model import Model
+
+Inputs = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
+"""Samples [N, ...]; of a model with several inputs, arrays by name or in the model's order."""
+
+
+def samples_of(entries: Mapping[str, Shape], x: Inputs, where: str = "The data") -> np.ndarray:
+    """Check samples against the model's inputs and join them to the one array that it reads.
+
+    Args:
+        entries: Inputs that the model takes, with the shape of one sample.
+        x: Samples; of several inputs, what this function returned is taken, too.
+        where: What they are, for messages.
+
+    Returns:
+        Samples [N, ...], float32. Those of several inputs lie side by side, [N, elements].
+
+    Raises:
+        DataError: They do not fit; the message says what the model takes.
+    """
+    if len(entries) > 1 and isinstance(x, np.ndarray):
+        total = sum(int(np.prod(shape)) for shape in entries.values())
+        if x.shape[1:] != (total,):
+            raise DataError(f"{where} is one array of shape {list(x.shape)}; {_taken(entries)}.")
+        return samples_for((total,), x, where)
+    arrays = _by_name(list(entries), x, where)
+    if set(arrays) != set(entries):
+        raise DataError(f"{where} has arrays for {', '.join(arrays)}; {_taken(entries)}.")
+    if len(entries) == 1:
+        ((name, shape),) = entries.items()
+        return samples_for(shape, arrays[name], where)
+    found = {
+        name: samples_for(shape, arrays[name], f"{where} for input {name!r}")
+        for name, shape in entries.items()
+    }
+    if len({len(array) for array in found.values()}) > 1:
+        counts = ", ".join(f"{len(array)} for {name!r}" for name, array in found.items())
+        raise DataError(f"{where} has different numbers of samples: {counts}.")
+    return join_arrays(entries, found)
+
+
+def prepare(model: Model, x: Inputs, where: str = "The data") -> np.ndarray:
+    """Check samples against a model and make of them what its canonical graph takes.
+
+    Args:
+        model: The model, whose file may clip its inputs to a range when it quantises them.
+        x: Samples as for :func:`samples_of`.
+        where: What they are, for messages.
+
+    Raises:
+        DataError: They do not fit; the message says what the model takes.
+    """
+    joined = samples_of(model.entries, x, where)
+    if not model.limits:
+        return joined
+    arrays = separate_arrays(model.entries, joined)
+    for name, (low, high) in model.limits.items():
+        arrays[name] = np.clip(arrays[name], np.float32(low), np.float32(high))
+    return join_arrays(model.entries, arrays)
+
+
+def shapes_of(names: Sequence[str], x: Inputs | None) -> dict[str, Shape]:
+    """Return the shape of one sample for each input, before it is known what the model takes.
+
+    Args:
+        names: Inputs that the model takes.
+        x: Samples.
+
+    Raises:
+        DataError: There are more or fewer arrays than inputs.
+    """
+    if x is None or (len(names) > 1 and isinstance(x, np.ndarray)):
+        return {}
+    arrays = _by_name(names, x, "The data")
+    return {name: _array(array, "The data").shape[1:] for name, array in arrays.items()}
+
+
+def _by_name(names: Sequence[str], x: Inputs, where: str) -> Mapping[str, Any]:
+    if isinstance(x, Mapping):
+        return x
+    if len(names) == 1:
+        return {names[0]: x}
+    if not isinstance(x, Sequence):
+        raise DataError(f"{where} is of type {type(x).__name__}; the model takes {_listed(names)}.")
+    if len(x) != len(names):
+        raise DataError(f"{where} has {len(x)} arrays; the model takes {_listed(names)}.")
+    return dict(zip(names, x, strict=True))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{len(names)} inputs: {', '.join(names)}"
+
+
+def _array(x: Any, where: str) -> np.ndarray:
+    """Make an array of what may be lists of different lengths."""
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where} is no array of numbers: {error}.") from error
+
+
+def _taken(entries: Mapping[str, Shape]) -> str:
+    inputs = [f"{name!r} {list(shape)}" for name, shape in entries.items()]
+    if len(inputs) == 1:
+        return f"the model takes the input {inputs[0]} alone"
+    return f"the model takes the inputs {', '.join(inputs)}, as a dictionary of arrays by name"
+
+
+def samples_for(shape: Shape, x: np.ndarray, where: str = "The data") -> np.ndarray:
+    """Check samples against the model's input and return them as float32.
+
+    Args:
+        shape: Shape of one sample that the model takes.
+        x: Samples [N, ...].
+        where: What they are, for messages.
+
+    Raises:
+        DataError: Their shape or type does not fit, or a value is not finite.
+    """
+    array = _array(x, where)
+    wanted = f"the model takes float samples of shape {list(shape)}, after the axis of samples"
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{where} has elements of type {array.dtype}; {wanted}.")
+    if array.ndim == 0 or not len(array):
+        raise DataError(f"{where} has no samples; {wanted}.")
+    if array.shape[1:] != tuple(shape):
+        raise DataError(f"{where} has shape {list(array.shape)}; {wanted}.{_hint(array, shape)}")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array.reshape(len(array), -1)).all(axis=1)).sum())
+        raise DataError(
+            f"{where} has infinite or undefined values (NaN) in {bad} of {len(array)} samples."
+        )
+    return array
+
+
+def _hint(array: np.ndarray, shape: Shape) -> str:
+    if array.shape == tuple(shape):
+        return " The axis of samples is missing: use x[None]."
+    if len(shape) == 3 and array.ndim == 4:
+        if array.transpose(0, 3, 1, 2).shape[1:] == tuple(shape):
+            return " The channels are last, the model wants them first: x.transpose(0, 3, 1, 2)."
+        if array.transpose(0, 2, 3, 1).shape[1:] == tuple(shape):
+            return " The channels are first, the model wants them last: x.transpose(0, 2, 3, 1)."
+    if array[0].size == np.prod(shape):
+        return f" The number of values is right: x.reshape({', '.join(map(str, (-1, *shape)))})."
+    return ""
+
+
+def labels_for(classes: int, samples: int, y: np.ndarray) -> np.ndarray:
+    """Check labels against samples and classes and return them as whole numbers.
+
+    Args:
+        classes: Outputs of the model.
+        samples: Number of samples.
+        y: Labels [N], or one-hot [N, classes].
+
+    Raises:
+        DataError: Their number, type or range does not fit.
+    """
+    array = _array(y, "y")
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"y holds values of type {array.dtype}; labels are whole numbers.")
+    if not np.isfinite(array).all():
+        raise DataError("y has infinite or undefined values (NaN); labels are whole numbers.")
+    if array.shape == (samples, classes) and classes > 1:
+        array = array.argmax(axis=1)
+    array = array.reshape(-1) if array.shape == (samples, 1) else array
+    if array.shape != (samples,):
+        raise DataError(
+            f"y has shape {list(array.shape)} for {samples} samples: it needs one label for each."
+        )
+    if array.dtype.kind == "f" and not np.array_equal(array, np.floor(array)):
+        raise DataError("y has fractions; labels are whole numbers.")
+    if array.min() < 0 or array.max() >= classes:
+        raise DataError(
+            f"y has labels from {array.min():g} to {array.max():g}; the model has {classes} "
+            f"classes, 0 to {classes - 1}."
+        )
+    return array.astype(np.int64)
