@@ -394,5 +394,5 @@ def test_a_shape_that_was_changed_is_found(tmp_path: Path, shape: list[int]) -> 
     ]
     place.CopyFrom(numpy_helper.from_array(np.array(shape), place.name))
     saved.graph.output[0].type.tensor_type.ClearField("shape")
-    with pytest.raises(UnsupportedModelError, match=r"(?s)damaged.*(cannot run|has shape)"):
+    with pytest.raises(UnsupportedModelError, match="damaged"):
         onnx2genn.load(saved)
