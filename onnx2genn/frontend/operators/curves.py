@@ -25,6 +25,7 @@ def _curve(op: str, expression: str, **traits: Any) -> None:
 _SOFTPLUS = "fmax({x}, 0.0) + log(1.0 + exp(-fabs({x})))"
 _ELU = "({x} < 0.0) ? {alpha} * (exp({x}) - 1.0) : {x}"
 
+_curve("Asinh", "asinh({x})", increasing=True)
 _curve("Ceil", "ceil({x})", increasing=True)
 _curve("Cos", "cos({x})", output_range=(-1.0, 1.0))
 _curve("Erf", "erf({x})", increasing=True, output_range=(-1.0, 1.0))

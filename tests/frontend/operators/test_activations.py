@@ -105,6 +105,7 @@ def test_maximum_and_minimum(op):
 
 
 CURVES = {
+    "Asinh": (17, {}),
     "Ceil": (17, {}),
     "Celu": (12, {"alpha": 0.7}),
     "Cos": (17, {}),
