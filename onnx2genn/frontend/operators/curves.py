@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from onnx2genn.frontend.operators.elementwise import aligned
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import Handler, operator
+
+_MOST_VALUES = 256
 
 
 def _plain(op: str) -> Handler:
@@ -25,9 +29,15 @@ def _curve(op: str, expression: str, **traits: Any) -> None:
 _SOFTPLUS = "fmax({x}, 0.0) + log(1.0 + exp(-fabs({x})))"
 _ELU = "({x} < 0.0) ? {alpha} * (exp({x}) - 1.0) : {x}"
 
+_curve("Acos", "acos({x})")
+_curve("Acosh", "acosh({x})")
+_curve("Asin", "asin({x})")
 _curve("Asinh", "asinh({x})", increasing=True)
+_curve("Atan", "atan({x})", increasing=True)
+_curve("Atanh", "atanh({x})")
 _curve("Ceil", "ceil({x})", increasing=True)
 _curve("Cos", "cos({x})", output_range=(-1.0, 1.0))
+_curve("Cosh", "cosh({x})")
 _curve("Erf", "erf({x})", increasing=True, output_range=(-1.0, 1.0))
 _curve("Exp", "exp({x})", increasing=True)
 _curve("Floor", "floor({x})", increasing=True)
@@ -39,9 +49,11 @@ _curve("Round", "rint({x})", increasing=True)
 _curve("Sigmoid", "1.0 / (1.0 + exp(-{x}))", increasing=True, ends=True, output_range=(0.0, 1.0))
 _curve("Sign", "({x} > 0.0) ? 1.0 : (({x} < 0.0) ? -1.0 : 0.0)", increasing=True)
 _curve("Sin", "sin({x})", output_range=(-1.0, 1.0))
+_curve("Sinh", "sinh({x})", increasing=True)
 _curve("Softplus", _SOFTPLUS, increasing=True)
 _curve("Softsign", "{x} / (1.0 + fabs({x}))", increasing=True)
 _curve("Sqrt", "sqrt({x})")
+_curve("Tan", "tan({x})")
 _curve("Tanh", "tanh({x})", increasing=True, output_range=(-1.0, 1.0))
 
 
@@ -104,15 +116,62 @@ def thresholded_relu(rewrite: Rewrite, x: str, *, alpha: float = 1.0) -> str:
     return rewrite.emit("ThresholdedRelu", x, alpha=alpha)
 
 
-@operator("Pow", kind="function", restrictions="one exponent", expression="pow({x}, {y})")
+@operator(
+    "Shrink",
+    kind="function",
+    expression="({x} > {lambd}) ? {x} - ({bias}) : (({x} < -({lambd})) ? {x} + {bias} : 0.0)",
+)
+def shrink(rewrite: Rewrite, x: str, *, bias: float = 0.0, lambd: float = 0.5) -> str:
+    """Values are brought nearer to zero by the bias, those within lambda to zero."""
+    return rewrite.emit("Shrink", x, bias=bias, lambd=lambd)
+
+
+@operator("Pow", kind="function", expression="pow({x}, {y})")
 def pow_(rewrite: Rewrite, x: str, exponent: str) -> str:
     """x to the power of a constant."""
-    power = rewrite.constant(exponent, "exponent")
-    if power.size != 1:
-        raise Refusal("it has several exponents.", "Use one for all elements.")
-    if float(power.reshape(-1)[0]) == 1.0:
-        return x
-    return rewrite.emit("Pow", x, power.reshape(()).astype(np.float32))
+
+    def write(part: str, power: np.float32) -> str:
+        return part if power == 1 else rewrite.emit("Pow", part, power)
+
+    return _value_by_value(rewrite, x, exponent, write)
+
+
+@operator("Mod", kind="function", expression="fmod({x}, {y})")
+def mod(rewrite: Rewrite, x: str, divisor: str, *, fmod: int = 0) -> str:
+    """Remainder of a division by a constant, with the sign of x (fmod), or of the constant."""
+
+    def write(part: str, by: np.float32) -> str:
+        rest = rewrite.emit("Mod", part, by, fmod=1)
+        return rest if fmod else rewrite.emit("Mod", rewrite.emit("Add", rest, by), by, fmod=1)
+
+    return _value_by_value(rewrite, x, divisor, write)
+
+
+def _value_by_value(
+    rewrite: Rewrite, x: str, operand: str, write: Callable[[str, np.float32], str]
+) -> str:
+    """Write a function of x and a constant: a population for each value of the constant."""
+    constant = aligned(rewrite, operand, x)
+    values, which = np.unique(constant, return_inverse=True)
+    if len(values) == 1 and rewrite.output_shape == rewrite.shape(x):
+        return write(x, values[0])
+    if len(values) > _MOST_VALUES:
+        raise Refusal(
+            f"its constant has {len(values)} values, and each takes a population of its own.",
+            f"Use {_MOST_VALUES} values or fewer.",
+        )
+    shape = (1, *rewrite.output_shape)
+    which = np.broadcast_to(which.reshape(constant.shape), shape).ravel()
+    flat = rewrite.emit("Expand", x, np.array(shape, np.int64))
+    flat = rewrite.emit("Reshape", flat, np.array([0, which.size], np.int64))
+    parts = [
+        write(rewrite.emit("Gather", flat, np.flatnonzero(which == index), axis=1), value)
+        for index, value in enumerate(values)
+    ]
+    joined = rewrite.emit("Concat", *parts, axis=1)
+    order = np.argsort(np.argsort(which, kind="stable"))
+    back = rewrite.emit("Gather", joined, order, axis=1)
+    return rewrite.emit("Reshape", back, np.array([0, *rewrite.output_shape], np.int64))
 
 
 CONDITION = (

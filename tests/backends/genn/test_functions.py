@@ -12,7 +12,10 @@ from onnx2genn.ir.registry import REGISTRY
 
 # As onnx2genn's own operators: others are written with these.
 CURVES = {entry.op for entry in REGISTRY.values() if entry.kind == "function" and entry.expression}
-POSITIVE = ("Log", "Sqrt", "Reciprocal")
+SOURCES = {
+    **dict.fromkeys(("Acosh", "Log", "Reciprocal", "Sqrt"), "b"),  # above 1
+    **dict.fromkeys(("Acos", "Asin", "Atanh", "Tan"), "c"),  # within -0.8..0.8
+}
 SPELLED_OUT = {
     "silu": [node("Sigmoid", "a", "s1"), node("Mul", "a s1", "silu")],
     "gelu": [
@@ -46,13 +49,15 @@ SPELLED_OUT = {
 
 
 def network():
-    """Let every function read the same sums, and those of positive numbers what is above 1."""
+    """Let every function read the same sums, or what is in the range that it has values for."""
     attributes = {"Celu": {"alpha": 0.5}, "Elu": {"alpha": 0.7}, "ThresholdedRelu": {"alpha": 0.3}}
+    attributes |= {"Mod": {"fmod": 1}, "Shrink": {"lambd": 0.3, "bias": 0.1}}
     nodes = [node("MatMul", "x w", "a"), node("Relu", "a", "r"), node("Add", "r one", "b")]
+    nodes += [node("Tanh", "a", "t"), node("Mul", "t most", "c")]
     made = []
     for op in sorted(CURVES):
-        source = "b" if op in POSITIVE else "a"
-        extra = " two" if op == "Pow" else ""
+        source = SOURCES.get(op, "a")
+        extra = " two" if op in ("Mod", "Pow") else ""
         made.append(f"out_{op}")
         nodes.append(node(op, source + extra, made[-1], **attributes.get(op, {})))
     for name, parts in SPELLED_OUT.items():
@@ -63,6 +68,7 @@ def network():
     weights = {"w": normal(6, 4, scale=0.5), "v": normal(4 * len(made), 3, scale=0.2)}
     weights |= {"one": np.ones((), "f4"), "two": np.full((), 2, "f4"), "zero": np.zeros((), "f4")}
     weights["axis"] = ints(1)
+    weights["most"] = np.full((), 0.8, "f4")
     weights["half"] = np.full((), 0.5, "f4")
     return model(nodes, {"x": ["N", 6]}, weights, opset=20)
 

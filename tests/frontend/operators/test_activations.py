@@ -106,9 +106,11 @@ def test_maximum_and_minimum(op):
 
 CURVES = {
     "Asinh": (17, {}),
+    "Atan": (17, {}),
     "Ceil": (17, {}),
     "Celu": (12, {"alpha": 0.7}),
     "Cos": (17, {}),
+    "Cosh": (17, {}),
     "Elu": (17, {"alpha": 0.5}),
     "Erf": (17, {}),
     "Exp": (17, {}),
@@ -117,11 +119,14 @@ CURVES = {
     "HardSwish": (17, {}),
     "Mish": (18, {}),
     "Selu": (17, {}),
+    "Shrink": (9, {"bias": 0.2, "lambd": 0.7}),
     "Sin": (17, {}),
+    "Sinh": (17, {}),
     "Round": (17, {}),
     "Sign": (17, {}),
     "Softplus": (17, {}),
     "Softsign": (17, {}),
+    "Tan": (17, {}),
     "Tanh": (17, {}),
     "ThresholdedRelu": (17, {"alpha": 0.5}),
 }
@@ -140,7 +145,44 @@ def test_powers():
     assert kinds(check_op("Pow", [(3,), scalar(2)])) == ["Pow"]
     assert kinds(check_op("Pow", [(3,), np.array(3, np.int64)])) == ["Pow"]
     assert kinds(check_op("Pow", [(3,), scalar(1)])) == []
-    assert check(one_node("Pow", [(3,), normal(3)]))
+
+
+def test_several_exponents_are_a_population_each():
+    exponents = np.array([[2], [1], [3]], np.float32)
+    assert kinds(check_op("Pow", [(3, 4), exponents])) == ["Pow", "Pow"]
+    assert kinds(check_op("Pow", [(3, 1), np.array([2, 3, 2], np.int64)])) == ["Pow", "Pow"]
+    proto = model([node("Pow", "x p", "y")], {"x": [2, 3]}, {"p": np.array([[2.0], [3.0]], "f4")})
+    (problem,) = check(proto)
+    assert "batch axis" in problem.reason
+    (problem,) = check(one_node("Pow", [(300,), 1 + normal(300)]))
+    assert "300 values" in problem.reason
+
+
+INVERSES = {"Acos": "bounded", "Acosh": "above", "Asin": "bounded", "Atanh": "bounded"}
+
+
+@pytest.mark.parametrize("op", INVERSES)
+def test_curves_of_a_range(op):
+    nodes = [
+        node("Sin", "x", "s"),
+        node("Mul", "s most", "bounded"),
+        node("Exp", "x", "e"),
+        node("Add", "e one", "above"),
+        node(op, INVERSES[op], "y"),
+    ]
+    bodies, _ = fused(*nodes, most=scalar(0.9), one=scalar(1))
+    assert [body[-1] for body in bodies] == [op]
+
+
+@pytest.mark.parametrize("divisor", [1.5, -2.0])
+def test_remainders(divisor):
+    assert kinds(check_op("Mod", [(3,), scalar(divisor)], fmod=1)) == ["Mod"]
+    check_op("Mod", [(3,), np.array([divisor, 2.0, divisor], np.float32)], fmod=1)
+    nodes = [node("Mod", "x m", "r"), node("Cast", "r", "y", to=onnx.TensorProto.FLOAT)]
+    whole = model(nodes, {"x": ["N", 5]}, {"m": ints(int(divisor * 4))})
+    whole.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    (population,) = check_model(whole).parts.populations
+    assert [item.op for item in population.node.body] == ["Mod", "Add", "Mod"]
 
 
 def fused(*nodes, **weights):
@@ -242,11 +284,15 @@ def test_a_function_that_others_read_too():
     assert bodies == [["Sigmoid"], ["Sigmoid", "Mul"]]
 
 
-def test_newer_and_contributed_spellings():
-    if onnx.defs.onnx_opset_version() < 24:
-        pytest.skip("this onnx has no Swish")
-    nodes = [node("Relu", "x", "a"), node("Mul", "a a", "y")]
-    check_model(model(nodes, {"x": ["N", 3]}))
+@pytest.mark.skipif(onnx.defs.onnx_opset_version() < 24, reason="this onnx has no Swish")
+@pytest.mark.parametrize("alpha", [1.0, 1.5])
+def test_swish(alpha):
+    found = check_op("Swish", [(3, 4)], opset=24, alpha=alpha)
+    (population,) = found.parts.populations
+    assert [item.op for item in population.node.body][-2:] == ["Sigmoid", "Mul"]
+
+
+def test_contributed_spellings():
     quick = one_node("QuickGelu", [(3,)], domain="com.microsoft", opset=1, alpha=1.5)
     assert len(check_model(quick).parts.populations) == 1
     assert kinds(check_model(one_node("Gelu", [(3,)], domain="com.microsoft", opset=1))) == ["Gelu"]
