@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 
 from onnx2genn.coding import Coding
-from onnx2genn.coding.rate import Rate
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Population
@@ -91,12 +90,12 @@ class Network:
     @property
     def poisson(self) -> bool:
         """Whether the input is a train of random spikes instead of a constant current."""
-        return isinstance(self.coding, Rate) and self.coding.input == "poisson"
+        return self.coding.poisson
 
     @property
     def firing_readout(self) -> bool:
         """Whether the readout fires, and its spikes are counted."""
-        return isinstance(self.coding, Rate) and self.coding.readout == "spikes"
+        return self.coding.firing_readout
 
     @cached_property
     def units(self) -> dict[str, np.ndarray]:
@@ -147,5 +146,5 @@ class Network:
 
     def decode(self, population: Population, codes: np.ndarray) -> np.ndarray:
         """Return the activations, in ANN units, that codes [N, *shape] stand for."""
-        value = self.coding.step_value(self.thresholds[population.name])
+        value = self.coding.quantiser.step_value(self.thresholds[population.name])
         return codes * value + self.offsets[population.name]

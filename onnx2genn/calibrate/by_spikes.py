@@ -94,9 +94,9 @@ class _Walk:
 
     def __init__(self, network: Network, samples: np.ndarray) -> None:
         coding = network.coding
-        steps = 1 if coding.accumulates else coding.steps
+        steps = coding.train_length
         largest = max([int(np.prod(item.shape)) for item in network.populations], default=1)
-        largest_spike = coding.levels // steps
+        largest_spike = coding.quantiser.levels // steps
         self._kind = np.dtype(np.int8 if largest_spike <= np.iinfo(np.int8).max else np.int32)
         fitting = _TRAIN_BYTES // (steps * largest * self._kind.itemsize)
         self.network = network

@@ -15,7 +15,6 @@ from onnx2genn.calibrate.thresholds import (
     range_from_bound,
 )
 from onnx2genn.coding import Coding
-from onnx2genn.coding.rate import Rate
 from onnx2genn.data import Inputs, prepare
 from onnx2genn.errors import CodingError
 from onnx2genn.frontend.pipeline import fit
@@ -57,10 +56,11 @@ def encode(
     found = collect(
         model, samples, offsets=lowest, per_channel=coding.per_channel, progress=progress
     )
-    floor = _weight_maximum if isinstance(coding, Rate) and coding.weight_maximum else _no_floor
 
     def threshold(tensor: str, segment: Segment) -> np.ndarray:
-        chosen = np.maximum(choose(coding, found[tensor]), floor(segment))
+        chosen = choose(coding, found[tensor])
+        if coding.weight_maximum:
+            chosen = np.maximum(chosen, _weight_maximum(segment))
         return _over_channels(chosen.astype(np.float32), segment.shape)
 
     def offset(item: Population) -> np.ndarray:
@@ -107,10 +107,6 @@ def _refuse_functions(model: Model, coding: Coding) -> None:
             "integrate, and only Relu and Clip come out right on average. Use coding few-spike, or "
             "train the model with Relu."
         )
-
-
-def _no_floor(segment: Segment) -> float:
-    return 0.0
 
 
 def _weight_maximum(segment: Segment) -> float:

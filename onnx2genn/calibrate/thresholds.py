@@ -62,7 +62,7 @@ def limited(coding: Coding, population: Population, threshold: np.ndarray) -> np
     """Lower a threshold until the highest level is the bound m of Clip(x, 0, m), if it is above."""
     if population.bound is None:
         return threshold
-    top = coding.step_value(np.ones((), np.float32)) * coding.levels
+    top = coding.quantiser.step_value(np.ones((), np.float32)) * coding.quantiser.levels
     return np.minimum(threshold, np.float32(population.bound / top))
 
 
@@ -137,14 +137,16 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
     # is exponential: a squared error of 2 m^2, were the largest value the threshold.
     beyond = (statistics.positive_maximum + np.sqrt(2.0) * statistics.mean_excess(_TAIL))[:, None]
     safe = np.where(top > 0, top, 1.0)
-    errors += (beyond - coding.quantise(beyond, safe * _GRID)) ** 2
+    errors += (beyond - coding.quantiser.quantise(beyond, safe * _GRID)) ** 2
     return statistics.top * _GRID[errors.argmin(axis=1)]
 
 
 def _squared_errors(coding: Coding, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
     """Return the weighted squared error that each value makes with each threshold."""
-    cut = values > coding.step_value(threshold) * coding.levels
-    return np.where(cut, _CLIPPING, 1.0) * (values - coding.quantise(values, threshold)) ** 2
+    cut = values > coding.quantiser.step_value(threshold) * coding.quantiser.levels
+    return (
+        np.where(cut, _CLIPPING, 1.0) * (values - coding.quantiser.quantise(values, threshold)) ** 2
+    )
 
 
 def balance(statistics: Statistics) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What every coding says: how a value becomes spikes, within which window, on which levels."""
+"""What every coding says: how a value becomes spikes, within which window, and what that needs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from onnx2genn.coding.neuron import NeuronCode
+from onnx2genn.coding.options import checked
+from onnx2genn.coding.quantiser import Quantiser
 from onnx2genn.errors import CodingError
 
 THRESHOLD_RULES = ("max", "percentile", "mse", "balance", "spike-norm", "none")
@@ -49,6 +51,9 @@ class Coding(ABC):
     bias_correction: bool = False
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            value = checked(item.name, getattr(self, item.name), item.type)
+            object.__setattr__(self, item.name, value)
         if self.steps < 1:
             raise CodingError(f"steps={self.steps}: a window has at least one step.")
         if self.threshold not in THRESHOLD_RULES:
@@ -60,26 +65,37 @@ class Coding(ABC):
 
     @property
     @abstractmethod
-    def levels(self) -> int:
-        """Largest code; the values 0, 1, ..., levels times the unit can be expressed."""
+    def quantiser(self) -> Quantiser:
+        """The values that a window can express."""
 
     @abstractmethod
     def unit(self, threshold: np.ndarray) -> np.ndarray:
         """Value that a source's smallest spike adds to what its target receives."""
 
-    @abstractmethod
-    def step_value(self, threshold: np.ndarray) -> np.ndarray:
-        """Activation, in ANN units, that a code of 1 stands for."""
+    @property
+    def poisson(self) -> bool:
+        """Whether the input is a train of random spikes instead of a constant current."""
+        return False
 
     @property
-    def rounding(self) -> float:
-        """Fraction of a step that rounding down adds first; one half rounds to the nearest."""
-        return 0.5
+    def seed(self) -> int:
+        """Seed of the random input."""
+        return 0
 
-    def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-        """Round activations to the values that a spike train of one window can express."""
-        step = self.step_value(threshold)
-        return np.clip(np.floor(values / step + self.rounding), 0, self.levels) * step
+    @property
+    def firing_readout(self) -> bool:
+        """Whether output neurons fire, and their spikes are counted."""
+        return False
+
+    @property
+    def weight_maximum(self) -> bool:
+        """Whether thresholds are at least as large as the largest weight."""
+        return False
+
+    @property
+    @abstractmethod
+    def train_length(self) -> int:
+        """Length of the spike trains to keep: 1 where the sum over a window is all that counts."""
 
     @abstractmethod
     def window_start(self, depth: int) -> int:
@@ -92,6 +108,28 @@ class Coding(ABC):
     @abstractmethod
     def neuron(self) -> NeuronCode:
         """Write the neuron's equations as text, for a backend that compiles them."""
+
+    @abstractmethod
+    def fire(self, current: np.ndarray, spikes: np.ndarray) -> None:
+        """Simulate neurons over one window.
+
+        Args:
+            current: Input of each step in units, [train_length, ...], or [1, ...] if it is
+                constant.
+            spikes: Where the spikes go, in units, [train_length, ...]; may be ``current`` itself.
+        """
+
+    def spike_count(self, code: np.ndarray) -> np.ndarray:
+        """Return how many spikes express a code, as whole numbers; for binary spikes as many."""
+        return code
+
+    def spike_train(self, code: np.ndarray) -> np.ndarray:
+        """Return the value of the spike of each step in units, [T, ...].
+
+        Raises:
+            CodingError: What the neurons fire depends on more than their code.
+        """
+        raise CodingError(f"The spikes of coding {self.name!r} do not follow from their number.")
 
     def latency(self, depth: int, *, firing: bool = False) -> int:
         """Steps from the presentation of a sample to the network's answer.
@@ -114,18 +152,18 @@ class StepwiseCoding(Coding):
 
     accumulates: ClassVar[bool] = False
 
+    @property
+    def train_length(self) -> int:
+        """T."""
+        return self.steps
+
+    def unit(self, threshold: np.ndarray) -> np.ndarray:
+        """T times the value of a code of 1, since the values of T steps are averaged."""
+        return threshold / (self.quantiser.parts / self.steps)
+
     def input_start(self, depth: int) -> int:
         """The population's own window."""
         return self.window_start(depth)
-
-    @abstractmethod
-    def fire(self, current: np.ndarray, spikes: np.ndarray) -> None:
-        """Simulate neurons over one window.
-
-        Args:
-            current: Input of each step in units, [T, ...], or [1, ...] if it is constant.
-            spikes: Where the spikes go, in units, [T, ...]; may be ``current`` itself.
-        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +184,15 @@ class AccumulatingCoding(Coding):
                 "their input, of which no single step can be too large. Use 'mse'."
             )
 
+    @property
+    def train_length(self) -> int:
+        """1."""
+        return 1
+
+    def unit(self, threshold: np.ndarray) -> np.ndarray:
+        """Value of a code of 1: codes add up within the window."""
+        return self.quantiser.step_value(threshold)
+
     def window_start(self, depth: int) -> int:
         """One window and one step of delay for each population on the way."""
         return depth * (self.steps + 1)
@@ -154,17 +201,9 @@ class AccumulatingCoding(Coding):
         """One window before the population's own."""
         return self.window_start(depth) - self.steps
 
-    def step_value(self, threshold: np.ndarray) -> np.ndarray:
-        """The unit itself: codes add up within the window."""
-        return self.unit(threshold)
-
-    def encode(self, total: np.ndarray) -> np.ndarray:
-        """Return the code of a neuron that collected ``total`` units, [...], as whole float32."""
-        return np.clip(np.floor(total + np.float32(0.5)), 0, self.levels)
-
-    @abstractmethod
-    def spike_count(self, code: np.ndarray) -> np.ndarray:
-        """Return how many spikes express a code, as integers."""
+    def fire(self, current: np.ndarray, spikes: np.ndarray) -> None:
+        """Round what was collected."""
+        spikes[...] = self.quantiser.code(current)
 
     @abstractmethod
     def spike_train(self, code: np.ndarray) -> np.ndarray:

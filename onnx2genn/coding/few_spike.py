@@ -9,11 +9,14 @@ import numpy as np
 
 from onnx2genn.coding.base import AccumulatingCoding
 from onnx2genn.coding.neuron import NeuronCode
+from onnx2genn.coding.quantiser import Quantiser
+from onnx2genn.coding.registry import register
 from onnx2genn.errors import CodingError
 
 _MOST_STEPS = 16
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class FewSpike(AccumulatingCoding):
     """Few-spike neurons (Stöckl and Maass 2021), rounding to the nearest of 2^K levels.
@@ -21,11 +24,11 @@ class FewSpike(AccumulatingCoding):
     A neuron with full scale θ collects u during the window of its sources. In its own window of
     K steps, with the smallest level l = θ / 2^K, a spike at step t is worth 2^(K-1-t) l::
 
-        V <- min(u / l + 1/2, 2^K - 1/2)
+        V <- clip(floor(u / l + 1/2), 0, 2^K - 1)
         step t:  h = 2^(K-1-t);  if V >= h:  spike of value h l;  V <- V - h
 
-    so that its spikes add up to l clip(round(u / l), 0, 2^K - 1). Against the original: rounding
-    by half a level, a full scale for each channel, biases, and exact signed inputs.
+    Against the original: rounding by half a level, a full scale for each channel, biases, and
+    exact signed inputs.
     """
 
     name: ClassVar[str] = "few-spike"
@@ -42,13 +45,9 @@ class FewSpike(AccumulatingCoding):
             )
 
     @property
-    def levels(self) -> int:
-        """2^K - 1."""
-        return 2**self.steps - 1
-
-    def unit(self, threshold: np.ndarray) -> np.ndarray:
-        """θ / 2^K."""
-        return threshold / 2**self.steps
+    def quantiser(self) -> Quantiser:
+        """2^K levels of θ / 2^K."""
+        return Quantiser(levels=2**self.steps - 1, parts=2**self.steps)
 
     def spike_count(self, code: np.ndarray) -> np.ndarray:
         """Ones among the binary digits."""
@@ -65,7 +64,7 @@ class FewSpike(AccumulatingCoding):
         return NeuronCode(
             variables=("V", "F"),
             collected="F + bias",
-            begin=f"V = fmin(total + 0.5, {self.levels + 0.5}); F = 0.0;",
+            begin=f"V = {self.quantiser.expression('total')}; F = 0.0;",
             step="F += arrived * weight; S = (V >= weight) ? 1.0 : 0.0; V -= S * weight;",
             weight=f"(scalar)(1 << ({self.steps - 1} - phase))",
         )

@@ -9,9 +9,12 @@ import numpy as np
 
 from onnx2genn.coding.base import StepwiseCoding
 from onnx2genn.coding.neuron import NeuronCode
+from onnx2genn.coding.quantiser import Quantiser
+from onnx2genn.coding.registry import register
 from onnx2genn.errors import CodingError
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class Rate(StepwiseCoding):
     """Integrate-and-fire neurons (Diehl et al. 2015; soft reset: Rueckauer et al. 2017).
@@ -84,6 +87,8 @@ class Rate(StepwiseCoding):
             raise CodingError(f"bits={self.bits} is not in 1..{_MOST_BITS}.")
         if self.lookahead < 0:
             raise CodingError(f"lookahead={self.lookahead} is below 0.")
+        if not 0 <= self.seed < 2**31:
+            raise CodingError(f"seed={self.seed} is not in 0..2^31 - 1.")
         if self.reset == "hard" and not (self._binary and self.lookahead == 0):
             raise CodingError(
                 "reset='hard' forgets what graded or signed spikes or a look-ahead have to keep; "
@@ -100,22 +105,24 @@ class Rate(StepwiseCoding):
         return 2**self.bits - 1
 
     @property
-    def levels(self) -> int:
-        """The largest spike in every step."""
-        return self.steps * self._largest
+    def quantiser(self) -> Quantiser:
+        """At most the largest spike in every step.
 
-    def unit(self, threshold: np.ndarray) -> np.ndarray:
-        """The smallest spike has the value θ / (2^bits - 1)."""
-        return threshold / self._largest
-
-    def step_value(self, threshold: np.ndarray) -> np.ndarray:
-        """θ / (2^bits - 1) / T."""
-        return threshold / self.levels
+        A constant current a makes floor(T a / l + V(0) / l) spikes of level l, so that the initial
+        potential is the rounding.
+        """
+        levels = self.steps * self._largest
+        return Quantiser(levels=levels, parts=levels, rounding=self.initial)
 
     @property
-    def rounding(self) -> float:
-        """The initial potential: a constant current a makes floor(T a / θ + V / θ) spikes."""
-        return self.initial
+    def poisson(self) -> bool:
+        """As ``input`` says."""
+        return self.input == "poisson"
+
+    @property
+    def firing_readout(self) -> bool:
+        """As ``readout`` says."""
+        return self.readout == "spikes"
 
     @property
     def _ahead(self) -> int:

@@ -9,8 +9,11 @@ import numpy as np
 
 from onnx2genn.coding.base import AccumulatingCoding
 from onnx2genn.coding.neuron import NeuronCode
+from onnx2genn.coding.quantiser import Quantiser
+from onnx2genn.coding.registry import register
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class TwoPhase(AccumulatingCoding):
     """Integrate-and-fire neurons that first accumulate and then fire evenly spaced spikes.
@@ -33,13 +36,9 @@ class TwoPhase(AccumulatingCoding):
     bias_correction: bool = True
 
     @property
-    def levels(self) -> int:
-        """One spike a step."""
-        return self.steps
-
-    def unit(self, threshold: np.ndarray) -> np.ndarray:
-        """θ / T."""
-        return threshold / self.steps
+    def quantiser(self) -> Quantiser:
+        """Up to one spike a step, each of θ / T."""
+        return Quantiser(levels=self.steps, parts=self.steps)
 
     def spike_count(self, code: np.ndarray) -> np.ndarray:
         """The code itself."""
@@ -58,6 +57,6 @@ class TwoPhase(AccumulatingCoding):
         return NeuronCode(
             variables=("V", "N", "F"),
             collected="F + bias",
-            begin=f"N = fmin(fmax(floor(total + 0.5), 0.0), {steps}); V = {steps / 2}; F = 0.0;",
+            begin=f"N = {self.quantiser.expression('total')}; V = {steps / 2}; F = 0.0;",
             step=f"F += arrived; V += N; if(V >= {steps}) {{ S = 1.0; V -= {steps}; }}",
         )

@@ -259,7 +259,7 @@ class _Tally:
         assert activity.spikes is not None and activity.codes is not None
         codes = activity.codes[item.name]
         self._spikes[item.name] += activity.spikes[item.name].sum(axis=0, dtype=np.float64)
-        self._saturated[item.name] += float((codes >= self._network.coding.levels).sum())
+        self._saturated[item.name] += float((codes >= self._network.coding.quantiser.levels).sum())
         self._moments[item.name].add(self._network.decode(item, codes), wanted)
 
     def result(self, backend: str, classes: int) -> Evaluation:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
+from onnx2genn.coding import Quantiser
 from onnx2genn.data import Inputs, prepare
-from onnx2genn.ir.graph import Node, live, to_onnx
-from onnx2genn.ir.run import samples_at_once, session
+from onnx2genn.ir.builder import Builder
+from onnx2genn.ir.graph import live, to_onnx
+from onnx2genn.ir.run import Runner, samples_at_once
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
@@ -21,10 +23,10 @@ _LOGITS = "forecast/logits"
 class Forecast:
     """The answers that a spiking network is expected to give, computed without spikes.
 
-    After each activation a, with s the value of one code (:meth:`Coding.step_value`), n the
-    coding's levels, r its rounding and o the population's offset, the ANN gets::
+    After each activation a, with n the code of a - o by the coding's quantiser, s the value of a
+    code of 1 and o the population's offset, the ANN gets::
 
-        a <- s clip(floor((a - o) / s + r), 0, n) + o
+        a <- s n + o
 
     and before it the network's bias correction, if it has one.
 
@@ -41,7 +43,7 @@ class Forecast:
             threads: Threads to use; 0 takes one per core.
         """
         self._network = network
-        self._runner = session(rounded(network), threads=threads)
+        self._runner = Runner(rounded(network), threads=threads)
 
     def logits(self, x: Inputs) -> np.ndarray:
         """Compute the expected readout at the end of its window.
@@ -57,78 +59,51 @@ class Forecast:
         """
         samples = prepare(self._network.model, x)
         size = samples_at_once(self._network.neurons, _BATCH)
-        feeds = (samples[start : start + size] for start in range(0, len(samples), size))
-        return np.concatenate(
-            [self._runner.run([_LOGITS], {self._network.input_name: part})[0] for part in feeds]
-        )
+        parts = self._runner.batches({self._network.input_name: samples}, size)
+        return np.concatenate([part[_LOGITS] for part in parts])
 
 
 def rounded(network: Network) -> onnx.ModelProto:
     """Write the ANN, in its own units, with a rounding after each activation."""
-    graph, coding = network.model.graph, network.coding
-    steps = {
-        item.tensor: coding.step_value(network.thresholds[item.name])
-        for item in network.populations
-        if not item.pools  # what is largest of rounded values is rounded
-    }
-    offsets = {item.tensor: network.offsets[item.name] for item in network.populations}
-    nodes: list[Node] = []
-    constants = dict(graph.constants)
-
-    def round_to(step: np.ndarray, offset: np.ndarray, source: str, output: str) -> None:
-        for role, array in (("step", step), ("offset", offset)):
-            constants[f"{output}/{role}"] = np.asarray(array, np.float32)[None]
-        nodes.extend(_rounding(source, output))
-
-    def corrected(source: str, scope: str) -> str:
-        if source not in network.corrections:
-            return source
-        array = network.corrections[source]
-        constants[f"{scope}/correction"] = array.reshape(1, *array.shape)
-        nodes.append(
-            Node(
-                op="Add",
-                inputs=(source, f"{scope}/correction"),
-                outputs=(f"{scope}/corrected",),
-            )
-        )
-        return f"{scope}/corrected"
-
-    constants["forecast/rounding"] = np.float32(coding.rounding)
-    constants["forecast/zero"] = np.float32(0)
-    constants["forecast/levels"] = np.float32(coding.levels)
+    graph, quantiser = network.model.graph, network.coding.quantiser
+    # What is largest of rounded values is rounded.
+    rounding = {item.tensor: item.name for item in network.populations if not item.pools}
+    builder = Builder("forecast", taken={*graph.constants, *graph.shapes})
     for node in graph.nodes:
-        if node.output not in steps:
-            nodes.append(node)
+        name = rounding.get(node.output)
+        if name is None:
+            builder.add(node)
             continue
-        activation = f"{node.output}/activation"
-        source = corrected(node.inputs[0], activation)
-        nodes.append(node.renamed({node.output: activation, node.inputs[0]: source}))
-        round_to(steps[node.output], offsets[node.output], activation, node.output)
-    logits = corrected(network.model.parts.readout.target, _LOGITS)
+        source = _corrected(builder, network, node.inputs[0])
+        exact = f"{node.output}/activation"
+        builder.add(node.renamed({node.output: exact, node.inputs[0]: source}))
+        step = quantiser.step_value(network.thresholds[name])
+        _round(builder, quantiser, exact, step, network.offsets[name], node.output)
+    logits = _corrected(builder, network, network.model.parts.readout.target)
     if network.firing_readout:
-        step = coding.step_value(network.readout_threshold)
-        round_to(step, np.zeros_like(step), logits, _LOGITS)
+        step = quantiser.step_value(network.readout_threshold)
+        _round(builder, quantiser, logits, step, np.zeros_like(step), _LOGITS)
     else:
-        nodes.append(Node(op="Identity", inputs=(logits,), outputs=(_LOGITS,)))
-    used, constants = live(nodes, constants, [_LOGITS])
-    return to_onnx(used, constants, graph.inputs, {_LOGITS: None})
+        builder.emit("Identity", logits, output=_LOGITS)
+    nodes, constants = live(builder.nodes, {**graph.constants, **builder.constants}, [_LOGITS])
+    return to_onnx(nodes, constants, graph.inputs, {_LOGITS: None})
 
 
-def _rounding(source: str, output: str) -> list[Node]:
-    """Write ``output = s clip(floor((source - o) / s + r), 0, n) + o``."""
-    chain = [
-        ("Sub", (f"{output}/offset",)),
-        ("Div", (f"{output}/step",)),
-        ("Add", ("forecast/rounding",)),
-        ("Floor", ()),
-        ("Clip", ("forecast/zero", "forecast/levels")),
-        ("Mul", (f"{output}/step",)),
-        ("Add", (f"{output}/offset",)),
-    ]
-    nodes = []
-    for index, (op, operands) in enumerate(chain, start=1):
-        result = output if index == len(chain) else f"{output}/rounding_{index}"
-        nodes.append(Node(op=op, inputs=(source, *operands), outputs=(result,)))
-        source = result
-    return nodes
+def _corrected(builder: Builder, network: Network, source: str) -> str:
+    """Add the bias correction of a tensor, if it has one."""
+    correction = network.corrections.get(source)
+    return source if correction is None else builder.emit("Add", source, correction[None])
+
+
+def _round(
+    builder: Builder,
+    quantiser: Quantiser,
+    exact: str,
+    step: np.ndarray,
+    offset: np.ndarray,
+    output: str,
+) -> None:
+    """Write the value that the code of a value stands for."""
+    code = quantiser.write(builder, exact, step, offset)
+    above = builder.emit("Mul", code, np.asarray(step, np.float32)[None])
+    builder.emit("Add", above, np.asarray(offset, np.float32)[None], output=output, name="")

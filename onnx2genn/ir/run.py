@@ -54,7 +54,6 @@ class Runner:
         self.inputs = tuple(item.name for item in self._session.get_inputs())
         made = [item.name for item in self._session.get_outputs()]
         self.outputs = tuple(made if outputs is None else dict.fromkeys(outputs))
-        self._computed = [name for name in self.outputs if name not in self.inputs]
 
     @classmethod
     def of(
@@ -79,21 +78,25 @@ class Runner:
         )
         return cls(model, wanted, optimise=optimise)
 
-    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run on arrays [N, ...] by name.
+    def __call__(
+        self, feeds: Mapping[str, np.ndarray], outputs: Iterable[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Run on arrays [N, ...] by name; return all outputs, or those that are named.
 
         Raises:
             UnsupportedModelError: onnxruntime cannot run the model on them.
         """
         given = {name: feeds[name] for name in self.inputs}
+        wanted = self.outputs if outputs is None else tuple(outputs)
+        computed = [name for name in wanted if name not in self.inputs]
         try:
-            values = self._session.run(self._computed, given) if self._computed else []
+            values = self._session.run(computed, given) if computed else []
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise UnsupportedModelError(
                 f"onnxruntime cannot run the model: {str(error).strip().splitlines()[0]}"
             ) from error
-        found = {**given, **dict(zip(self._computed, values, strict=True))}
-        return {name: found[name] for name in self.outputs}
+        found = {**given, **dict(zip(computed, values, strict=True))}
+        return {name: found[name] for name in wanted}
 
     def batches(
         self, feeds: Mapping[str, np.ndarray], at_once: int

@@ -20,8 +20,8 @@ def gathered(values: np.ndarray) -> Statistics:
 def squared_error(coding: Coding, values: np.ndarray, threshold: float) -> float:
     """What is above the highest level counts twice."""
     activations = np.maximum(values, 0)
-    errors = (activations - coding.quantise(activations, np.array(threshold))) ** 2
-    highest = coding.quantise(np.array(1e9), np.array(threshold))
+    errors = (activations - coding.quantiser.quantise(activations, np.array(threshold))) ** 2
+    highest = coding.quantiser.quantise(np.array(1e9), np.array(threshold))
     return float(np.where(activations > highest, 2 * errors, errors).mean())
 
 

@@ -41,7 +41,7 @@ def reference(coding: Rate, current: np.ndarray) -> np.ndarray:
 def test_spikes_follow_the_equation(bits: int, signed: bool, lookahead: int) -> None:
     coding = Rate(steps=12, bits=bits, signed=signed, lookahead=lookahead)
     random = np.random.default_rng(bits)
-    current = random.integers(-16, 24, (12, 400)) / 16 * coding.levels / coding.steps
+    current = random.integers(-16, 24, (12, 400)) / 16 * coding.quantiser.levels / coding.steps
     current *= np.arange(400) % 8
     spikes = fired(coding, current)
     assert np.array_equal(spikes, reference(coding, current))
@@ -60,11 +60,12 @@ def test_a_constant_current_makes_the_code_of_the_quantiser(
     options: dict[str, int], initial: float, lookahead: int
 ) -> None:
     coding = Rate(steps=8, initial=initial, lookahead=lookahead, **options)
-    threshold = np.float32(coding.levels / 32)  # a level of 1/4, so that float sums are exact
+    quantiser = coding.quantiser
+    threshold = np.float32(quantiser.levels / 32)  # a level of 1/4, so that float sums are exact
     values = np.arange(-64, 640, dtype=np.float32) / 128
     spikes = fired(coding, values[None] / coding.unit(threshold))
-    decoded = spikes.sum(axis=0) * coding.step_value(threshold)
-    assert np.array_equal(decoded, coding.quantise(values, threshold))
+    decoded = spikes.sum(axis=0) * quantiser.step_value(threshold)
+    assert np.array_equal(decoded, quantiser.quantise(values, threshold))
     assert decoded.max() == threshold
 
 
@@ -103,7 +104,7 @@ def test_timing_leaves_one_step_and_the_lookahead_for_each_population(
 
 
 def test_the_graded_preset_sends_four_bits() -> None:
-    assert make("graded").levels == make("graded").steps * 15
+    assert make("graded").quantiser.levels == make("graded").steps * 15
 
 
 @pytest.mark.parametrize(

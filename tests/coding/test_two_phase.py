@@ -12,7 +12,7 @@ from onnx2genn.coding.two_phase import TwoPhase
 def test_spike_trains_follow_the_equation(steps: int) -> None:
     coding = TwoPhase(steps=steps)
     total = np.random.default_rng(0).normal(steps / 2, steps, 500).astype(np.float32)
-    code = coding.encode(total)
+    code = coding.quantiser.code(total)
     potential = np.full(total.shape, steps / 2)
     train = np.zeros((steps, *total.shape))
     for step in range(steps):

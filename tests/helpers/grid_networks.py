@@ -13,7 +13,7 @@ import onnx
 
 from helpers.onnx_models import model, node
 from onnx2genn.api import SpikingNetwork
-from onnx2genn.coding import make
+from onnx2genn.coding import Coding, make
 from onnx2genn.frontend.pipeline import read
 
 
@@ -257,12 +257,14 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
 FOUR = ("r2", "r4")
 
 
-def convert(name: str, coding: str, *, scale: float = 1.0, **options: object) -> SpikingNetwork:
+def convert(
+    name: str, coding: str | Coding, *, scale: float = 1.0, **options: object
+) -> SpikingNetwork:
     """Convert a network with thresholds of two, and of four in some populations.
 
     Args:
         name: One of ``NETWORKS``.
-        coding: Name of the coding.
+        coding: Name of the coding, or the coding.
         scale: Factor of the thresholds, so that the value of the smallest spike is on the grid.
         options: Of the coding.
     """

@@ -24,7 +24,7 @@ def build(
         batch_size: Samples simulated at once.
         threads: Threads to use; one per core if None.
     """
-    from onnx2genn.backends.embedded.accumulate import AccumulatingSimulator
+    from onnx2genn.backends.embedded.accumulating import AccumulatingSimulator
     from onnx2genn.backends.embedded.stepwise import StepwiseSimulator
 
     simulator = AccumulatingSimulator if network.coding.accumulates else StepwiseSimulator

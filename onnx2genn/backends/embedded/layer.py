@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnx2genn.backends.poisson import fire, generator
-from onnx2genn.coding.base import AccumulatingCoding, StepwiseCoding
 from onnx2genn.ir.partition import Population
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class Input:
 
     def __init__(self, segment: Segment) -> None:
         self.sources = segment.sources
-        self._runner = session(segment.to_onnx(), threads=1)
+        self._runner = Runner(segment.to_onnx(), threads=1)
 
     def __call__(self, trains: Trains) -> np.ndarray:
         """Run all steps at once, or one step if all sources are constant; return [T, N, ...]."""
@@ -38,7 +37,7 @@ class Input:
             name: np.broadcast_to(train, (steps, *train.shape[1:])).reshape(-1, *train.shape[2:])
             for name, train in zip(self.sources, sources, strict=True)
         }
-        (result,) = self._runner.run(None, feeds)
+        (result,) = self._runner(feeds).values()
         return result.reshape(steps, -1, *result.shape[1:])
 
 
@@ -73,13 +72,9 @@ class Layer:
         coding = self._network.coding
         if self._population.pools:
             return self._pool(trains)
-        current = self._input(trains)
-        if isinstance(coding, AccumulatingCoding):
-            return coding.encode(self._in_units(current))
-        assert isinstance(coding, StepwiseCoding)
-        spikes = current
-        if len(current) != coding.steps:
-            spikes = self._buffer((coding.steps, *current.shape[1:]))
+        current = spikes = self._in_units(self._input(trains))
+        if len(current) != coding.train_length:
+            spikes = self._buffer((coding.train_length, *current.shape[1:]))
         coding.fire(current, spikes)
         return spikes
 
@@ -138,7 +133,7 @@ def input_train(network: Network, samples: np.ndarray, first: int) -> np.ndarray
     """
     if not network.poisson:
         return samples[None]
-    seed = network.coding.options()["seed"]
+    seed = network.coding.seed
     trains = [
         fire(generator(seed, first + index), probability, network.coding.steps)
         for index, probability in enumerate(samples / network.input_scale)

@@ -11,7 +11,6 @@ import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
-from onnx2genn.coding.base import StepwiseCoding
 from onnx2genn.errors import BackendError
 from onnx2genn.ir.run import samples_at_once
 
@@ -50,7 +49,6 @@ class StepwiseSimulator:
         batch_size: int | None = None,
         threads: int | None = None,
     ) -> None:
-        assert isinstance(network.coding, StepwiseCoding)
         self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH)
         self._network = network
         self._coding = network.coding

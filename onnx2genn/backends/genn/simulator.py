@@ -12,7 +12,6 @@ from onnx2genn.backends.base import Activity
 from onnx2genn.backends.genn.device.model import LoadedModel
 from onnx2genn.backends.genn.plan import Neurons, make_plan
 from onnx2genn.backends.poisson import fire, generator
-from onnx2genn.coding import AccumulatingCoding
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
@@ -150,8 +149,7 @@ class GennSimulator:
         """Return the number of spikes: counted, or what the code says."""
         if "spikes" in item.results:
             return log.ordered(item, "spikes", count)
-        codes, coding = log.ordered(item, "code", count), self._network.coding
-        return coding.spike_count(codes) if isinstance(coding, AccumulatingCoding) else codes
+        return self._network.coding.spike_count(log.ordered(item, "code", count))
 
     def _logits(self, total: np.ndarray, elapsed: int, constant: np.ndarray) -> np.ndarray:
         """Return the logits that a sum over the first steps of a window stands for."""
@@ -193,7 +191,7 @@ class _RandomInput:
         self.neurons = neurons
         self._batch = batch
         self._probability = samples / network.input_scale
-        seed = network.coding.options()["seed"]
+        seed = network.coding.seed
         self._random = [generator(seed, first + index) for index in range(len(samples))]
 
     def next_step(self, group: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import Example
 from helpers import grid_networks
+from helpers.own_coding import Prompt
 
 import onnx2genn
 from onnx2genn.api import SpikingNetwork
@@ -33,6 +34,7 @@ CODINGS: dict[str, dict[str, Any]] = {
     # Spikes of 1 to 3 thirds of the threshold.
     "signed": {"coding": "rate", "steps": 8, "signed": True, "bits": 2, "scale": 3.0},
     "counted": {"coding": "rate", "steps": 8, "readout": "spikes", "bits": 2, "scale": 3.0},
+    "own": {"coding": Prompt(rounding=0.25)},
     "signed at once": {"coding": "rate", "steps": 8, "signed": True, "lookahead": 0},
 }
 SCATTER = [
@@ -42,6 +44,8 @@ SCATTER = [
     ("branches", "signed at once"),
     ("branches", "signed"),
     ("branches", "counted"),
+    ("branches", "own"),
+    ("residual", "own"),
 ]
 PORTABLE = [
     ("residual", "ahead"),

@@ -1,0 +1,80 @@
+"""How a neuron rounds what it collects: the one place from which everything takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnx2genn.ir.builder import Builder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quantiser:
+    """The levels that the codes of a window can express.
+
+    With θ the threshold of a population and s = θ / parts, a value a has the code::
+
+        n = clip(floor(a / s + rounding), 0, levels)
+
+    and a code n stands for the value n s.
+
+    Attributes:
+        levels: Largest code.
+        parts: Steps s that make up a threshold.
+        rounding: Fraction of a step that rounding down adds first; one half rounds to the nearest.
+    """
+
+    levels: int
+    parts: int
+    rounding: float = 0.5
+
+    def step_value(self, threshold: np.ndarray) -> np.ndarray:
+        """Return s, in the units of the threshold."""
+        return threshold / self.parts
+
+    def code(self, steps: np.ndarray) -> np.ndarray:
+        """Return the codes, as whole numbers in float, of values in units of s."""
+        return np.clip(np.floor(steps + self.rounding), 0, self.levels)
+
+    def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+        """Round values to those that codes stand for."""
+        step = self.step_value(threshold)
+        return self.code(values / step) * step
+
+    def expression(self, steps: str) -> str:
+        """Write the code of a value in units of s for a neuron's text."""
+        return f"fmin(fmax(floor({steps} + {float(self.rounding)}), 0.0), {float(self.levels)})"
+
+    def write(
+        self,
+        builder: Builder,
+        values: str,
+        step: np.ndarray,
+        offset: np.ndarray,
+        output: str | None = None,
+    ) -> str:
+        """Write nodes for the code of ``values - offset``; return its name.
+
+        Args:
+            builder: Where the nodes go.
+            values: Tensor [N, ...].
+            step: s, in a shape that broadcasts to that of a sample.
+            offset: In the same way; the value that the code 0 stands for.
+            output: Name of the result; a free one if None.
+        """
+        above = builder.emit("Sub", values, np.asarray(offset, np.float32)[None])
+        steps = builder.emit("Div", above, np.asarray(step, np.float32)[None])
+        raised = builder.emit("Add", steps, np.float32(self.rounding))
+        return self.write_raised(builder, raised, output)
+
+    def write_raised(self, builder: Builder, raised: str, output: str | None = None) -> str:
+        """Write the code of values in units of s to which the rounding is added already.
+
+        They are clipped first, which onnxruntime does within a convolution. The last node has no
+        name: the activation whose tensor it computes may have that.
+        """
+        clipped = builder.emit("Clip", raised, np.float32(0), np.float32(self.levels))
+        return builder.emit("Floor", clipped, output=output, name="")
