@@ -11,7 +11,7 @@ import numpy as np
 
 from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
 from onnx2genn.calibrate.statistics import activations
-from onnx2genn.calibrate.thresholds import limited
+from onnx2genn.calibrate.thresholds import limited, usable
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
@@ -74,7 +74,7 @@ def norm_by_spikes(network: Network, samples: np.ndarray) -> Network:
             largest = walk.largest_input(item.segment)
             if not network.coding.per_channel:
                 largest = largest.max()
-            threshold = np.where(largest > 0, largest, max(largest.max(), 1e-6))
+            threshold = usable(network.coding, np.maximum(largest, 0.0), item.name)
             threshold = limited(network.coding, item, _over_shape(threshold, item.shape))
             walk.network = _with_threshold(walk.network, item, threshold)
         walk.fire(item)

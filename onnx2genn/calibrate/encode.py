@@ -6,14 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnx2genn.calibrate.intervals import received, sent
 from onnx2genn.calibrate.statistics import Progress, collect, minima
-from onnx2genn.calibrate.thresholds import (
-    choose,
-    choose_all,
-    from_weights,
-    limited,
-    range_from_bound,
-)
+from onnx2genn.calibrate.thresholds import choose, choose_all, limited, usable
 from onnx2genn.coding import Coding
 from onnx2genn.data import Inputs, prepare
 from onnx2genn.errors import CodingError
@@ -51,14 +46,14 @@ def encode(
         return _guess(replace(model, unfitted=None, verify=None), coding)
     samples = prepare(model, calibration)
     model = fit(model, samples)
-    populations = model.parts.populations
+    populations, readout = model.parts.populations, model.parts.readout
     lowest = minima(model, samples, per_channel=coding.per_channel)
     found = collect(
         model, samples, offsets=lowest, per_channel=coding.per_channel, progress=progress
     )
 
-    def threshold(tensor: str, segment: Segment) -> np.ndarray:
-        chosen = choose(coding, found[tensor])
+    def threshold(tensor: str, segment: Segment, name: str) -> np.ndarray:
+        chosen = choose(coding, found[tensor], name)
         if coding.weight_maximum:
             chosen = np.maximum(chosen, _weight_maximum(segment))
         return _over_channels(chosen.astype(np.float32), segment.shape)
@@ -70,10 +65,11 @@ def encode(
         model=model,
         coding=coding,
         thresholds=choose_all(
-            populations, lambda item: limited(coding, item, threshold(item.measured, item.segment))
+            populations,
+            lambda item: limited(coding, item, threshold(item.measured, item.segment, item.name)),
         ),
         offsets=choose_all(populations, offset),
-        readout_threshold=threshold(model.parts.readout.target, model.parts.readout),
+        readout_threshold=threshold(readout.target, readout, "readout"),
         input_scales=_largest(model, samples),
         calibration_samples=len(samples),
     )
@@ -125,22 +121,22 @@ def _over_channels(values: np.ndarray, shape: Shape) -> np.ndarray:
 def _guess(model: Model, coding: Coding) -> Network:
     """Take for thresholds what the weights allow at most, for inputs in -1..1."""
     populations = model.parts.populations
-    bounds = {name: np.ones((), np.float32) for name in model.parts.inputs}
-    lowest, widths = {}, {}
+    one = np.ones((), np.float32)
+    intervals = dict.fromkeys(model.parts.inputs, (-one, one))
     for item in populations:
-        bound = np.full((), from_weights(item.segment, bounds).max(initial=0.0) or 1.0, np.float32)
-        low, high = (-bound, bound) if item.pools else range_from_bound(item, bound)
-        bounds[item.tensor] = np.maximum(high, -low)
-        lowest[item.tensor] = low
-        width = high - low if item.bound is None else np.float32(np.inf)
-        widths[item.tensor] = np.asarray(limited(coding, item, width))
-    thresholds = choose_all(populations, lambda item: widths[item.tensor])
-    offsets = choose_all(populations, lambda item: lowest[item.tensor])
-    readout = from_weights(model.parts.readout, bounds).max(initial=0.0) or 1.0
+        intervals[item.tensor] = sent(item, received(item.segment, intervals))
+
+    def threshold(item: Population) -> np.ndarray:
+        if item.bound is not None:
+            return limited(coding, item, np.full((), np.inf, np.float32))
+        low, high = intervals[item.tensor]
+        return usable(coding, high - low, item.name)
+
+    _, highest = received(model.parts.readout, intervals)
     return Network(
         model=model,
         coding=coding,
-        thresholds=thresholds,
-        offsets=offsets,
-        readout_threshold=np.full((), readout, np.float32),
+        thresholds=choose_all(populations, threshold),
+        offsets=choose_all(populations, lambda item: intervals[item.tensor][0]),
+        readout_threshold=usable(coding, highest.max(initial=0.0), "readout"),
     )

@@ -1,9 +1,8 @@
-"""The choice of thresholds from calibration statistics, or from the weights alone."""
+"""The choice of thresholds from calibration statistics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,14 +10,14 @@ from onnx2genn.calibrate.statistics import Statistics
 from onnx2genn.coding.base import Coding
 from onnx2genn.errors import CalibrationError
 from onnx2genn.ir.partition import Population
-from onnx2genn.ir.run import session
-from onnx2genn.ir.segment import Segment
+from onnx2genn.ir.run import Runner
 
 _GRID = np.geomspace(0.015, 1.7, 188)  # of the upper end of a histogram, 1 to 2 largest values
 _CLIPPING = 2.0  # weight of what is cut off
 _TAIL = 99.0  # percentile where the tail of the activations begins
 _BALANCE_STEPS = 1000
-_REACH = 8.0
+# Smallest value of a code of 1: weights up to 2^28 can be divided by it.
+_LEAST_STEP = 2.0**-100
 
 
 def choose_all(
@@ -47,7 +46,7 @@ def _pooled(pool: Population, chosen: Mapping[str, np.ndarray]) -> np.ndarray:
         name: np.broadcast_to(chosen[name], (1, *pool.segment.shapes[name]))
         for name in pool.segment.sources
     }
-    (values,) = session(pool.segment.to_onnx()).run(None, feeds)[0]
+    ((values,),) = Runner(pool.segment.to_onnx())(feeds).values()
     channels = values.reshape(len(values), -1)
     largest = channels[np.arange(len(channels)), np.abs(channels).argmax(axis=1)]
     if not ((channels == largest[:, None]) | (channels == 0.0)).all():  # 0: a border of zeros
@@ -59,44 +58,66 @@ def _pooled(pool: Population, chosen: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def limited(coding: Coding, population: Population, threshold: np.ndarray) -> np.ndarray:
-    """Lower a threshold until the highest level is the bound m of Clip(x, 0, m), if it is above."""
+    """Lower a threshold until the highest level is the bound m of Clip(x, 0, m), if it is above.
+
+    Raises:
+        CalibrationError: The levels are then too fine.
+    """
     if population.bound is None:
         return threshold
     top = coding.quantiser.step_value(np.ones((), np.float32)) * coding.quantiser.levels
-    return np.minimum(threshold, np.float32(population.bound / top))
+    lowered = np.minimum(threshold, np.float32(population.bound / top))
+    return usable(coding, lowered, population.name)
 
 
-def range_from_bound(population: Population, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Guess the smallest and largest activation from a bound of what a population receives.
+def usable(coding: Coding, found: np.ndarray, name: str) -> np.ndarray:
+    """Return thresholds that float32 can compute with.
 
     Args:
-        population: Population that is no pool.
-        bound: Largest magnitude of its pre-activation.
+        coding: Coding whose levels they have to be divided into.
+        found: Thresholds in ANN units, [channels] or []; 0 for a channel that was silent.
+        name: Of the population.
+
+    Returns:
+        Thresholds, float32. A channel that was silent, or whose levels would be too fine, takes
+        the largest one of its population (1 if all were silent), so that it stays nearly silent.
+
+    Raises:
+        CalibrationError: They are infinite or undefined, or the levels of all would be too fine.
     """
-    zero = np.zeros((), np.float32)
-    if population.bound is not None:
-        return zero, np.full((), population.bound, np.float32)
-    if not population.signed:
-        return zero, bound
-    # Beyond, curves such as Exp reach values that nobody means.
-    reach = min(float(bound), _REACH) if population.is_function else float(bound)
-    values = population.function(np.linspace(-reach, reach, 1 << 10, dtype=np.float32))
-    finite = values[np.isfinite(values)]
-    low, high = finite.min(), finite.max()
-    return np.asarray(low), np.asarray(high if high > low else low + 1)
+    with np.errstate(over="ignore"):
+        thresholds = np.asarray(found).astype(np.float32)
+    if not np.isfinite(thresholds).all():
+        raise CalibrationError(
+            f"Population {name!r} has infinite or undefined activations, or such that float32 "
+            "cannot hold. Check the scaling of the calibration samples and the weights."
+        )
+    fine = coding.quantiser.step_value(thresholds) < _LEAST_STEP
+    largest = thresholds.max(initial=0.0)
+    if largest > 0 and fine.all():
+        raise CalibrationError(
+            f"The activations of population {name!r} are at most about {largest:.1e}: float32 "
+            f"cannot divide that into {coding.quantiser.parts:,} levels. Scale the weights or the "
+            "inputs of the model up."
+        )
+    return np.where(fine, largest or np.float32(1), thresholds)
 
 
-def choose(coding: Coding, statistics: Statistics) -> np.ndarray:
+def choose(coding: Coding, statistics: Statistics, name: str) -> np.ndarray:
     """Choose the threshold of each channel by the coding's rule.
 
     Args:
         coding: Coding whose ``threshold`` names the rule.
         statistics: What the population received on the calibration samples.
+        name: Of the population.
 
     Returns:
-        Thresholds in ANN units, [channels]. A channel that was silent takes the largest
-        threshold of its population (1 if all were silent), so that it stays nearly silent.
+        Thresholds in ANN units, [channels]; see :func:`usable`.
+
+    Raises:
+        CalibrationError: No thresholds would be of use.
     """
+    usable(coding, statistics.positive_maximum, name)  # before what is undefined spreads
     if coding.threshold in ("max", "spike-norm"):  # the latter starts from the former
         found = statistics.positive_maximum
     elif coding.threshold == "none":
@@ -107,8 +128,7 @@ def choose(coding: Coding, statistics: Statistics) -> np.ndarray:
         found = statistics.percentile(coding.percentile)
     else:
         found = least_squares(coding, statistics)
-    largest = found.max(initial=0.0) or 1.0
-    return np.where(found > 0, found, largest).astype(np.float32)
+    return usable(coding, found, name)
 
 
 def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
@@ -176,29 +196,3 @@ def balance(statistics: Statistics) -> np.ndarray:
         clipped = excess[channel, at] - threshold * above[channel, at]
         threshold += 2 * np.maximum(clipped, 0) / statistics.count
     return np.minimum(threshold, statistics.positive_maximum)
-
-
-def from_weights(segment: Segment, source_bounds: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Bound what a population can receive from the weights alone.
-
-    This is the model-based normalisation of Diehl et al. 2015: the largest possible input is the
-    sum of the positive weights times the largest values of the sources. It is far above what real
-    samples reach, so thresholds are a guess.
-
-    Args:
-        segment: Affine map to the population.
-        source_bounds: Largest value of each source.
-
-    Returns:
-        Upper bound, in the shape of the segment's target.
-    """
-    positive = {
-        name: np.maximum(array, 0) if array.dtype.kind == "f" else array
-        for name, array in segment.constants.items()
-    }
-    model = replace(segment, constants=positive).to_onnx()
-    feeds = {
-        name: np.broadcast_to(source_bounds[name], (1, *segment.shapes[name])).astype(np.float32)
-        for name in segment.sources
-    }
-    return session(model).run(None, feeds)[0][0]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onnx2genn.calibrate import thresholds
 from onnx2genn.calibrate.statistics import Statistics
-from onnx2genn.calibrate.thresholds import balance, choose
+from onnx2genn.calibrate.thresholds import balance
 from onnx2genn.coding import Coding, make
+from onnx2genn.errors import CalibrationError
 
 
 def gathered(values: np.ndarray) -> Statistics:
@@ -15,6 +17,10 @@ def gathered(values: np.ndarray) -> Statistics:
     for batch in np.array_split(values, 7):
         statistics.update(batch)
     return statistics
+
+
+def choose(coding: Coding, statistics: Statistics) -> np.ndarray:
+    return thresholds.choose(coding, statistics, "relu3")
 
 
 def squared_error(coding: Coding, values: np.ndarray, threshold: float) -> float:
@@ -87,3 +93,40 @@ def test_balance_follows_its_equation() -> None:
 def test_without_normalisation_all_thresholds_are_one() -> None:
     values = np.random.default_rng(0).normal(0, 5, (1000, 3)) * [1, 0, 2]
     assert choose(make("rate", threshold="none"), gathered(values)).tolist() == [1, 1, 1]
+
+
+RULES = pytest.mark.parametrize("rule", ["max", "percentile", "mse", "balance", "none"])
+
+
+@RULES
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_undefined_activations_are_refused_by_name(rule: str, bad: float) -> None:
+    statistics = gathered(np.random.default_rng(0).normal(0, 1, (1000, 3)))
+    statistics.maximum[1] = bad
+    with pytest.raises(CalibrationError, match="'relu3'"):
+        choose(make("few-spike", threshold=rule), statistics)
+
+
+@RULES
+def test_a_channel_of_denormal_activations_is_silent(rule: str) -> None:
+    values = np.abs(np.random.default_rng(0).normal(0, 1, (1000, 3))) * [1, 1e-40, 1e-33]
+    coding = make("few-spike", steps=16, threshold=rule)
+    found = choose(coding, gathered(values.astype(np.float32)))
+    assert found[1] == found[2] == found[0]
+    unit = coding.unit(found)
+    assert np.isfinite(found).all() and (np.float32(2.0**27) / unit < np.inf).all()
+
+
+@pytest.mark.parametrize("coding", ["few-spike", "two-phase", "rate"])
+@pytest.mark.parametrize("size", [1e-40, 1e-33])
+def test_denormal_activations_alone_are_refused_by_name(coding: str, size: float) -> None:
+    values = (np.abs(np.random.default_rng(0).normal(0, 1, (1000, 3))) * size).astype(np.float32)
+    with pytest.raises(
+        CalibrationError, match=r"'relu3' are at most about \de-\d\d|'relu3'.*levels"
+    ):
+        choose(make(coding), gathered(values))
+
+
+def test_thresholds_beyond_float32_are_refused() -> None:
+    with pytest.raises(CalibrationError, match=r"'relu3'.*float32 cannot hold"):
+        choose(make("few-spike"), gathered(np.linspace(0, 1e39, 1000)[:, None]))
