@@ -16,9 +16,10 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from onnx2genn.backends.embedded import build
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.ir.graph import Node
 from onnx2genn.ir.model import Model
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner, session
 
 if TYPE_CHECKING:
     import torch
@@ -102,12 +103,12 @@ def snn_names(steps: int) -> tuple[str, str, str]:
 
 def snn_jobs(path: Path, images: np.ndarray, steps: int) -> dict[str, Job]:
     """The embedded engine with both kinds of coding; rate also with neurons as SpikingJelly's."""
-    rate = {"coding": "rate", "steps": steps}
+    rate: dict[str, Any] = {"coding": "rate", "steps": steps}
     settings = ({"coding": "few-spike", "steps": 8}, rate, {**rate, "lookahead": 0})
     jobs: dict[str, Job] = {}
     for name, chosen in zip(snn_names(steps), settings, strict=True):
         simulator = build(onnx2genn.convert(path, images, **chosen), threads=THREADS)
-        jobs[name] = lambda simulator=simulator: simulator.run(images)
+        jobs[name] = partial(simulator.run, images)
     return jobs
 
 
@@ -122,14 +123,14 @@ def spikingjelly_job(model: Model, images: np.ndarray, steps: int) -> Job:
     recipe = ann2snn.RateCodingRecipe([x], mode="Max")
     snn = ann2snn.Converter(recipe, device="cpu").convert(network).eval()
 
-    def job() -> np.ndarray:
+    def job() -> Any:
         with torch.no_grad():
             functional.reset_net(snn)
             return (sum(snn(x) for _ in range(steps)) / steps).numpy()
 
-    wanted = session(model.to_onnx([model.parts.readout.target])).run(
-        [model.parts.readout.target], {next(iter(model.parts.inputs)): images}
-    )[0]
+    target = model.parts.readout.target
+    (entry,) = model.parts.inputs
+    wanted = Runner(model.to_onnx([target]))({entry: images})[target]
     with torch.no_grad():
         assert np.allclose(network(x).numpy(), wanted, atol=1e-3), "another network"
     print(f"SpikingJelly agrees with the ANN on {(job().argmax(1) == wanted.argmax(1)).mean():.1%}")
@@ -151,7 +152,7 @@ def channels_first(model: Model, images: np.ndarray) -> np.ndarray:
     (entry,) = model.parts.inputs
     if tensor == entry:
         return images
-    return session(model.to_onnx([tensor])).run([tensor], {entry: images})[0]
+    return Runner(model.to_onnx([tensor]))({entry: images})[tensor]
 
 
 def torch_layer(node: Node, model: Model) -> torch.nn.Module:

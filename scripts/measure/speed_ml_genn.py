@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -34,7 +35,10 @@ from onnx2genn.ir.run import session
 
 SIDE = Path(__file__).with_name("ml_genn_side.py")
 # ml_genn's neurons do not look ahead.
-CODINGS = {"few-spike": {"steps": 8}, "rate": {"steps": 100, "lookahead": 0}}
+CODINGS: dict[str, dict[str, Any]] = {
+    "few-spike": {"steps": 8},
+    "rate": {"steps": 100, "lookahead": 0},
+}
 OURS = ("scatter", "portable")
 SIDES = {"ml_genn": (), "ml_genn, optimize_code": ("--optimised",)}
 EPOCHS = 5
@@ -117,7 +121,7 @@ def simple_cnn(weights: Path) -> onnx.ModelProto:
         for index, array in enumerate(loaded)
     }
     constants["shape"] = np.array([-1, len(loaded[2])])
-    pool = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    pool: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2]}
     nodes = [
         helper.make_node("Transpose", ["x"], ["first"], perm=[0, 3, 1, 2]),
         helper.make_node("Conv", ["first", "w0"], ["c0"]),
@@ -144,7 +148,7 @@ def simple_cnn(weights: Path) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def ann_speed(ann: object, x: np.ndarray, y: np.ndarray) -> Measured:
+def ann_speed(ann: Any, x: np.ndarray, y: np.ndarray) -> Measured:
     """Run the ANN image by image; return accuracy and images per second."""
     start = time.perf_counter()
     for image in x[:1000]:

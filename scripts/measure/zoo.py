@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import onnx2genn
 from common import DOCS
 from onnx2genn import SpikingNetwork, UnsupportedModelError
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner
 from zoo_inputs import images, scale
 
 PAGE = DOCS / "zoo.md"
@@ -100,7 +100,8 @@ def samples_of(path: Path) -> np.ndarray:
     dims = proto.graph.input[0].type.tensor_type.shape.dim
     *_, size, last = (dim.dim_value for dim in dims)
     x = images(SAMPLES, size, channels_last=last == 3, seed=1)
-    return x * np.float32(scale(path.stem))
+    x *= np.float32(scale(path.stem))
+    return x
 
 
 def logits(network: SpikingNetwork, x: np.ndarray) -> np.ndarray:
@@ -108,7 +109,7 @@ def logits(network: SpikingNetwork, x: np.ndarray) -> np.ndarray:
     model = network.model
     target = model.parts.readout.target
     extra = [] if target == model.graph.output else [target]
-    return session(model.to_onnx(extra)).run([target], {network.input_name: x})[0]
+    return Runner(model.to_onnx(extra), [target])({network.input_name: x})[target]
 
 
 def export(folder: Path, framework: str, wanted: str) -> None:

@@ -25,7 +25,7 @@ def images(
         coarse = random.standard_normal((count, channels, cells, cells))
         at = np.arange(size) * cells // size
         total += coarse[:, :, at][:, :, :, at].astype(np.float32)
-    total = 0.5 + total / 6
+    total = np.float32(0.5) + total / np.float32(6)
     return np.ascontiguousarray(np.moveaxis(total, 1, 3) if channels_last else total)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -78,10 +79,10 @@ def exports(name: str, folder: Path) -> Iterator[tuple[Path, Callable[[Path], ob
     for exporter, options in _EXPORTERS.items():
         yield (
             folder / f"torch-{name}-{exporter}.onnx",
-            lambda path, options=options: torch.onnx.export(
+            partial(
+                torch.onnx.export,
                 network,
                 (example,),
-                path,
                 input_names=["x"],
                 external_data=False,
                 verbose=False,
