@@ -30,3 +30,8 @@ def table(heads: Iterable[str], lines: Iterable[Iterable[str]], left: int) -> st
     marks = ["---"] * left + ["---:"] * (len(heads) - left)
     rows = ["| " + " | ".join(cells) + " |" for cells in (heads, *lines)]
     return "\n".join([rows[0], f"|{'|'.join(marks)}|", *rows[1:]])
+
+
+def code(language: str, lines: Iterable[str]) -> str:
+    """Write a block of code."""
+    return "\n".join([f"```{language}", *lines, "```"])
