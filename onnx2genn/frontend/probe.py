@@ -30,6 +30,7 @@ class Probe:
     Attributes:
         shapes: Shape without the batch, for every tensor that depends on the inputs and keeps
             the batch as its first axis.
+        types: Element type of every tensor.
         independent: Tensors whose values do not depend on the values of the inputs; those that
             are no constants still depend on the batch size.
         constants: Values of all tensors that do not depend on the inputs. One that only repeats
@@ -37,6 +38,7 @@ class Probe:
     """
 
     shapes: dict[str, Shape]
+    types: dict[str, np.dtype]
     independent: set[str]
     constants: dict[str, np.ndarray]
 
@@ -86,7 +88,8 @@ def probe(
         UnsupportedModelError: onnxruntime cannot load or run it.
     """
     runner = runner or Runner.of(graph, input_types=input_types)
-    first, second = (runner(random_inputs(graph, batch, input_types)) for batch in batches)
+    inputs = [random_inputs(graph, batch, input_types) for batch in batches]
+    first, second = (runner(feeds) for feeds in inputs)
     fixed = independent(graph)
     shapes: dict[str, Shape] = dict(graph.inputs)
     constants = dict(graph.constants)
@@ -103,7 +106,12 @@ def probe(
                 continue
         if by_batch:
             shapes[name] = value.shape[1:]
-    return Probe(shapes=shapes, independent=fixed, constants=constants)
+    types = {
+        name: value.dtype
+        for name, value in {**inputs[0], **first}.items()
+        if isinstance(value, np.ndarray)
+    }
+    return Probe(shapes=shapes, types=types, independent=fixed, constants=constants)
 
 
 def with_shapes(graph: Graph) -> Graph:

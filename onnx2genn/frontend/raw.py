@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -81,14 +82,13 @@ def _fault(proto: onnx.ModelProto, error: Exception) -> str:
 
 def _element_type(info: onnx.ValueInfoProto) -> int:
     kind = info.type.tensor_type.elem_type
-    try:
-        helper.tensor_dtype_to_np_dtype(kind)
-    except KeyError:
-        raise UnsupportedModelError(
-            f"Input {info.name!r} is no tensor of numbers (its element type is {kind}). Export the "
-            "model with float inputs."
-        ) from None
-    return kind
+    with suppress(KeyError):
+        if helper.tensor_dtype_to_np_dtype(kind).kind in "fiub":
+            return kind
+    raise UnsupportedModelError(
+        f"Input {info.name!r} is no tensor of numbers (its element type is {kind}). Export the "
+        "model with float inputs."
+    )
 
 
 def _common_batch(sizes: Mapping[str, int | None]) -> int | None:

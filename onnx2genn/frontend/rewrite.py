@@ -46,6 +46,10 @@ UNKNOWN = (
 )
 
 
+# Whole numbers of these types are taken for exact; neurons know no overflow.
+_WIDE = (np.int32, np.int64)
+
+
 class Rewrite(Builder):
     """What a handler sees of the graph, and how it writes its nodes."""
 
@@ -86,6 +90,16 @@ class Rewrite(Builder):
         """Whether a canonical node is a population, or a product that becomes some."""
         product = node.op == "Mul" and not any(map(self.is_constant, node.inputs))
         return product or kind_of(node) == "population"
+
+    def type(self, name: str) -> np.dtype:
+        """Return the element type of a tensor of the model; float32 if it is another's."""
+        if name in self._graph.constants:
+            return self._graph.constants[name].dtype
+        return self._graph.types.get(name, np.dtype(np.float32))
+
+    def is_whole(self, name: str) -> bool:
+        """Whether a tensor holds whole numbers."""
+        return self.type(name).kind in "iu"
 
     def shape(self, name: str) -> Shape:
         """Return the shape of an input of the node, or of its output, without the batch axis.
@@ -131,6 +145,12 @@ def rewritten(
     entry = find(node)
     if entry is None:
         raise Refusal(*UNKNOWN)
+    kind = graph.types.get(node.output)
+    if entry.kind == "affine" and kind is not None and kind.kind in "iu" and kind not in _WIDE:
+        raise Refusal(
+            f"it computes in {kind}, which wraps around where a result leaves its range.",
+            "Cast to float32 before it.",
+        )
     rewrite = Rewrite(graph, node)
     result = entry.handler(
         rewrite, *(name or None for name in node.inputs), **_attributes(entry, node)

@@ -71,6 +71,8 @@ class Graph:
         nodes: Nodes in topological order.
         constants: Weights and other fixed tensors by name.
         shapes: Shape of every tensor that depends on the inputs, batch axis left out.
+        types: Element types of the same tensors in the model's own operators; none where all is
+            float32.
         opset: Version of the standard operators that ``nodes`` are written in.
         imports: Versions of other operator domains.
         notes: What was changed on the way and a user should know.
@@ -81,6 +83,7 @@ class Graph:
     nodes: list[Node]
     constants: dict[str, np.ndarray]
     shapes: dict[str, Shape] = field(default_factory=dict)
+    types: Mapping[str, np.dtype] = field(default_factory=dict)
     opset: int = CANONICAL_OPSET
     imports: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnx2genn.frontend.operators.elementwise import multiplied
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.registry import operator
@@ -78,7 +79,7 @@ def sum_of_products(rewrite: Rewrite, factors: Sequence[Factor], out: str) -> st
     summed = sorted(set("".join(item.letters for item in factors)) - set(out))
     axes = [*out, *summed]
     a, b = (_spread(rewrite, item, axes) for item in factors)
-    product = rewrite.emit("Mul", a, b)
+    product = multiplied(rewrite, a, b)
     if not summed:
         return product
     over = np.arange(len(out), len(axes), dtype=np.int64)

@@ -10,25 +10,31 @@ from onnx2genn.ir.registry import operator
 _PRODUCT = "of two activations: not with codings that fire while they integrate (rate)"
 
 
-def aligned(rewrite: Rewrite, name: str, other: str) -> np.ndarray:
+DROPS_THE_REST = (
+    "it divides whole numbers and drops the rest.",
+    "Cast to float32 before it; round with Floor if that is wanted.",
+)
+
+
+def aligned(rewrite: Rewrite, name: str, other: str, role: str = "operand") -> np.ndarray:
     """Return a constant operand as float32 with the rank of the other operand, batch axis 1.
 
     Raises:
         Refusal: It differs between samples.
     """
-    array: np.ndarray = np.asarray(rewrite.constant(name, "operand"), dtype=np.float32)
+    array: np.ndarray = np.asarray(rewrite.constant(name, role), dtype=np.float32)
     rank = len(rewrite.shape(other)) + 1
     array = array.reshape((1,) * max(0, rank - array.ndim) + array.shape)
     if array.ndim > rank or len(array) != 1:
         raise Refusal(
-            f"its constant operand of shape {list(array.shape)} reaches over the batch axis.",
+            f"its constant {role} of shape {list(array.shape)} reaches over the batch axis.",
             "Use one that is equal for all samples.",
         )
     return array
 
 
 @operator("Add", elementwise=True, expression="{x} + {y}")
-def add(rewrite: Rewrite, a: str, b: str, *, axis: int = 0, broadcast: int = 0) -> str:
+def add(rewrite: Rewrite, a: str, b: str) -> str:
     """A + B; B may be a constant or another branch."""
     if rewrite.is_constant(a):
         a, b = b, a
@@ -67,12 +73,28 @@ def mul(rewrite: Rewrite, a: str, b: str) -> str:
     if rewrite.is_constant(b):
         return rewrite.emit("Mul", a, aligned(rewrite, b, a))
     _same_rank(rewrite, a, b)
+    return multiplied(rewrite, a, b)
+
+
+def multiplied(rewrite: Rewrite, a: str, b: str) -> str:
+    """Write the product of two tensors.
+
+    Raises:
+        Refusal: They are whole numbers.
+    """
+    if rewrite.is_whole(rewrite.node.output):
+        raise Refusal(
+            "it multiplies whole numbers, and neurons send a product only nearly.",
+            "Cast both to float32 before it.",
+        )
     return rewrite.emit("Mul", a, b)
 
 
 @operator("Div", restrictions=_PRODUCT, elementwise=True, expression="{x} / {y}")
 def div(rewrite: Rewrite, a: str, b: str) -> str:
     """A / B; x / (1 + Exp(-x)) and the like become one function."""
+    if rewrite.is_whole(rewrite.node.output):
+        raise Refusal(*DROPS_THE_REST)
     if rewrite.is_constant(b):
         return rewrite.emit("Mul", a, np.float32(1) / aligned(rewrite, b, a))
     if rewrite.is_constant(a):
@@ -124,9 +146,7 @@ def where(rewrite: Rewrite, condition: str, a: str, b: str) -> str:
     if not rewrite.is_constant(condition) and rewrite.is_function():
         cases = (rewrite.constant(x, "operand") if rewrite.is_constant(x) else x for x in (a, b))
         return rewrite.emit("Where", condition, *cases)
-    mask = np.asarray(rewrite.constant(condition, "condition"), dtype=bool)
-    rank = len(rewrite.output_shape) + 1
-    mask = mask.reshape((1,) * (rank - mask.ndim) + mask.shape)
+    mask = aligned(rewrite, condition, rewrite.node.output, "condition") != 0
     parts: list[str | np.ndarray] = []
     for name, part in ((a, mask), (b, ~mask)):
         if rewrite.is_constant(name):

@@ -5,6 +5,7 @@ A Softmax within the network is written with others: see softmax.py.
 
 from __future__ import annotations
 
+from onnx2genn.frontend.operators.movement import kept_axis
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import operator
 
@@ -15,6 +16,8 @@ _OPSET_OF_ONE_AXIS = 13
 def _softmax(rewrite: Rewrite, op: str, x: str, axis: int | None) -> str:
     """Before opset 13 the default axis is 1 and all axes from it on are one."""
     rank = len(rewrite.shape(x)) + 1
+    if axis is not None:
+        kept_axis(rewrite, x, axis)
     if rewrite.opset >= _OPSET_OF_ONE_AXIS:
         return rewrite.emit(op, x, axis=-1 if axis is None else axis)
     first = (1 if axis is None else axis) % rank
@@ -43,4 +46,10 @@ def arg_max(
     rewrite: Rewrite, x: str, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0
 ) -> str:
     """Label."""
-    return rewrite.emit("ArgMax", x, axis=axis, keepdims=keepdims)
+    return rewrite.emit(
+        "ArgMax",
+        x,
+        axis=kept_axis(rewrite, x, axis),
+        keepdims=keepdims,
+        select_last_index=select_last_index,
+    )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from onnx2genn.frontend.operators.einsum import Factor, contract, sum_of_products
+from onnx2genn.frontend.operators.elementwise import aligned
 from onnx2genn.frontend.operators.windows import explicit_pads
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import operator
@@ -24,7 +25,6 @@ def gemm(
     beta: float = 1.0,
     transA: int = 0,
     transB: int = 0,
-    broadcast: int = 0,
 ) -> str:
     """Y = alpha A' B' + beta C, as MatMul and Add."""
     if transA:
@@ -37,7 +37,7 @@ def gemm(
     product = rewrite.emit("MatMul", a, np.ascontiguousarray(weight, dtype=np.float32))
     if c is None or beta == 0.0:
         return product
-    bias = np.float32(beta) * rewrite.constant(c, "bias C")
+    bias = np.float32(beta) * aligned(rewrite, c, a, "bias C")
     return rewrite.emit("Add", product, np.broadcast_to(bias, (1, weight.shape[1])).copy())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from onnx import TensorProto, helper
 
 from onnx2genn.frontend.operators.elementwise import aligned
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
@@ -220,7 +221,6 @@ def dropout(
     *,
     ratio: float = 0.5,
     seed: int = 0,
-    is_test: int = 1,
 ) -> str:
     """Nothing at inference."""
     if training_input is not None and bool(rewrite.constant(training_input, "training_mode")):
@@ -228,26 +228,25 @@ def dropout(
     return x
 
 
-_FLOAT_TYPES = (1, 10, 11, 16)
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+_WHOLE = (TensorProto.INT32, TensorProto.INT64)
 
 
-@operator("Cast", kind=_MOVES, restrictions="to a floating point type", elementwise=True)
+@operator("Cast", kind=_MOVES, restrictions="to floats, or between whole numbers", elementwise=True)
 def cast(rewrite: Rewrite, x: str, *, to: int, saturate: int = 1, round_mode: str = "up") -> str:
     """Nothing: everything is computed in float32. A condition becomes 0 or 1."""
     before = rewrite.producer(x)
     if before is not None and entry_of(before).kind == "condition":
         return rewrite.emit("Where", x, np.float32(1), np.float32(0))
-    if to not in _FLOAT_TYPES:
-        raise Refusal(
-            "a cast to whole numbers rounds, which no spiking form reproduces.",
-            "Remove it from the model.",
-        )
-    return x
+    if to in _FLOATS or (to in _WHOLE and rewrite.is_whole(x)):
+        return x
+    kind = TensorProto.DataType.Name(to).lower()
+    raise Refusal(f"a cast to {kind} rounds.", "Cast to float32, or round with Floor.")
 
 
 @operator("CastLike", kind=_MOVES, elementwise=True)
 def cast_like(
     rewrite: Rewrite, x: str, like: str, *, saturate: int = 1, round_mode: str = "up"
 ) -> str:
-    """Nothing: everything is computed in float32."""
-    return x
+    """A cast to the type of another tensor."""
+    return cast(rewrite, x, to=helper.np_dtype_to_tensor_dtype(rewrite.type(like)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from onnx2genn.frontend.operators.elementwise import DROPS_THE_REST
 from onnx2genn.frontend.operators.windows import explicit_pads
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import operator
@@ -191,6 +192,8 @@ def reduce_mean(
     noop_with_empty_axes: int = 0,
 ) -> str:
     """Mean over axes."""
+    if rewrite.is_whole(x):
+        raise Refusal(*DROPS_THE_REST)
     reduced = reduced_axes(rewrite, x, axes_input, axes, noop_with_empty_axes)
     return _reduce(rewrite, "ReduceMean", x, reduced, keepdims)
 

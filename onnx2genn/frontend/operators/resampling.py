@@ -32,13 +32,16 @@ def _resample(rewrite: Rewrite, x: str) -> str:
     for axis, (before, after) in enumerate(
         zip(rewrite.shape(x), rewrite.output_shape, strict=True), start=1
     ):
-        if before == after:
+        if before == after and not _changes(rewrite, axis):
             continue
         matrix = _along_axis(rewrite, x, axis)
         chosen = matrix.argmax(axis=0)
         if np.array_equal(matrix, np.eye(before, dtype=np.float32)[:, chosen]):
-            result = rewrite.emit("Gather", result, chosen, axis=axis)
+            if not np.array_equal(chosen, np.arange(before)):
+                result = rewrite.emit("Gather", result, chosen, axis=axis)
             continue
+        if rewrite.is_whole(x):
+            raise Refusal("it interpolates between whole numbers.", "Cast to float32 before it.")
         order = [*(item for item in range(rank) if item != axis), axis]
         turned = rewrite.emit("Transpose", result, perm=order)
         product = rewrite.emit("MatMul", turned, matrix)
@@ -70,15 +73,35 @@ def _along_axis(rewrite: Rewrite, x: str, axis: int) -> np.ndarray:
     return lines[:, 0]
 
 
+def _changes(rewrite: Rewrite, axis: int) -> bool:
+    """Whether an axis is another after it, though of the same length: 4 times 1.2 is 4, too."""
+    node, rank = rewrite.node, len(rewrite.output_shape) + 1
+    scales = node.attributes.get("scales", ())
+    given = [name for name in node.inputs[1:3] if name and rewrite.is_constant(name)]
+    if node.attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
+        return axis > 1
+    if given:
+        scales = rewrite.constant(given[-1], "scales")
+    axes = node.attributes.get("axes") or range(rank)
+    found = {place % rank: scale for place, scale in zip(axes, scales, strict=False)}
+    return found.get(axis, 1.0) != 1.0
+
+
 def _settings(rewrite: Rewrite, batch: int) -> dict[str, np.ndarray]:
     """Return the scales or sizes of a resize of so many samples, and its region of interest."""
-    rank = len(rewrite.output_shape) + 1
-    axes = rewrite.node.attributes.get("axes") or range(rank)
-    sizes = np.array([batch, *rewrite.output_shape], np.int64)[[axis % rank for axis in axes]]
+    attributes, rank = rewrite.node.attributes, len(rewrite.output_shape) + 1
+    axes = [axis % rank for axis in attributes.get("axes") or range(rank)]
     settings = {}
     for name in filter(None, rewrite.node.inputs[1:]):
-        value = rewrite.constant(name, "scales") if rewrite.is_constant(name) else sizes
-        settings[f"{name}/fixed"] = sizes if value.dtype == np.int64 else value
+        if not rewrite.is_constant(name):
+            if attributes.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+                raise Refusal("its sizes depend on the batch.", "Give them as constants.")
+            value = np.array([0, *rewrite.output_shape], np.int64)[axes]
+        else:
+            value = rewrite.constant(name, "scales").copy()
+        if value.dtype == np.int64 and 0 in axes:
+            value[axes.index(0)] = batch
+        settings[f"{name}/fixed"] = value
     return settings
 
 
@@ -116,7 +139,8 @@ def space_to_depth(rewrite: Rewrite, x: str, *, blocksize: int, mode: str = "DCR
     """Blocks of pixels to channels: split, transpose, join."""
     channels, height, width = rewrite.shape(x)
     split = [channels, height // blocksize, blocksize, width // blocksize, blocksize]
-    return _rearrange(rewrite, x, split, [0, 3, 5, 1, 2, 4])
+    order = [0, 3, 5, 1, 2, 4] if mode == "DCR" else [0, 1, 3, 5, 2, 4]
+    return _rearrange(rewrite, x, split, order)
 
 
 def _rearrange(rewrite: Rewrite, x: str, split: list[int], order: list[int]) -> str:

@@ -52,8 +52,10 @@ class BatchMover(Builder):
         self._fixed = independent(graph)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor T, batch included."""
-        return np.shape(self._values[name])
+        """Shape of a tensor T, batch included; sequences have none."""
+        if not isinstance(self._values[name], np.ndarray):
+            raise Lost
+        return self._values[name].shape
 
     def value(self, name: str) -> np.ndarray:
         """Value of a tensor that does not depend on the inputs."""

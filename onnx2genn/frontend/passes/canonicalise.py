@@ -32,7 +32,8 @@ def canonicalise(graph: Graph, context: Context) -> Graph:
             and products that need too many neurons.
     """
     seen = context.probe(graph)
-    known = replace(graph, constants=as_float32(seen.constants), shapes=seen.shapes)
+    constants = as_float32(seen.constants)
+    known = replace(graph, constants=constants, shapes=seen.shapes, types=seen.types)
     written, problems = canonical(known, seen.independent)
     live = written.only_live()
     found = {
@@ -46,6 +47,7 @@ def canonicalise(graph: Graph, context: Context) -> Graph:
             live,
             opset=CANONICAL_OPSET,
             imports={},
+            types={},
             constants=as_float32(live.constants),
             notes=[*graph.notes, *_precision_notes(graph)],
         )

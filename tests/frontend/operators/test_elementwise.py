@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 from helpers.onnx_models import check_model, check_op, ints, model, node, normal, one_node
 
@@ -108,3 +109,47 @@ def test_a_condition_that_is_no_number_is_refused():
     proto = model(nodes, {"x": ["N", 1]}, {"z": np.zeros(1, np.float32), "s": ints(1, 3)})
     (problem,) = check(proto)
     assert problem.node == "compare"
+
+
+def whole(op, kind, *inputs, **attributes):
+    """An operator on whole numbers, read as floats."""
+    proto = one_node(op, inputs, **attributes)
+    proto.graph.node[0].output[0] = "whole"
+    proto.graph.node.append(node("Cast", "whole", "out0", to=onnx.TensorProto.FLOAT))
+    for info in proto.graph.input:
+        info.type.tensor_type.elem_type = getattr(onnx.TensorProto, kind)
+    return proto
+
+
+@pytest.mark.parametrize("kind", ["INT32", "INT64"])
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul"])
+def test_arithmetic_of_whole_numbers(op, kind):
+    two = np.array([2, 3, 4], kind.lower())
+    check_model(whole(op, kind, (3,), two))
+    if op != "Mul":
+        check_model(whole(op, kind, (3,), (3,)))
+
+
+@pytest.mark.parametrize("kind", ["INT8", "UINT8", "UINT32"])
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul"])
+def test_whole_numbers_that_wrap_around_are_refused(op, kind):
+    (problem,) = check(whole(op, kind, (3,), np.array([100], kind.lower())))
+    assert f"{kind.lower()}, which wraps around" in problem.reason
+
+
+def test_products_and_quotients_of_whole_numbers_are_refused():
+    (problem,) = check(whole("Mul", "INT32", (3,), (3,)))
+    assert "multiplies whole numbers" in problem.reason
+    (problem,) = check(whole("MatMul", "INT32", (3, 3), (3, 3)))
+    assert "multiplies whole numbers" in problem.reason
+    (problem,) = check(whole("Div", "INT64", (3,), ints(2)))
+    assert "drops the rest" in problem.reason
+    (problem,) = check(whole("ReduceMean", "INT64", (3, 4), axes=[1]))
+    assert "drops the rest" in problem.reason
+
+
+def test_a_condition_for_each_sample_is_refused():
+    mask = np.array([[True], [False]])
+    proto = model([node("Where", "m x z", "y")], {"x": [2, 3]}, {"m": mask, "z": np.zeros(1, "f4")})
+    (problem,) = check(proto)
+    assert "condition of shape [2, 1] reaches over the batch axis" in problem.reason

@@ -3,6 +3,7 @@ import pytest
 from helpers.onnx_models import check_model, check_op, model, node, normal, one_node, operators
 
 from onnx2genn.frontend.pipeline import check, read
+from onnx2genn.ir.run import session
 
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 22])
@@ -82,3 +83,21 @@ def test_other_sums_of_a_sigmoid_stay():
     weights = {"w": normal(4, 1), "two": np.full(1, 2, np.float32)}
     found = check_model(model(nodes, {"x": ["N", 4]}, weights))
     assert [item.kind for item in found.parts.populations] == ["Sigmoid"]
+
+
+@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax", "ArgMax"])
+def test_heads_over_the_batch_are_refused(op):
+    (problem,) = check(one_node(op, [(4,)], axis=0))
+    assert "batch axis" in problem.reason
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_of_equal_values_the_one_asked_for(last):
+    nodes = [
+        node("Clip", "x zero zero", "c"),
+        node("ArgMax", "c", "k", axis=1, select_last_index=last),
+        node("Cast", "k", "y", to=1),
+    ]
+    found = read(model(nodes[:2], {"x": ["N", 4]}, {"zero": np.zeros((), "f4")}, outputs=["k"]))
+    (got,) = session(found.to_onnx()).run(None, {"x": normal(2, 4)})
+    np.testing.assert_array_equal(got, 3 * last)

@@ -213,3 +213,9 @@ def test_conv_transpose_of_a_given_shape(auto_pad):
 
 def test_grouped_conv_transpose():
     check_op("ConvTranspose", [(4, 5), normal(4, 3, 3)], group=2, strides=[2])
+
+
+def test_gemm_with_a_bias_for_each_sample_is_refused():
+    nodes = [node("Gemm", "x w b", "y")]
+    (problem,) = check(model(nodes, {"x": [2, 3]}, {"w": normal(3, 4), "b": normal(2, 4)}))
+    assert "bias C of shape [2, 4] reaches over the batch axis" in problem.reason

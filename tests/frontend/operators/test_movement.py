@@ -12,7 +12,8 @@ from helpers.onnx_models import (
     operators,
 )
 
-from onnx2genn.frontend.pipeline import check
+from onnx2genn import UnsupportedModelError
+from onnx2genn.frontend.pipeline import check, read
 
 
 @pytest.mark.parametrize("target", [(-1, 60), (0, 60), (0, -1), (0, 12, 5), (-1, 3, 20)])
@@ -151,3 +152,57 @@ def test_cast():
 def test_cast_to_whole_numbers_is_refused():
     proto = one_node("Cast", [(3,)], to=onnx.TensorProto.INT32)
     assert "rounds" in check(proto)[0].reason
+
+
+@pytest.mark.parametrize("kind", ["FLOAT16", "DOUBLE"])
+def test_floats_of_other_precision(kind):
+    to = getattr(onnx.TensorProto, kind)
+    within = [
+        node("Cast", "x", "d", to=to),
+        node("Tanh", "d", "t"),
+        node("Cast", "t", "f", to=onnx.TensorProto.FLOAT),
+        node("MatMul", "f w", "y"),
+    ]
+    check_model(model(within, {"x": ["N", 3]}, {"w": normal(3, 2)}))
+
+
+@pytest.mark.parametrize("kind", ["FLOAT16", "DOUBLE"])
+def test_floats_of_other_precision_at_both_ends(kind):
+    to = getattr(onnx.TensorProto, kind)
+    nodes = [
+        node("Cast", "x", "f", to=onnx.TensorProto.FLOAT),
+        node("Tanh", "f", "t"),
+        node("Cast", "t", "y", to=to),
+    ]
+    check_model(model(nodes, {"x": ["N", 3]}, dtype=to))
+
+
+@pytest.mark.parametrize(("before", "after"), [("INT64", "INT32"), ("UINT8", "INT64")])
+def test_casts_between_whole_numbers(before, after):
+    nodes = [
+        node("Cast", "x", "k", to=getattr(onnx.TensorProto, after)),
+        node("Cast", "k", "y", to=onnx.TensorProto.FLOAT),
+    ]
+    proto = model(nodes, {"x": ["N", 3]})
+    proto.graph.input[0].type.tensor_type.elem_type = getattr(onnx.TensorProto, before)
+    check_model(proto)
+
+
+def test_cast_to_the_type_of_whole_numbers_is_refused():
+    (problem,) = check(one_node("CastLike", [(3,), ints(1)], opset=15))
+    assert "int64 rounds" in problem.reason
+
+
+def test_text_is_refused():
+    proto = model([node("Identity", "x", "y")], {"x": ["N", 3]}, dtype=onnx.TensorProto.STRING)
+    with pytest.raises(UnsupportedModelError, match="no tensor of numbers"):
+        read(proto)
+
+
+def test_sequences_are_refused():
+    nodes = [
+        node("SplitToSequence", "x parts", "s", axis=1),
+        node("ConcatFromSequence", "s", "y", axis=1),
+    ]
+    problems = check(model(nodes, {"x": ["N", 3]}, {"parts": ints(1, 2)}))
+    assert [item.operator for item in problems] == ["SplitToSequence", "ConcatFromSequence"]

@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 from helpers.onnx_models import check_model, check_op, ints, model, node, one_node, operators
 
@@ -80,3 +81,39 @@ def test_depth_to_space(mode):
 
 def test_space_to_depth():
     check_op("SpaceToDepth", [(2, 4, 6)], blocksize=2)
+
+
+@pytest.mark.skipif(onnx.defs.onnx_opset_version() < 28, reason="before opset 28 it has no mode")
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+def test_space_to_depth_of_both_modes(mode):
+    check_op("SpaceToDepth", [(2, 4, 6)], opset=28, blocksize=2, mode=mode)
+
+
+@pytest.mark.parametrize("policy", ["not_smaller", "not_larger"])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_resize_that_keeps_the_aspect_ratio(policy, mode):
+    options = {"opset": 18, "mode": mode, "keep_aspect_ratio_policy": policy}
+    check_op("Resize", [(2, 3, 4), None, None, ints(7, 8)], axes=[2, 3], **options)
+    check_op("Resize", [(2, 3, 10), None, None, ints(4, 7)], axes=[2, 3], **options)
+
+
+def test_resize_to_the_same_length_may_change_the_values():
+    found = check_op("Resize", [(2, 4, 4), None, floats(1, 1, 1.2, 2)], mode="linear")
+    assert operators(found).count("MatMul") == 2
+
+
+def test_a_crop_of_the_same_length():
+    check_op(
+        "Resize",
+        [(2, 4, 5), floats(0, 0, 0.2, 0.1, 1, 1, 0.8, 0.9), floats(1, 1, 1.7, 1.3)],
+        mode="linear",
+        coordinate_transformation_mode="tf_crop_and_resize",
+    )
+
+
+def test_interpolation_between_whole_numbers_is_refused():
+    proto = one_node("Resize", [(2, 4, 5), None, floats(1, 1, 2, 2)], mode="linear")
+    for info in (*proto.graph.input, *proto.graph.output):
+        info.type.tensor_type.elem_type = onnx.TensorProto.INT32
+    (problem,) = check(proto)
+    assert "whole numbers" in problem.reason
