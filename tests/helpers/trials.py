@@ -17,6 +17,7 @@ from helpers.models import mlp
 from helpers.mutations import mutate_bytes, mutate_message, write_data
 from helpers.onnx_models import signed_inputs
 from onnx2genn.calibrate.encode import encode
+from onnx2genn.calibrate.observe import observe
 from onnx2genn.coding import make
 from onnx2genn.data import load_samples
 from onnx2genn.errors import Onnx2GennError
@@ -107,7 +108,7 @@ def _convert(source: Path | onnx.ModelProto) -> Network | None:
     proto = source if isinstance(source, onnx.ModelProto) else onnx.load(source)
     _require_as_file(proto, model)
     x = np.random.default_rng(0).random((_SAMPLES, *model.parts.inputs[_entry(model)]))
-    return encode(model, make("few-spike"), x.astype(np.float32))
+    return encode(observe(model, x.astype(np.float32)), make("few-spike"))
 
 
 def _entry(model: Model) -> str:
