@@ -41,7 +41,8 @@ class NeuronCode:
         weight: Value, in units, that S = 1 stands for, by ``phase``; receivers multiply what
             arrives by it, which keeps the synapses free of it.
         collected: For neurons that accumulate first: what they have collected when ``begin`` runs.
-            Activations other than Relu put their function around it.
+            Activations other than Relu put their function around it. ``begin`` then takes the code
+            from :meth:`Quantiser.expression` of ``total``.
         cost: Number of binary spikes that S counts as, by ``S``.
         graded: Whether S takes other values than 0 and 1. The synapses then carry w S instead of w.
     """

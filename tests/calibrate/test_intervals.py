@@ -138,3 +138,17 @@ def test_denormal_weights_are_refused_by_name(coding: str, calibrated: bool) -> 
     x = normal(50, 3) if calibrated else None
     with pytest.raises(CalibrationError, match="'act'"):
         onnx2genn.convert(proto, x, coding)
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_a_bound_without_room_for_levels_is_refused_by_name(calibrated: bool) -> None:
+    nodes = [
+        node("MatMul", "x w", "z"),
+        node("Clip", "z low high", "a", name="act"),
+        node("MatMul", "a v", "y"),
+    ]
+    weights = {"w": normal(3, 4), "v": normal(4, 2)}
+    ends = {"low": np.float32(0), "high": np.float32(1e-37)}
+    proto = model(nodes, {"x": ["N", 3]}, {**weights, **ends})
+    with pytest.raises(CalibrationError, match="'act'"):
+        onnx2genn.convert(proto, normal(50, 3) if calibrated else None)

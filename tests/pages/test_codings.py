@@ -35,3 +35,26 @@ def test_the_page_has_the_latency(name: str) -> None:
             ahead = min(coding.options()["lookahead"], coding.steps)
             expected = depth * (ahead + 1) + coding.steps
         assert coding.latency(depth) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "coding"),
+    [
+        ("`few-spike`", make("few-spike", steps=6)),
+        ("`two-phase`", make("two-phase", steps=6)),
+        ("`rate`", make("rate", steps=6)),
+        ("`rate` with `bits=b`", make("rate", steps=6, bits=3)),
+    ],
+)
+def test_the_page_has_the_quantiser(row: str, coding: Coding) -> None:
+    levels, step = re.findall(
+        rf"^\| {re.escape(row)} \| \$(.*?)\$ \| \$\\theta / (.*?)\$ ", PAGE, re.M
+    )[0]
+    found = [_evaluated(text, coding) for text in (levels, step)]
+    assert found == [coding.quantiser.levels + 1, coding.quantiser.parts]
+
+
+def _evaluated(formula: str, coding: Coding) -> int:
+    """Compute a formula of the page, with T steps of b bits."""
+    text = formula.replace("^", "**").replace("\\,", "*")
+    return eval(text, {"T": coding.steps, "b": coding.options().get("bits")})
