@@ -9,7 +9,7 @@ import numpy as np
 from onnx2genn.errors import Problem
 from onnx2genn.frontend.operators.curves import CONDITION
 from onnx2genn.frontend.rewrite import problem
-from onnx2genn.ir.graph import Graph, Node, live
+from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.partition import Partition, Population
 from onnx2genn.ir.registry import entry_of, kind_of
 from onnx2genn.ir.segment import Segment
@@ -28,30 +28,29 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
     problems = [
         problem(graph, node, *CONDITION) for node in graph.nodes if kind_of(node) == "condition"
     ]
-    depths = dict.fromkeys(graph.inputs, -1)
+    cutter = _Cutter(graph)
     names: set[str] = set()
     populations = []
     for node in graph.nodes:
         if kind_of(node) != "population" or node.output in heads:
             continue
-        segment = _segment(graph, node.inputs[0], set(depths), node.output)
-        depth = 1 + max(depths[name] for name in segment.sources)
+        segment = cutter.segment(node.inputs[0], node.output)
         populations.append(
             Population(
                 name=_identifier(node, names),
                 node=node,
                 segment=segment,
-                depth=depth,
+                depth=cutter.depth(segment),
                 constants={name: graph.constants[name] for name in node.inputs[1:] if name},
             )
         )
-        depths[node.output] = depth
-    readout = _segment(graph, logits, set(depths), logits)
+        cutter.depths[node.output] = populations[-1].depth
+    readout = cutter.segment(logits)
     parts = Partition(
         inputs=dict(graph.inputs),
         populations=tuple(populations),
         readout=readout,
-        depth=1 + max(depths[name] for name in readout.sources),
+        depth=cutter.depth(readout),
     )
     return parts, problems
 
@@ -107,24 +106,45 @@ def _two_classes(graph: Graph, node: Node) -> list[Node]:
     return [node, rest, negative, sigmoid]
 
 
-def _segment(graph: Graph, target: str, spiking: set[str], tensor: str) -> Segment:
-    """Collect what computes a target from the spiking tensors."""
-    before = [node for node in graph.nodes if node.output not in spiking]
-    if target in spiking:
-        before = []
-    nodes, constants = live(before, graph.constants, [target])
-    read = {name for node in nodes for name in node.inputs} | {target}
-    computed = {name for node in nodes for name in node.outputs}
-    shapes = {
-        name: graph.shapes[name] for name in (read | computed | {tensor}) if name in graph.shapes
-    }
-    return Segment(
-        sources=tuple(name for name in graph.shapes if name in read & spiking),
-        target=target,
-        nodes=tuple(nodes),
-        constants=constants,
-        shapes=shapes,
-    )
+class _Cutter:
+    """Finds what computes a tensor from those that are spike trains.
+
+    Attributes:
+        depths: Populations before each spiking tensor on the longest way, -1 for an input.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.depths = dict.fromkeys(graph.inputs, -1)
+        self._graph = graph
+        self._order = {node.output: index for index, node in enumerate(graph.nodes)}
+        self._ranks = {name: index for index, name in enumerate(graph.shapes)}
+
+    def segment(self, target: str, *further: str) -> Segment:
+        """Collect what computes a target, with the shapes of further tensors."""
+        graph, found, sources = self._graph, dict[str, Node](), set[str]()
+        front = [target]
+        while front:
+            name = front.pop()
+            node = graph.producers.get(name)
+            if name in self.depths:
+                sources.add(name)
+            elif node is not None and node.output not in found:
+                found[node.output] = node
+                front += node.inputs
+        nodes = sorted(found.values(), key=lambda node: self._order[node.output])
+        names = [name for node in nodes for name in (*node.inputs, *node.outputs)]
+        names += [target, *further]
+        return Segment(
+            sources=tuple(sorted(sources, key=lambda name: self._ranks[name])),
+            target=target,
+            nodes=tuple(nodes),
+            constants={name: graph.constants[name] for name in names if name in graph.constants},
+            shapes={name: graph.shapes[name] for name in names if name in graph.shapes},
+        )
+
+    def depth(self, segment: Segment) -> int:
+        """Return how many populations are before what a segment feeds, on the longest way."""
+        return 1 + max(self.depths[name] for name in segment.sources)
 
 
 def _identifier(node: Node, taken: set[str]) -> str:
