@@ -92,8 +92,7 @@ def read(
     Raises:
         UnsupportedModelError: The model cannot be read or converted; it lists every problem.
     """
-    proto = load_proto(source)
-    file, types, batch = raw_graph(proto, choose_output(proto, output), input_shape)
+    file, types, batch = _load(source, output, input_shape)
     context = Context(input_types=types, batch=batch)
     unfitted = None
     for step, graph in run(file, context, PASSES):
@@ -117,6 +116,14 @@ def read(
         unfitted=unfitted,
         verify=lambda other, samples: verify(reference.expect(samples), other, entries),
     )
+
+
+def _load(
+    source: Source, output: str | None, input_shape: InputShape | None
+) -> tuple[Graph, dict[str, int], int | None]:
+    """Load a file as a graph; nothing else of it is kept, for its weights may be large."""
+    proto = load_proto(source)
+    return raw_graph(proto, choose_output(proto, output), input_shape)
 
 
 def run(graph: Graph, context: Context, passes: Sequence[Pass]) -> Iterator[tuple[Pass, Graph]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeGuard
 
 import numpy as np
@@ -37,7 +38,8 @@ class Expected:
         usable: The samples for which they are numbers, [N] of bool.
         tolerances: Relative tolerance of each numeric tensor, that of the lowest precision on the
             way to it.
-        moved: For each tolerance the tensors that change with the last digits of such inputs.
+        moved: Computes all tensors after a change of the inputs in the last digits that a tolerance
+            stands for.
     """
 
     graph: Graph
@@ -45,7 +47,7 @@ class Expected:
     tensors: Values
     usable: np.ndarray
     tolerances: Mapping[str, float]
-    moved: Mapping[float, Values]
+    moved: Callable[[float], Values]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +110,8 @@ class Reference:
     def expect(self, samples: Values | None = None) -> Expected:
         """Compute what a graph that was made of the file has to compute.
 
-        Deep networks amplify the error of floats, most of all those with random weights. So it is
-        also computed what a change of the inputs in their last digits does.
+        Deep networks amplify the error of floats, most of all those with random weights. So what
+        a change of the inputs in their last digits does can be asked for.
 
         Args:
             samples: Inputs [N, ...] by name, of which a few are taken; random ones if None.
@@ -126,11 +128,7 @@ class Reference:
             tensors=tensors,
             usable=_usable(self.graph, tensors, len(next(iter(feeds.values())))),
             tolerances=tolerances,
-            moved={
-                tolerance: self.values(_moved(feeds, change))
-                for tolerance, change in _CHANGE.items()
-                if tolerance in tolerances.values()
-            },
+            moved=cache(lambda tolerance: self.values(_moved(feeds, _CHANGE.get(tolerance, 0.0)))),
         )
 
 

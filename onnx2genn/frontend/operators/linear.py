@@ -33,7 +33,9 @@ def gemm(
             "Keep the batch first: transpose the weights instead.",
         )
     weight = rewrite.constant(b, "matrix B")
-    weight = np.float32(alpha) * (weight.T if transB else weight)
+    weight = weight.T if transB else weight
+    if alpha != 1.0:
+        weight = np.float32(alpha) * weight
     product = rewrite.emit("MatMul", a, np.ascontiguousarray(weight, dtype=np.float32))
     if c is None or beta == 0.0:
         return product
