@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onnx2genn.errors import Problem
-from onnx2genn.frontend.probe import BATCHES, Probe, probe, random_inputs
+from onnx2genn.frontend.probe import BATCHES, Probe, Trial, probe, try_out
 from onnx2genn.ir.graph import Graph
 from onnx2genn.ir.run import Runner
 
@@ -61,7 +61,7 @@ class Context:
     roundings: dict[str, Rounding] = field(default_factory=dict)
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     _runner: tuple[Graph, Runner] | None = None
-    _probe: tuple[Graph, Probe] | None = None
+    _trials: tuple[Graph, dict[int, Trial]] | None = None
 
     def runner(self, graph: Graph) -> Runner:
         """Return what runs a graph in the model's own operators; the last one is kept."""
@@ -69,16 +69,16 @@ class Context:
             self._runner = graph, Runner.of(graph, input_types=self.input_types)
         return self._runner[1]
 
-    def probe(self, graph: Graph) -> Probe:
-        """Learn shapes and constants of a graph with an open batch axis; the last ones are kept."""
-        if self._probe is None or self._probe[0] is not graph:
-            self._probe = (
-                graph,
-                probe(graph, self.input_types, batches=self.batches, runner=self.runner(graph)),
-            )
-        return self._probe[1]
+    def trial(self, graph: Graph, batch: int) -> Trial:
+        """Run a graph on so many random samples; what the last graph showed is kept."""
+        if self._trials is None or self._trials[0] is not graph:
+            self._trials = graph, {}
+        known = self._trials[1]
+        if batch not in known:
+            known[batch] = try_out(graph, self.runner(graph), batch, self.input_types)
+        return known[batch]
 
-    def values(self, graph: Graph, batch: int) -> dict[str, np.ndarray]:
-        """Run a graph on so many random samples; return all its tensors."""
-        inputs = random_inputs(graph, batch, self.input_types)
-        return {**graph.constants, **inputs, **self.runner(graph)(inputs)}
+    def probe(self, graph: Graph) -> Probe:
+        """Learn shapes and constants of a graph with an open batch axis."""
+        first, second = (self.trial(graph, batch) for batch in self.batches)
+        return probe(graph, first, second)

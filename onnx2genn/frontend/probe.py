@@ -8,7 +8,7 @@ which exporters write (Shape, Gather, Slice, Concat...) needs no evaluator of it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -24,13 +24,32 @@ READS_SHAPE_ONLY = {"Shape", "Size"}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What one run of a graph shows.
+
+    Attributes:
+        batch: Number of samples.
+        shapes: Shape of every tensor, batch included.
+        types: Element type of every tensor that is no constant.
+        independent: Tensors whose values do not depend on the values of the inputs.
+        values: Values of those.
+    """
+
+    batch: int
+    shapes: dict[str, tuple[int, ...]]
+    types: dict[str, np.dtype]
+    independent: set[str]
+    values: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Probe:
     """What two runs of a graph show.
 
     Attributes:
         shapes: Shape without the batch, for every tensor that depends on the inputs and keeps
             the batch as its first axis.
-        types: Element type of every tensor.
+        types: Element type of every tensor that was no constant.
         independent: Tensors whose values do not depend on the values of the inputs; those that
             are no constants still depend on the batch size.
         constants: Values of all tensors that do not depend on the inputs. One that only repeats
@@ -68,59 +87,60 @@ def _rows(graph: Graph, name: str) -> int:
     return min([_LARGEST, *rows, *(_rows(graph, cast) for cast in casts)])
 
 
-def probe(
-    graph: Graph,
-    input_types: Mapping[str, int] | None = None,
-    *,
-    batches: tuple[int, int] = BATCHES,
-    runner: Runner | None = None,
-) -> Probe:
-    """Run a graph at two batch sizes and compare.
+def try_out(
+    graph: Graph, runner: Runner, batch: int, input_types: Mapping[str, int] | None = None
+) -> Trial:
+    """Run a graph on random inputs.
 
     Args:
         graph: Graph in any operators that onnxruntime knows.
+        runner: What runs it, for all its tensors.
+        batch: Number of samples.
         input_types: ONNX element types of its inputs.
-        batches: The batch sizes. Where they are equal, which a graph without an open batch axis
-            needs, whatever has the size of the batch is taken for it.
-        runner: What runs the graph, if it was made before.
 
     Raises:
-        UnsupportedModelError: onnxruntime cannot load or run it.
+        UnsupportedModelError: onnxruntime cannot run it.
     """
-    runner = runner or Runner.of(graph, input_types=input_types)
-    inputs = [random_inputs(graph, batch, input_types) for batch in batches]
-    first, second = (runner(feeds) for feeds in inputs)
+    inputs = random_inputs(graph, batch, input_types)
+    tensors = {**graph.constants, **inputs, **runner(inputs)}
+    arrays = {name: value for name, value in tensors.items() if isinstance(value, np.ndarray)}
     fixed = independent(graph)
+    return Trial(
+        batch=batch,
+        shapes={name: array.shape for name, array in arrays.items()},
+        types={name: arrays[name].dtype for name in arrays.keys() - graph.constants.keys()},
+        independent=fixed,
+        values={name: array for name, array in arrays.items() if name in fixed},
+    )
+
+
+def probe(graph: Graph, first: Trial, second: Trial) -> Probe:
+    """Compare two runs of a graph.
+
+    Args:
+        graph: The graph.
+        first: A run of it.
+        second: A run at another batch size. Where both are equal, which a graph without an open
+            batch axis needs, whatever has the size of the batch is taken for it.
+    """
     shapes: dict[str, Shape] = dict(graph.inputs)
     constants = dict(graph.constants)
-    for name, value in first.items():
-        if not isinstance(value, np.ndarray):
+    for name, shape in first.shapes.items():
+        if name in graph.constants or name in graph.inputs:
             continue
-        other = second[name]
-        by_batch = value.shape[:1] == batches[:1] and other.shape[:1] == batches[1:]
-        by_batch = by_batch and value.shape[1:] == other.shape[1:]
-        if name in fixed:
-            constant = _constant(value, other, by_batch)
+        sizes = (shape[:1], second.shapes[name][:1])
+        by_batch = sizes == ((first.batch,), (second.batch,))
+        by_batch = by_batch and shape[1:] == second.shapes[name][1:]
+        if name in first.values:
+            constant = _constant(first.values[name], second.values[name], by_batch)
             if constant is not None:
                 constants[name] = constant
                 continue
         if by_batch:
-            shapes[name] = value.shape[1:]
-    types = {
-        name: value.dtype
-        for name, value in {**inputs[0], **first}.items()
-        if isinstance(value, np.ndarray)
-    }
-    return Probe(shapes=shapes, types=types, independent=fixed, constants=constants)
-
-
-def with_shapes(graph: Graph) -> Graph:
-    """Return a graph with the shapes of all its tensors.
-
-    Args:
-        graph: Canonical graph.
-    """
-    return replace(graph, shapes=probe(graph).shapes)
+            shapes[name] = shape[1:]
+    return Probe(
+        shapes=shapes, types=first.types, independent=first.independent, constants=constants
+    )
 
 
 def _constant(value: np.ndarray, other: np.ndarray, by_batch: bool) -> np.ndarray | None:

@@ -118,10 +118,13 @@ class Graph:
         )
 
     def only_live(self) -> Graph:
-        """Return the graph without what the output does not need."""
+        """Return the graph without what the output does not need; itself if it needs all."""
         nodes, constants = live(self.nodes, self.constants, [self.output])
         read = {name for node in nodes for name in node.inputs} | {self.output}
         inputs = {name: shape for name, shape in self.inputs.items() if name in read}
+        kept = len(nodes) + len(constants) + len(inputs)
+        if kept == len(self.nodes) + len(self.constants) + len(self.inputs):
+            return self
         return replace(self, inputs=inputs, nodes=nodes, constants=constants)
 
 
@@ -154,6 +157,7 @@ def to_onnx(
     imports: Mapping[str, int] | None = None,
     batch: int | str = "batch",
     input_types: Mapping[str, int] | None = None,
+    fed: Constants | None = None,
     name: str = "network",
 ) -> onnx.ModelProto:
     """Write nodes as an ONNX model.
@@ -167,6 +171,7 @@ def to_onnx(
         imports: Versions of other operator domains.
         batch: Size or symbol of the batch axis.
         input_types: ONNX element types of inputs that are not float32.
+        fed: Fixed tensors that are given when the model runs: inputs without a batch axis.
         name: Name of the graph.
     """
     types = input_types or {}
@@ -178,6 +183,12 @@ def to_onnx(
                 key, types.get(key, onnx.TensorProto.FLOAT), [batch, *shape]
             )
             for key, shape in inputs.items()
+        ]
+        + [
+            helper.make_tensor_value_info(
+                key, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+            )
+            for key, array in (fed or {}).items()
         ],
         [_output_info(key, shape, batch) for key, shape in outputs.items()],
         [numpy_helper.from_array(array, key) for key, array in constants.items()],

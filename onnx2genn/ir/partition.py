@@ -9,7 +9,7 @@ import numpy as np
 
 from onnx2genn.ir.functions import IDENTITY, is_function
 from onnx2genn.ir.graph import Node, Shape, to_onnx
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
 
 POOL = "MaxPool"
@@ -80,8 +80,7 @@ class Population:
         """Compute the activation of pre-activations [n]."""
         entry, output = self.node.inputs[0], self.tensor
         model = to_onnx([self.node], self.constants, {entry: ()}, {output: None})
-        (result,) = session(model).run([output], {entry: values})
-        return result
+        return Runner(model)({entry: values})[output]
 
     @property
     def synapses(self) -> Segment:

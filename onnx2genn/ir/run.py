@@ -9,13 +9,16 @@ import numpy as np
 import onnx
 
 from onnx2genn.errors import UnsupportedModelError
-from onnx2genn.ir.graph import Graph, to_onnx
+from onnx2genn.ir.graph import Constants, Graph, to_onnx
 
 if TYPE_CHECKING:
     import onnxruntime
 
 _ERRORS_ONLY = 3
 _KEPT_BYTES = 2**29
+# Larger constants are fed as they lie in memory: within a model they would be copied four times.
+_FED_BYTES = 2**20
+_FED_KINDS = "fiub"
 
 
 def samples_at_once(values: int, most: int) -> int:
@@ -35,6 +38,7 @@ class Runner:
         model: The model to run.
         outputs: Tensors to return, by default all outputs of the model. An input is returned as it
             came.
+        fed: Inputs that are the same in each run.
         threads: Threads within an operator; 0 takes one per core.
         optimise: Whether onnxruntime may rewrite the graph.
 
@@ -47,11 +51,14 @@ class Runner:
         model: onnx.ModelProto,
         outputs: Iterable[str] | None = None,
         *,
+        fed: Constants | None = None,
         threads: int = 0,
         optimise: bool = True,
     ) -> None:
         self._session = session(model, threads=threads, optimise=optimise)
-        self.inputs = tuple(item.name for item in self._session.get_inputs())
+        self._fed = dict(fed or {})
+        names = (item.name for item in self._session.get_inputs())
+        self.inputs = tuple(name for name in names if name not in self._fed)
         made = [item.name for item in self._session.get_outputs()]
         self.outputs = tuple(made if outputs is None else dict.fromkeys(outputs))
 
@@ -67,16 +74,22 @@ class Runner:
         """Run a graph as it stands, by default for every tensor that its nodes compute."""
         computed = [name for node in graph.nodes for name in node.outputs if name]
         wanted = list(dict.fromkeys(computed if outputs is None else outputs))
+        large = {
+            name: array
+            for name, array in graph.constants.items()
+            if array.nbytes > _FED_BYTES and array.dtype.kind in _FED_KINDS
+        }
         model = to_onnx(
             graph.nodes,
-            graph.constants,
+            {name: array for name, array in graph.constants.items() if name not in large},
             graph.inputs,
             dict.fromkeys(name for name in wanted if name not in graph.inputs),
             opset=graph.opset,
             imports=graph.imports,
             input_types=input_types,
+            fed=large,
         )
-        return cls(model, wanted, optimise=optimise)
+        return cls(model, wanted, fed=large, optimise=optimise)
 
     def __call__(
         self, feeds: Mapping[str, np.ndarray], outputs: Iterable[str] | None = None
@@ -90,7 +103,7 @@ class Runner:
         wanted = self.outputs if outputs is None else tuple(outputs)
         computed = [name for name in wanted if name not in self.inputs]
         try:
-            values = self._session.run(computed, given) if computed else []
+            values = self._session.run(computed, {**given, **self._fed}) if computed else []
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise UnsupportedModelError(
                 f"onnxruntime cannot run the model: {str(error).strip().splitlines()[0]}"

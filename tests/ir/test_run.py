@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import Example
+from helpers.onnx_models import normal
 
 import onnx2genn
 from onnx2genn import UnsupportedModelError
 from onnx2genn.ir import run as runtime
-from onnx2genn.ir.run import samples_at_once, serialised
+from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.run import Runner, samples_at_once, serialised
 
 
 def test_large_networks_are_computed_a_few_samples_at_a_time() -> None:
@@ -38,3 +40,15 @@ def test_the_batch_hardly_changes_the_thresholds(
     for name, threshold in wanted.thresholds.items():
         # Where bins and candidates lie depends on the first batch.
         assert np.abs(found.thresholds[name] / threshold - 1).mean() < 0.1
+
+
+def test_large_weights_are_given_as_they_lie() -> None:
+    weight = normal(1024, 512)
+    product = Node(op="MatMul", inputs=("x", "w"), outputs=("y",), name="product")
+    graph = Graph(inputs={"x": (1024,)}, output="y", nodes=[product], constants={"w": weight})
+    runner = Runner.of(graph)
+    assert runner.inputs == ("x",)
+    x = normal(3, 1024)
+    np.testing.assert_allclose(runner({"x": x})["y"], x @ weight, rtol=1e-4, atol=1e-4)
+    weight[:] = 0
+    assert (runner({"x": x})["y"] == 0).all()

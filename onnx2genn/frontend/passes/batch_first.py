@@ -38,7 +38,7 @@ def lead_with_batch(graph: Graph, context: Context) -> Graph:
     """
     size = context.batch or _BATCH
     try:
-        mover = BatchMover(graph, size, context.values(graph, size))
+        mover = BatchMover(graph, context.trial(graph, size))
         for node in graph.nodes:
             rule = _RULES.get(node.op, _elementwise if entry_of(node).elementwise else None)
             mover.move(node, rule, always=rule in (_reshape, _transpose))

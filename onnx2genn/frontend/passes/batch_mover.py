@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from onnx2genn.frontend.probe import independent
+from onnx2genn.frontend.probe import Trial
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
 
@@ -39,33 +39,30 @@ class BatchMover(Builder):
 
     Args:
         graph: Graph in its own operators.
-        batch: A batch size.
-        values: All its tensors at that size.
+        trial: What a run of it shows.
     """
 
-    def __init__(self, graph: Graph, batch: int, values: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, graph: Graph, trial: Trial) -> None:
         super().__init__("batch_first", graph.names)
         self.places = dict.fromkeys(graph.inputs, FIRST)
         self.moved: dict[str, str] = {}
-        self._batch = batch
-        self._values = values
-        self._fixed = independent(graph)
+        self._trial = trial
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor T, batch included; sequences have none."""
-        if not isinstance(self._values[name], np.ndarray):
+        if name not in self._trial.shapes:
             raise Lost
-        return self._values[name].shape
+        return self._trial.shapes[name]
 
     def value(self, name: str) -> np.ndarray:
         """Value of a tensor that does not depend on the inputs."""
-        if name not in self._fixed:
+        if name not in self._trial.values:
             raise Lost
-        return np.asarray(self._values[name])
+        return self._trial.values[name]
 
     def data(self, node: Node) -> list[str]:
         """Inputs of a node that depend on those of the graph."""
-        return [name for name in node.inputs if name and name not in self._fixed]
+        return [name for name in node.inputs if name and name not in self._trial.independent]
 
     def move(self, node: Node, rule: Rule | None, *, always: bool) -> None:
         """Write a node, with T' for each of its outputs T that does not have the batch first.
@@ -78,7 +75,7 @@ class BatchMover(Builder):
         """
         data = self.data(node)
         places = {self.places[name] for name in data}
-        if not data or self._fixed >= set(node.outputs):
+        if not data or self._trial.independent >= set(node.outputs):
             self.add(node)
             return
         if places == {FIRST} and not always:
@@ -100,7 +97,7 @@ class BatchMover(Builder):
 
     def _keep(self, node: Node) -> None:
         outputs = [name for name in node.outputs if name]
-        if any(self.shape(name)[:1] != (self._batch,) for name in outputs):
+        if any(self.shape(name)[:1] != (self._trial.batch,) for name in outputs):
             raise Lost
         self.add(node)
         self.places |= dict.fromkeys(outputs, FIRST)
@@ -137,8 +134,8 @@ class BatchMover(Builder):
         found = []
         for axis, size in enumerate(after):
             outer, rest = divmod(left, prod(after[:axis]) or 1)
-            if outer and not rest and size % (outer * self._batch) == 0:
-                found.append(Place(axis, outer, size // (outer * self._batch)))
+            if outer and not rest and size % (outer * self._trial.batch) == 0:
+                found.append(Place(axis, outer, size // (outer * self._trial.batch)))
         if not found:
             raise Lost
         return min(found, key=lambda item: item.outer * item.inner)
@@ -146,12 +143,12 @@ class BatchMover(Builder):
     def without_batch(self, name: str, place: Place) -> list[int]:
         """Shape of T' behind its first axis."""
         sizes = list(self.shape(name))
-        sizes[place.axis] //= self._batch
+        sizes[place.axis] //= self._trial.batch
         return sizes
 
     def refuse(self, *mixing: bool) -> None:
         """Give up if samples mix; those of a batch of one cannot, wherever it is."""
-        if self._batch > 1 and any(mixing):
+        if self._trial.batch > 1 and any(mixing):
             raise Lost
 
 

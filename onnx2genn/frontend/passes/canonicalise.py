@@ -12,8 +12,8 @@ from onnx2genn.errors import Problem
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.partition import misplaced_heads
 from onnx2genn.frontend.passes.products import oversized
-from onnx2genn.frontend.probe import with_shapes
 from onnx2genn.frontend.rewrite import UNKNOWN, BatchRefusal, Refusal, problem, rewritten
+from onnx2genn.frontend.shapes import with_shapes
 from onnx2genn.ir.graph import CANONICAL_OPSET, Graph, Node
 from onnx2genn.ir.registry import find
 

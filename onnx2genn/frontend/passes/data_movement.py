@@ -7,19 +7,15 @@ do together is seen by letting them move numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import onnx
 
 from onnx2genn.frontend.context import Context
-from onnx2genn.frontend.probe import Probe
+from onnx2genn.frontend.probe import Probe, Trial
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node, Shape
 from onnx2genn.ir.registry import entry_of
 from onnx2genn.ir.run import Runner
-
-_BATCHES = (2, 3)
 
 
 def straighten_moves(graph: Graph, context: Context) -> Graph:
@@ -33,7 +29,7 @@ def straighten_moves(graph: Graph, context: Context) -> Graph:
     chains = _chains(graph, seen)
     if not chains:
         return graph
-    runs = [context.values(graph, batch) for batch in _BATCHES]
+    runs = [context.trial(graph, batch) for batch in context.batches]
     nodes = {node.output: [node] for node in graph.nodes}
     constants: dict[str, np.ndarray] = {}
     for end, chain in chains.items():
@@ -72,14 +68,11 @@ def _chains(graph: Graph, seen: Probe) -> dict[str, list[Node]]:
     return chains
 
 
-def _picked(
-    graph: Graph, chain: list[Node], values: Mapping[str, np.ndarray], shape: Shape
-) -> np.ndarray | None:
+def _picked(graph: Graph, chain: list[Node], run: Trial, shape: Shape) -> np.ndarray | None:
     """Return which element of a sample each element of the result is, if of the same sample."""
     source, end = chain[0].inputs[0], chain[-1].output
-    known = {**graph.constants, **values}
-    batch, size = len(values[end]), int(np.prod(shape))
-    constants = {name: known[name] for node in chain for name in node.inputs[1:] if name}
+    size = int(np.prod(shape))
+    constants = {name: run.values[name] for node in chain for name in node.inputs[1:] if name}
     part = Graph(
         inputs={source: shape},
         output=end,
@@ -88,10 +81,10 @@ def _picked(
         opset=graph.opset,
         imports=graph.imports,
     )
-    numbers = np.arange(batch * size).reshape(batch, *shape)
+    numbers = np.arange(run.batch * size).reshape(run.batch, *shape)
     moved = Runner.of(part, input_types={source: onnx.TensorProto.INT64})({source: numbers})[end]
     sample, element = np.divmod(moved, size)
-    own = np.arange(batch).reshape(-1, *[1] * (moved.ndim - 1))
+    own = np.arange(run.batch).reshape(-1, *[1] * (moved.ndim - 1))
     if (sample != own).any() or (element != element[:1]).any():
         return None
     return element[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnx2genn.frontend.context import Context
-from onnx2genn.frontend.probe import with_shapes
+from onnx2genn.frontend.shapes import with_shapes
 from onnx2genn.ir.fold import fold_graph
 from onnx2genn.ir.graph import Graph
 

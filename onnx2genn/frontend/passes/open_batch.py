@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from onnx2genn.frontend.context import Context
-from onnx2genn.frontend.probe import independent
+from onnx2genn.frontend.probe import Trial
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import entry_of
@@ -31,13 +30,13 @@ def free_batch(graph: Graph, context: Context) -> Graph:
     batch = context.batch
     if batch is None:
         return graph
-    opener = _Opener(graph, batch, context.values(graph, batch))
+    opener = _Opener(graph, context.trial(graph, batch))
     for node in graph.nodes:
         rule = _RULES.get(node.op, _keep_one_row if entry_of(node).elementwise else None)
         opener.add(rule(opener, node) if rule else node)
-    notes = list(graph.notes)
-    if batch > 1 or opener.nodes != graph.nodes:
-        notes.append(f"The batch axis was fixed to {batch}; it is open now.")
+    if batch == 1 and opener.nodes == graph.nodes:
+        return graph
+    notes = [*graph.notes, f"The batch axis was fixed to {batch}; it is open now."]
     return graph.rewritten(opener.nodes, opener.constants, notes=notes)
 
 
@@ -46,20 +45,23 @@ class _Opener(Builder):
 
     Args:
         graph: Graph in its own operators.
-        batch: The batch size that it was exported for.
-        values: All its tensors at that size.
+        trial: What a run at the batch size that it was exported for shows.
     """
 
-    def __init__(self, graph: Graph, batch: int, values: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, graph: Graph, trial: Trial) -> None:
         super().__init__("open_batch", graph.names)
-        self.batch = batch
-        self.values = values
-        self.fixed = independent(graph)
+        self.batch = trial.batch
+        self.values = trial.values
         self.given = graph.constants
+        self._trial = trial
+
+    def varies(self, name: str) -> bool:
+        """Whether a tensor depends on the inputs."""
+        return name not in self._trial.independent
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor, batch included; none for what is no tensor."""
-        return getattr(self.values.get(name), "shape", ())
+        return self._trial.shapes.get(name, ())
 
     def has_batch(self, name: str) -> bool:
         """Whether the first axis of a tensor has the size of the batch."""
@@ -67,10 +69,8 @@ class _Opener(Builder):
 
     def is_repeated(self, name: str) -> bool:
         """Whether a tensor does not depend on the inputs and is equal for all samples."""
-        if name not in self.fixed or not self.has_batch(name):
-            return False
-        value = self.values[name]
-        return bool((value == value[:1]).all())
+        value = self.values.get(name)
+        return value is not None and self.has_batch(name) and bool((value == value[:1]).all())
 
 
 def _open_target(opener: _Opener, node: Node) -> Node:
@@ -96,7 +96,7 @@ def _open_sizes(opener: _Opener, node: Node) -> Node:
 
 def _repeat_constants(opener: _Opener, node: Node) -> Node:
     """Repeat constants for each sample of the data that a Concat joins them with."""
-    data = next((name for name in node.inputs if name not in opener.fixed), None)
+    data = next((name for name in node.inputs if opener.varies(name)), None)
     if data is None or not opener.has_batch(data):
         return node
     if node.attributes.get("axis", 1) % len(opener.shape(data)) == 0:
@@ -114,7 +114,7 @@ def _keep_one_row(opener: _Opener, node: Node) -> Node:
     """Let broadcasting repeat a constant operand for each sample."""
     rank = len(opener.shape(node.output))
     whole = [name for name in node.inputs if len(opener.shape(name)) == rank]
-    if not any(name not in opener.fixed and opener.has_batch(name) for name in whole):
+    if not any(opener.varies(name) and opener.has_batch(name) for name in whole):
         return node
     inputs = [
         opener.store(opener.values[name][:1], f"{node.output}/row_{index}")

@@ -28,9 +28,9 @@ from onnx2genn.frontend.passes.node_by_node import rewrite_nodes
 from onnx2genn.frontend.probe import random_inputs
 from onnx2genn.frontend.rewrite import Rewrite, problem
 from onnx2genn.ir.functions import identity, square
-from onnx2genn.ir.graph import Graph, Node, to_onnx
+from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import entry_of, kind_of
-from onnx2genn.ir.run import samples_at_once, session
+from onnx2genn.ir.run import Runner, samples_at_once
 
 _BATCH = 32
 _RANDOM = 8
@@ -110,7 +110,8 @@ def lower_products(graph: Graph, context: Context) -> Graph:
     operands = {name for node in found for name in node.inputs}
     graph = _with_relays(graph, operands | _sums(graph, found))
     samples = random_inputs(graph, _RANDOM) if context.samples is None else context.samples
-    ranges = _ranges(graph, samples, operands)
+    many = context.samples is not None
+    ranges = _ranges(graph, samples, operands, optimise=many)
     made = {node.output for node in products(graph)}
 
     def rule(rewrite: Rewrite, node: Node) -> str | None:
@@ -212,20 +213,17 @@ def _squared(rewrite: Rewrite, x: str, label: str) -> str:
     return output
 
 
-def _ranges(graph: Graph, samples: Mapping[str, np.ndarray], names: set[str]) -> dict[str, _Range]:
+def _ranges(
+    graph: Graph, samples: Mapping[str, np.ndarray], names: set[str], *, optimise: bool
+) -> dict[str, _Range]:
     """Run a graph on samples and return the range of some of its tensors."""
-    outputs = dict.fromkeys([graph.output, *sorted(names - graph.inputs.keys())])
-    runner = session(to_onnx(graph.nodes, graph.constants, graph.inputs, outputs))
+    runner = Runner.of(graph, sorted(names), optimise=optimise)
+    feeds = {name: np.asarray(samples[name], np.float32) for name in graph.inputs}
+    size = samples_at_once(sum(int(np.prod(graph.shapes[name])) for name in names), _BATCH)
     low: dict[str, np.ndarray] = {}
     high: dict[str, np.ndarray] = {}
-    count = len(next(iter(samples.values())))
-    size = samples_at_once(sum(int(np.prod(graph.shapes[name])) for name in names), _BATCH)
-    for start in range(0, count, size):
-        part = {name: samples[name][start : start + size] for name in graph.inputs}
-        feeds = {name: np.ascontiguousarray(array, np.float32) for name, array in part.items()}
-        values = feeds | dict(zip(outputs, runner.run(list(outputs), feeds), strict=True))
-        for name in names:
-            value = values[name]
+    for values in runner.batches(feeds, size):
+        for name, value in values.items():
             axes = tuple(axis for axis in range(value.ndim) if axis != 1)
             least, most = (pick(value, axis=axes, keepdims=True) for pick in (np.min, np.max))
             low[name] = np.minimum(low.get(name, least), least)

@@ -8,8 +8,8 @@ from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.operators.pooling import largest
 from onnx2genn.frontend.partition import strip_heads
 from onnx2genn.frontend.passes.node_by_node import rewrite_nodes
-from onnx2genn.frontend.probe import with_shapes
 from onnx2genn.frontend.rewrite import Rewrite
+from onnx2genn.frontend.shapes import with_shapes
 from onnx2genn.ir.graph import Graph, Node, Shape
 
 _OPS = ("Softmax", "LogSoftmax")
