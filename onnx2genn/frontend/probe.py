@@ -30,7 +30,7 @@ class Trial:
     Attributes:
         batch: Number of samples.
         shapes: Shape of every tensor, batch included.
-        types: Element type of every tensor.
+        types: Element type of every tensor that is no constant.
         independent: Tensors whose values do not depend on the values of the inputs.
         values: Values of those.
     """
@@ -49,7 +49,7 @@ class Probe:
     Attributes:
         shapes: Shape without the batch, for every tensor that depends on the inputs and keeps
             the batch as its first axis.
-        types: Element type of every tensor.
+        types: Element type of every tensor that was no constant.
         independent: Tensors whose values do not depend on the values of the inputs; those that
             are no constants still depend on the batch size.
         constants: Values of all tensors that do not depend on the inputs. One that only repeats
@@ -108,7 +108,7 @@ def try_out(
     return Trial(
         batch=batch,
         shapes={name: array.shape for name, array in arrays.items()},
-        types={name: array.dtype for name, array in arrays.items()},
+        types={name: arrays[name].dtype for name in arrays.keys() - graph.constants.keys()},
         independent=fixed,
         values={name: array for name, array in arrays.items() if name in fixed},
     )
@@ -139,10 +139,7 @@ def probe(graph: Graph, first: Trial, second: Trial) -> Probe:
         if by_batch:
             shapes[name] = shape[1:]
     return Probe(
-        shapes=shapes,
-        types=first.types,
-        independent=first.independent,
-        constants=constants,
+        shapes=shapes, types=first.types, independent=first.independent, constants=constants
     )
 
 

@@ -191,7 +191,8 @@ def pad(
     padded = rewrite.emit("Pad", x, full.ravel(), mode=mode)
     if mode != "constant" or value == 0.0:
         return padded
-    border = np.pad(np.zeros((1, *rewrite.shape(x)), np.float32), full.T, constant_values=value)
+    left = np.zeros((1, *rewrite.shape(x)) + np.minimum(full, 0).sum(axis=0), np.float32)
+    border = np.pad(left, np.maximum(full, 0).T, constant_values=value)
     return rewrite.emit("Add", padded, border)
 
 
