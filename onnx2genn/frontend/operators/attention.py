@@ -55,9 +55,12 @@ def attention(
         bounded = rewrite.emit("Tanh", rewrite.emit("Mul", scores, np.float32(1 / softcap)))
         scores = rewrite.emit("Mul", bounded, np.float32(softcap))
     bias = _bias(rewrite, mask, is_causal, (length, others))
-    if bias is not None:
-        scores = rewrite.emit("Add", scores, bias)
+    hidden = (bias <= np.finfo(np.float32).min).all(axis=-1, keepdims=True)
+    if bias.any():
+        scores = rewrite.emit("Add", scores, np.where(hidden, np.float32(0), bias))
     weights = rewrite.emit("Softmax", scores, axis=-1)
+    if hidden.any():  # a row without weights
+        weights = rewrite.emit("Mul", weights, 1 - hidden.astype(np.float32))
     weights = rewrite.emit("Reshape", weights, np.array([0, *shared, length, others], np.int64))
     mixed = sum_of_products(
         rewrite,
@@ -80,12 +83,8 @@ def _split_heads(rewrite: Rewrite, name: str, heads: int | None) -> tuple[str, S
     return rewrite.emit("Transpose", parts, perm=[0, 2, 1, 3]), (heads or 1, length, width)
 
 
-def _bias(
-    rewrite: Rewrite, mask: str | None, is_causal: int, shape: tuple[int, int]
-) -> np.ndarray | None:
-    """Return what is added to the scores, at least [1, 1, rows, columns]; None for nothing."""
-    if mask is None and not is_causal:
-        return None
+def _bias(rewrite: Rewrite, mask: str | None, is_causal: int, shape: tuple[int, int]) -> np.ndarray:
+    """Return what is added to the scores, [1, heads or 1, rows, columns]."""
     total = np.zeros(shape, np.float32)
     if mask is not None:
         given = rewrite.constant(mask, "mask")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnx2genn.frontend.operators.pooling import reduced_axes
+from onnx2genn.frontend.operators.pooling import largest, reduced_axes
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import Handler, operator
 
@@ -182,11 +182,12 @@ def _norm(rewrite: Rewrite, op: str, x: str, axes: Sequence[int], keepdims: int)
     """Write a norm: a function of each element, their sum, and a function of the sum."""
     if not axes:
         return x
+    if op == "ReduceLogSumExp":
+        return _log_sum_exp(rewrite, x, axes)
     inner, outer = {
         "ReduceL1": ("Abs", None),
         "ReduceL2": ("Mul", "Sqrt"),
         "ReduceLogSum": (None, "Log"),
-        "ReduceLogSumExp": ("Exp", "Log"),
         "ReduceSumSquare": ("Mul", None),
     }[op]
     part = x
@@ -194,6 +195,17 @@ def _norm(rewrite: Rewrite, op: str, x: str, axes: Sequence[int], keepdims: int)
         part = rewrite.emit(inner, *[x] * (1 + (inner == "Mul")))
     total = rewrite.emit("ReduceSum", part, np.array(axes, np.int64), keepdims=keepdims)
     return total if outer is None else rewrite.emit(outer, total)
+
+
+def _log_sum_exp(rewrite: Rewrite, x: str, axes: Sequence[int]) -> str:
+    """max x + log(sum(exp(x - max x))): the exponentials are in 0..1 and 1 at least once."""
+    shape = rewrite.shape(x)
+    kept = [1 if axis in axes else size for axis, size in enumerate(shape, start=1)]
+    most = largest(rewrite, x, shape, axes, kept)
+    powers = rewrite.emit("Exp", rewrite.minus(x, most))
+    total = rewrite.emit("ReduceSum", powers, np.array(axes, np.int64), keepdims=1)
+    result = rewrite.emit("Add", most, rewrite.emit("Log", total))
+    return rewrite.emit("Reshape", result, np.array([0, *rewrite.output_shape], np.int64))
 
 
 def _reduction(op: str) -> Handler:

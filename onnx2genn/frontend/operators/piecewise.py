@@ -14,6 +14,9 @@ from onnx2genn.frontend.operators.elementwise import aligned
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import operator
 
+_WIDEST = float(np.finfo(np.float32).max)
+_FAR = 2.0**10  # float32 has some digits left of a number that this is added to
+
 
 @operator(
     "Relu",
@@ -32,10 +35,11 @@ def relu(rewrite: Rewrite, x: str) -> str:
 def _clip(rewrite: Rewrite, x: str, low: str | None = None, high: str | None = None) -> str:
     """Clip(x, lo, hi) = lo + Clip(x - lo, 0, hi - lo), and one-sided ones by Relu."""
     least, most = _bounds(rewrite, low, high)
-    if np.isinf(most):
-        return _above(rewrite, x, np.float32(least))
-    if np.isinf(least):
-        return _below(rewrite, x, np.float32(most))
+    if least >= most:
+        return _plus(rewrite, _times(rewrite, x, 0), most)
+    if np.isinf(most) or np.isinf(least) or least < -_FAR:
+        above = x if np.isinf(least) else _above(rewrite, x, np.float32(least))
+        return above if np.isinf(most) else _below(rewrite, above, np.float32(most))
     clipped = rewrite.emit(
         "Clip", _plus(rewrite, x, -least), np.float32(0), np.float32(most - least)
     )
@@ -82,16 +86,33 @@ def clip(
 
 
 def clamp(rewrite: Rewrite, x: str, low: float | None, high: float | None) -> str:
-    """Write a Clip; a bound that no float32 reaches is none."""
-    widest = np.finfo(np.float32).max
-    low = None if low is None or low <= -widest else low
-    high = None if high is None or high >= widest else high
-    if low is None and high is None:
+    """Write a Clip; a bound that no float32 reaches is none, and the upper one wins.
+
+    Raises:
+        Refusal: All values are out of a bound, or it is no number.
+    """
+    low, high = (
+        None if bound is None or sign * bound >= _WIDEST else bound
+        for bound, sign in ((low, -1), (high, 1))
+    )
+    given = [np.float32(bound) for bound in (low, high) if bound is not None]
+    if not given:
         return x
+    _require_numbers(np.array(given))
+    if low is not None and high is not None and low >= high:
+        return _plus(rewrite, _times(rewrite, x, 0), high)
     if low == 0 and high is None:
         return rewrite.emit("Relu", x)
     limits = ["" if bound is None else np.float32(bound) for bound in (low, high)]
     return rewrite.emit("Clip", x, *limits)
+
+
+def _require_numbers(bounds: np.ndarray) -> None:
+    if not (np.abs(bounds) < _WIDEST).all():
+        raise Refusal(
+            "one of its bounds is not a number (NaN), or infinity on the wrong side.",
+            "Look for it in the trained model, and export it again.",
+        )
 
 
 def _plus(rewrite: Rewrite, x: str, shift: np.ndarray | float) -> str:
@@ -103,14 +124,18 @@ def _times(rewrite: Rewrite, x: str, factor: np.ndarray | float) -> str:
 
 
 def _above(rewrite: Rewrite, x: str, low: np.ndarray) -> str:
-    """max(x, lo) = lo + relu(x - lo)."""
-    return _plus(rewrite, rewrite.emit("Relu", _plus(rewrite, x, -low)), low)
+    """max(x, lo) = lo + relu(x - lo), or x + relu(lo - x) if x - lo would round x."""
+    if np.abs(low).max() <= _FAR:
+        return _plus(rewrite, rewrite.emit("Relu", _plus(rewrite, x, -low)), low)
+    bounded = low > -_WIDEST
+    lacking = _times(rewrite, x, -bounded.astype(np.float32))
+    lacking = _plus(rewrite, lacking, np.where(bounded, low, np.float32(0)))
+    return rewrite.emit("Add", x, rewrite.emit("Relu", lacking))
 
 
 def _below(rewrite: Rewrite, x: str, high: np.ndarray) -> str:
-    """min(x, hi) = hi - relu(hi - x)."""
-    rest = rewrite.emit("Relu", _plus(rewrite, _times(rewrite, x, -1), high))
-    return _plus(rewrite, _times(rewrite, rest, -1), high)
+    """min(x, hi) = -max(-x, -hi)."""
+    return _times(rewrite, _above(rewrite, _times(rewrite, x, -1), -high), -1)
 
 
 def _leaky(rewrite: Rewrite, x: str, slope: np.ndarray | float) -> str:
@@ -165,6 +190,7 @@ def _extreme(rewrite: Rewrite, op: str, inputs: tuple[str, ...]) -> str:
 
 def _bounded(rewrite: Rewrite, op: str, x: str, bound: np.ndarray) -> str:
     if bound.size > 1:
+        _require_numbers(bound[bound > -_WIDEST] if op == "Max" else bound[bound < _WIDEST])
         return rewrite.emit(op, x, bound)
     value = float(bound.reshape(-1)[0])
     return clamp(rewrite, x, value, None) if op == "Max" else clamp(rewrite, x, None, value)

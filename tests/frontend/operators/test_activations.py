@@ -14,7 +14,8 @@ from helpers.onnx_models import (
     operators,
 )
 
-from onnx2genn.frontend.pipeline import check
+from onnx2genn.frontend.pipeline import check, read
+from onnx2genn.ir.run import session
 
 
 def scalar(value):
@@ -64,6 +65,45 @@ def test_other_bounds():
     assert kinds(check_op("Clip", [(3,)], opset=13)) == []
     widest = scalar(np.finfo(np.float32).max)
     assert kinds(check_op("Clip", [(3,), scalar(0), widest], opset=13)) == ["Relu"]
+
+
+def test_of_bounds_that_cross_the_upper_one_counts():
+    assert kinds(check_op("Clip", [(3,), scalar(2), scalar(1)], opset=13)) == []
+    below = [node("Relu", "x", "r"), node("Min", "r minus", "y")]
+    assert kinds(check_model(model(below, {"x": ["N", 3]}, {"minus": scalar(-1)}))) == []
+    across = [node("Min", "x two", "r"), node("Max", "r five", "y")]
+    proto = model(across, {"x": ["N", 3]}, {"two": scalar(2), "five": scalar(5)})
+    assert kinds(check_model(proto)) == []
+
+
+@pytest.mark.parametrize("bounds", [(-1e9, None), (None, 1e9), (-1e9, 1e9), (-5e3, 1), (-1, 5e3)])
+def test_bounds_that_hardly_any_value_reaches(bounds):
+    low, high = (None if bound is None else scalar(bound) for bound in bounds)
+    check_op("Clip", [(3, 4), low, high], opset=13)
+    proto = one_node("Clip", [(3, 4), low, high], opset=13)
+    x = np.linspace(-2e9, 2e9, 48, dtype=np.float32).reshape(4, 3, 4)
+    (wanted,), (got,) = (
+        session(item).run(None, {"in0": x}) for item in (proto, read(proto).to_onnx())
+    )
+    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=500)
+
+
+def test_bounds_of_infinity():
+    assert kinds(check_op("Clip", [(3,), scalar(-np.inf), scalar(1)], opset=13)) == ["Relu"]
+    assert kinds(check_op("Clip", [(3,), scalar(-np.inf), scalar(np.inf)], opset=13)) == []
+    for op, sign in (("Max", -1), ("Min", 1)):
+        assert kinds(check_op(op, [(3,), sign * np.array([np.inf, 1, 1e9], "f4")])) == ["Relu"]
+        assert kinds(check_op(op, [(3,), scalar(sign * np.inf)])) == []
+
+
+@pytest.mark.parametrize("bound", [np.inf, np.nan])
+def test_bounds_that_leave_no_number_are_refused(bound):
+    for operands in ([(3,), scalar(bound)], [(3,), None, scalar(-bound)]):
+        problems = check(one_node("Clip", operands, opset=13))
+        assert len(problems) == 1
+        assert "NaN" in problems[0].reason
+    (problem,) = check(one_node("Max", [(3,), np.array([0, bound, 1], np.float32)]))
+    assert "NaN" in problem.reason
 
 
 def test_a_clamp_that_others_read_stays():

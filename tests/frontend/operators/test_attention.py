@@ -41,3 +41,12 @@ def test_a_cache_is_refused():
     past = [(2, 4, 4), (2, 4, 3)]
     (problem,) = check(one_node("Attention", [*THREE, None, *past], opset=23, outputs=3))
     assert "cache" in problem.reason
+
+
+@pytest.mark.skipif(OLD_ONNXRUNTIME, reason="this onnxruntime makes it NaN")
+@pytest.mark.parametrize("hidden", [-np.inf, np.finfo(np.float32).min])
+def test_a_row_that_is_hidden_as_a_whole_is_zero(hidden):
+    mask = np.zeros((5, 5), np.float32)
+    mask[2] = mask[0, 1:] = hidden
+    check_op("Attention", [*THREE, mask], opset=23)
+    check_op("Attention", [*THREE, mask == 0], opset=23, is_causal=1)

@@ -81,3 +81,12 @@ def test_layer_normalisation_by_spikes(parts):
     (wanted,) = session(proto).run(None, {"x": x})
     got = onnx2genn.convert(proto, x, steps=12).predict(x, backend="onnxruntime")
     assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.9999
+
+
+def test_the_logarithm_of_a_sum_of_exponentials_by_spikes():
+    nodes = [node("MatMul", "x w", "a"), node("ReduceLogSumExp", "a", "y", axes=[2], keepdims=0)]
+    proto = model(nodes, {"x": ["N", 4, 6]}, {"w": normal(6, 8, scale=2.0)})
+    x = normal(128, 4, 6, seed=5)
+    (wanted,) = session(proto).run(None, {"x": x})
+    got = onnx2genn.convert(proto, x).predict(x, backend="onnxruntime")
+    assert np.abs(got - wanted).max() < 0.02 * np.ptp(wanted)

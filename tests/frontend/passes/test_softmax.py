@@ -5,6 +5,7 @@ import pytest
 from helpers.onnx_models import check_model, check_op, model, node, normal
 
 import onnx2genn
+from onnx2genn.frontend.pipeline import check
 from onnx2genn.ir.run import session
 
 
@@ -47,3 +48,33 @@ def test_attention_by_spikes():
     (wanted,) = session(proto).run(None, {"x": x})
     got = network.predict(x, backend="onnxruntime")
     assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.999
+
+
+def masked(hidden):
+    """Attention weights from a mask that hides the third row as a whole, the first but for one."""
+    mask = np.zeros((5, 5), np.float32)
+    mask[2] = mask[0, 1:] = hidden
+    nodes = [
+        node("MatMul", "x w", "s"),
+        node("Add", "s mask", "a"),
+        node("Softmax", "a", "p", axis=-1, name="weights"),
+        node("MatMul", "p v", "y"),
+    ]
+    return model(nodes, {"x": ["N", 5, 4]}, {"w": normal(4, 5), "v": normal(5, 3), "mask": mask})
+
+
+@pytest.mark.parametrize("hidden", [-1e9, np.finfo(np.float32).min])
+def test_a_row_that_is_hidden_as_a_whole_is_a_mean(hidden):
+    proto, x = masked(hidden), normal(128, 5, 4, seed=5)
+    check_model(proto)
+    (wanted,) = session(proto).run(None, {"x": x})
+    np.testing.assert_allclose(wanted[:, 2], [normal(5, 3).mean(axis=0)] * 128, rtol=1e-5)
+    got = onnx2genn.convert(proto, x).predict(x, backend="onnxruntime")
+    assert np.abs(got - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("hidden", [-np.inf, -1e6, -1e4])
+def test_a_row_that_is_hidden_but_for_some_digits_is_refused(hidden):
+    (problem,) = check(masked(hidden))
+    assert problem.node == "weights"
+    assert "rounds them or makes them NaN" in problem.reason
