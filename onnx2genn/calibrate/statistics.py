@@ -10,7 +10,7 @@ import numpy as np
 from onnx2genn.errors import CalibrationError
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.model import Model
-from onnx2genn.ir.run import samples_at_once, session
+from onnx2genn.ir.run import Runner, samples_at_once
 
 _BINS = 2048
 _BATCH = 50
@@ -182,17 +182,14 @@ def activations(
 
     Args:
         model: Canonical model.
-        names: Tensors, of which at least one is computed; the input may be among the others.
+        names: Tensors; the input may be among them.
         samples: Inputs [N, ...], as the network takes them.
     """
     (entry,) = model.parts.inputs
-    computed = [name for name in names if name != entry]
-    runner = session(model.to_onnx(computed))
+    runner = Runner(model.to_onnx([name for name in names if name != entry]), names)
     size = samples_at_once(model.parts.neurons, _BATCH)
     for start in range(0, len(samples), size):
-        feeds = {entry: np.ascontiguousarray(samples[start : start + size], dtype=np.float32)}
-        tensors = feeds | dict(zip(computed, runner.run(computed, feeds), strict=True))
-        yield {name: tensors[name] for name in names}
+        yield runner({entry: np.ascontiguousarray(samples[start : start + size], np.float32)})
 
 
 def _for_channels(
