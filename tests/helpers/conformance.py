@@ -29,13 +29,17 @@ _NEAR = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A model of one operator, with inputs and the outputs that it has to have for them."""
+    """A model of one operator, with inputs and the outputs that it has to have for them.
+
+    Its inputs but the first are ``frozen``, or it is as onnx has it.
+    """
 
     name: str
     operator: str
     model: onnx.ModelProto
     feeds: Mapping[str, Any]
     wanted: Mapping[str, Any]
+    frozen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +91,7 @@ def _frozen(case: Case) -> Case:
         model=model,
         feeds={first: case.feeds[first]},
         wanted=case.wanted,
+        frozen=True,
     )
 
 
