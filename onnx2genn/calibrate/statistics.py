@@ -158,7 +158,8 @@ def collect(
     }
     shapes[readout.target] = readout.shape
     found = {
-        name: Statistics(channels=shape[0] if per_channel else 1) for name, shape in shapes.items()
+        name: Statistics(channels=shape[0] if per_channel and shape else 1)
+        for name, shape in shapes.items()
     }
     done = 0
     for tensors in activations(model, list(shapes), samples):
@@ -217,7 +218,8 @@ def minima(model: Model, samples: np.ndarray, *, per_channel: bool = True) -> di
     found: dict[str, np.ndarray] = {}
     for tensors in activations(model, names, samples):
         for name, values in tensors.items():
-            rows = np.moveaxis(values, 1, 0).reshape(values.shape[1] if per_channel else 1, -1)
+            channels = values.shape[1] if per_channel and values.ndim > 1 else 1
+            rows = np.moveaxis(np.atleast_2d(values), 1, 0).reshape(channels, -1)
             lowest = rows.min(axis=1)
             found[name] = np.minimum(found.get(name, lowest), lowest)
     return found
