@@ -68,32 +68,9 @@ def verify(
             moved = difference(wanted, expected.moved[tolerance][name], expected.usable)
             allowed = np.maximum(tolerance, _MULTIPLE * moved)
         if not (error <= allowed).all():
-            _refuse_whole_numbers(expected, name)
             raise mismatch(expected.graph, name, f"by {error.max():.2g} of its largest value")
         worst = max(worst, float(error.max(initial=0.0)))
     return worst
-
-
-def _refuse_whole_numbers(expected: Expected, name: str) -> None:
-    """Say it where a difference comes from the arithmetic of integers, which wraps and rounds."""
-    source = expected.graph.producers.get(name)
-    if source is None:
-        return
-    values = {**expected.graph.constants, **expected.tensors}
-    types = {str(values[item].dtype) for item in source.inputs if item in values}
-    if all(item.startswith(("int", "uint")) for item in types):
-        raise UnsupportedModelError(
-            "The model computes in whole numbers.",
-            [
-                Problem(
-                    node=source.name,
-                    operator=source.operator,
-                    reason=f"it computes in {' and '.join(sorted(types))}, which wraps around and "
-                    "rounds where the sums of neurons do not.",
-                    advice="Export the model with floats.",
-                )
-            ],
-        )
 
 
 def difference(wanted: np.ndarray, got: np.ndarray, usable: np.ndarray) -> np.ndarray:

