@@ -22,10 +22,13 @@ from onnx2genn.frontend.passes.heads import sink_heads
 from onnx2genn.frontend.passes.inputs import single_input
 from onnx2genn.frontend.passes.max_pooling import settle_pools
 from onnx2genn.frontend.passes.open_batch import free_batch
+from onnx2genn.frontend.passes.picks import take_from_parts
 from onnx2genn.frontend.passes.piecewise import lower_activations
 from onnx2genn.frontend.passes.products import lower_products, products
 from onnx2genn.frontend.passes.quantisation import dequantise
 from onnx2genn.frontend.passes.recognise import recognise
+from onnx2genn.frontend.passes.recurrent.layout import settle_layout
+from onnx2genn.frontend.passes.recurrent.unroll import unroll
 from onnx2genn.frontend.passes.softmax import lower_softmax
 from onnx2genn.frontend.probe import independent
 from onnx2genn.frontend.raw import raw_graph
@@ -60,14 +63,17 @@ class Pass:
 
 # In the model's own operators, which onnxruntime runs as they are, then in canonical ones.
 PASSES = (
+    Pass("layout", settle_layout, "recurrent layers have the time first, samples come first"),
     Pass(EXPANDED, expand, "onnxruntime cannot run operators of other domains"),
     Pass(DEQUANTISED, dequantise, "spikes round by themselves"),
+    Pass("unroll", unroll, "a state goes from one step to the next, spikes only forward"),
     Pass("batch first", lead_with_batch, "samples are simulated one by one"),
     Pass("open batch", free_batch, "exporters bake the batch size into shapes"),
     Pass("straighten", straighten_moves, "data may move through the place of the batch"),
     Pass("recognise", recognise, "a variance as a difference of squares is lost in rounding"),
     Pass("canonicalise", canonicalise, "each operator in one way only"),
     Pass("heads", sink_heads, "a head can be taken off at the end alone"),
+    Pass("picks", take_from_parts, "what reads one step must not wait for all"),
     Pass("softmax", lower_softmax, "within the network it is a quotient of exponentials"),
     Pass(FUSED, fuse_functions, "a neuron sends a function of one sum"),
     Pass("products", lower_products, "a neuron cannot multiply what two sources send"),

@@ -13,11 +13,14 @@ from onnx import helper, numpy_helper
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.file import InputShape, input_names
 from onnx2genn.frontend.passes.canonicalise import unknown
+from onnx2genn.frontend.passes.recurrent.layout import time_first_inputs
 from onnx2genn.frontend.probe import independent
+from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
 
 _LONGEST_REASON = 300
 _MOST_ELEMENTS = 2**28
+_MATRIX = 2
 
 
 def raw_graph(
@@ -59,11 +62,20 @@ def raw_graph(
         raise UnsupportedModelError(f"The output {output!r} does not depend on any input.")
     read = {name for node in graph.nodes for name in node.inputs} | {output}
     infos = {info.name: info for info in proto.graph.input if info.name in read - set(constants)}
-    dims = {name: _dimensions(info, input_shape) for name, info in infos.items()}
+    time_first = {
+        name
+        for name in time_first_inputs(graph.nodes) & infos.keys()
+        if len(infos[name].type.tensor_type.shape.dim) > _MATRIX
+    }
+    dims = {
+        name: _dimensions(info, input_shape, batch_axis=int(name in time_first))
+        for name, info in infos.items()
+    }
     _refuse_open_sizes(dims)
     for name, (_, *shape) in dims.items():
         graph.inputs[name] = tuple(size for size in shape if size is not None)
     types = {name: _element_type(info) for name, info in infos.items()}
+    graph = _with_batch_first(graph, time_first)
     return graph, types, _common_batch({name: sizes[0] for name, sizes in dims.items()})
 
 
@@ -166,7 +178,20 @@ def _constant(attributes: dict[str, Any]) -> np.ndarray:
     return np.asarray(value, dtype=dtype.get(kind, np.float32 if kind == "value_floats" else None))
 
 
-def _dimensions(info: onnx.ValueInfoProto, input_shape: InputShape | None) -> list[int | None]:
+def _with_batch_first(graph: Graph, time_first: set[str]) -> Graph:
+    """Transpose inputs that have the batch as their second axis: samples come first here."""
+    builder = Builder("batch_first", graph.names)
+    names = {}
+    for name in sorted(time_first):
+        rank = len(graph.inputs[name]) + 1
+        names[name] = builder.emit("Transpose", name, perm=[1, 0, *range(2, rank)])
+    nodes = [*builder.nodes, *(node.renamed(names) for node in graph.nodes)]
+    return graph.rewritten(nodes) if names else graph
+
+
+def _dimensions(
+    info: onnx.ValueInfoProto, input_shape: InputShape | None, batch_axis: int
+) -> list[int | None]:
     """Return the sizes of an input's axes, batch first; None for one that is open."""
     given = input_shape.get(info.name) if isinstance(input_shape, Mapping) else input_shape
     sizes = [
@@ -180,6 +205,8 @@ def _dimensions(info: onnx.ValueInfoProto, input_shape: InputShape | None) -> li
         )
     # Some exporters write -1 for an axis that is open.
     dims = [size if size is not None and size > 0 else None for size in sizes]
+    if len(dims) > batch_axis:
+        dims.insert(0, dims.pop(batch_axis))
     if not dims and given is not None:
         dims = [None, *given]
     if not dims:

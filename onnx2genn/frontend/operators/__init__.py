@@ -13,6 +13,7 @@ from onnx2genn.frontend.operators import (
     normalisation,
     piecewise,
     pooling,
+    recurrent,
     refused,
     resampling,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "operator",
     "piecewise",
     "pooling",
+    "recurrent",
     "refused",
     "resampling",
 ]

@@ -7,16 +7,11 @@ from typing import Any, NoReturn
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import operator
 
-_RECURRENT = (
-    "it is recurrent: its state goes from one time step of the sequence to the next.",
-    "Only feed-forward networks convert; a 1-D convolution over time often does as well.",
-)
 _INTEGERS = (
     "it computes with whole numbers.",
     "Quantise in QDQ format: QuantizeLinear and DequantizeLinear around float operators.",
 )
 _REASONS = {
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
     **dict.fromkeys(
         (
             "ConvInteger",

@@ -34,6 +34,7 @@ from onnx2genn.ir.run import Runner, samples_at_once
 
 _BATCH = 32
 _RANDOM = 8
+_WIDE = 3
 _MOST_NEURONS = 2**26
 _SQUARES = 2
 _NARROWEST = 1e-3  # of the widest channel
@@ -109,8 +110,8 @@ def lower_products(graph: Graph, context: Context) -> Graph:
         return graph
     operands = {name for node in found for name in node.inputs}
     graph = _with_relays(graph, operands | _sums(graph, found))
-    samples = random_inputs(graph, _RANDOM) if context.samples is None else context.samples
     many = context.samples is not None
+    samples = context.samples if context.samples is not None else _unfitted(graph)
     ranges = _ranges(graph, samples, operands, optimise=many)
     made = {node.output for node in products(graph)}
 
@@ -120,6 +121,12 @@ def lower_products(graph: Graph, context: Context) -> Graph:
         return _product(rewrite, *(ranges[name] for name in node.inputs))
 
     return rewrite_nodes(graph, rule)
+
+
+def _unfitted(graph: Graph) -> dict[str, np.ndarray]:
+    """Make samples as wide as those that the graph is compared with the file on."""
+    drawn = random_inputs(graph, _RANDOM)
+    return {name: (2 * array - 1) * _WIDE for name, array in drawn.items()}
 
 
 def _with_relays(graph: Graph, operands: set[str]) -> Graph:

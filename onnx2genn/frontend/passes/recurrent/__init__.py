@@ -1,0 +1,1 @@
+"""Networks with a state, written as the steps that they take."""

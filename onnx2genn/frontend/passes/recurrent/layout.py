@@ -1,0 +1,98 @@
+"""Sequences have the time first in most files, and samples first here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from onnx2genn.errors import UnsupportedModelError
+from onnx2genn.frontend.context import Context
+from onnx2genn.frontend.passes.recurrent.cells import is_recurrent
+from onnx2genn.ir.builder import Builder
+from onnx2genn.ir.graph import Graph, Node
+
+# Inputs of a recurrent operator that have a batch axis other than the first: X and the states.
+_SEQUENCES = (0, 5, 6)
+_KEEP_AXES = frozenset(
+    {"Add", "Cast", "Clip", "Div", "Dropout", "Identity", "MatMul", "Mul", "Relu", "Sub", "Tanh"}
+)
+
+
+def time_first_inputs(nodes: Sequence[Node]) -> set[str]:
+    """Find the tensors whose second axis is the batch, since a recurrent operator reads them.
+
+    Args:
+        nodes: Nodes in topological order.
+    """
+    found: set[str] = set()
+    for node in reversed(nodes):
+        if is_recurrent(node) and not node.attributes.get("layout", 0):
+            found |= {name for name in node.inputs[:1] + node.inputs[5:7] if name}
+        elif node.op in _KEEP_AXES and found.intersection(node.outputs):
+            found |= set(node.inputs)
+    return found
+
+
+def settle_layout(graph: Graph, context: Context) -> Graph:
+    """Write recurrent operators with the time first, and the output with the batch first.
+
+    Args:
+        graph: Graph in its own operators.
+        context: How it may be run.
+
+    Returns:
+        The graph; its output is a Transpose of the file's where that has the batch elsewhere.
+    """
+    if not any(is_recurrent(node) for node in graph.nodes):
+        return graph
+    builder = Builder("layout", graph.names)
+    for node in graph.nodes:
+        if is_recurrent(node) and node.attributes.get("layout", 0):
+            _write_time_first(builder, node)
+        else:
+            builder.add(node)
+    graph = graph.rewritten(builder.nodes, builder.constants)
+    axis = _batch_axis(graph, context)
+    return graph if axis is None else _with_batch_first(graph, *axis)
+
+
+def _write_time_first(builder: Builder, node: Node) -> None:
+    """Write a node of layout 1, which onnxruntime does not run, with those of layout 0."""
+    inputs = list(node.inputs)
+    for index in _SEQUENCES:
+        if index < len(inputs) and inputs[index]:
+            inputs[index] = builder.emit("Transpose", inputs[index], perm=[1, 0, 2])
+    outputs = [name and f"{name}/time_first" for name in node.outputs]
+    attributes = {key: value for key, value in node.attributes.items() if key != "layout"}
+    builder.add(replace(node, inputs=tuple(inputs), outputs=tuple(outputs), attributes=attributes))
+    for index, (source, name) in enumerate(zip(outputs, node.outputs, strict=True)):
+        if name:
+            perm = [1, 0, 2] if index else [2, 0, 1, 3]
+            builder.emit("Transpose", source, output=name, name=name, perm=perm)
+
+
+def _batch_axis(graph: Graph, context: Context) -> tuple[int, int] | None:
+    """Find which axis of the output is the batch, of how many; None if it is the first."""
+    sizes = context.batches if context.batch is None else (context.batch,)
+    try:
+        shapes = [context.values(graph, size)[graph.output].shape for size in sizes]
+    except UnsupportedModelError:
+        return None
+    found = [
+        axis
+        for axis in range(len(shapes[0]))
+        if tuple(shape[axis] for shape in shapes) == tuple(sizes)
+    ]
+    return (found[-1], len(shapes[0])) if found and found[0] != 0 else None
+
+
+def _with_batch_first(graph: Graph, axis: int, rank: int) -> Graph:
+    perm = [axis, *(other for other in range(rank) if other != axis)]
+    builder = Builder(graph.output, graph.names)
+    output = builder.emit(
+        "Transpose", graph.output, output=f"{graph.output}/samples_first", perm=perm
+    )
+    note = f"Output {graph.output!r} has the batch as its axis {axis}; here it is the first."
+    return graph.rewritten(
+        [*graph.nodes, *builder.nodes], output=output, notes=[*graph.notes, note]
+    )
