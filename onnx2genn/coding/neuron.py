@@ -44,7 +44,8 @@ class NeuronCode:
             Activations other than Relu put their function around it. ``begin`` then takes the code
             from :meth:`Quantiser.expression` of ``total``.
         cost: Number of binary spikes that S counts as, by ``S``.
-        graded: Whether S takes other values than 0 and 1. The synapses then carry w S instead of w.
+        largest: Largest value that S takes, which is a whole number.
+        signed: Whether S also takes negative values, down to ``-largest``.
     """
 
     variables: tuple[str, ...]
@@ -53,4 +54,10 @@ class NeuronCode:
     weight: str = "1.0"
     collected: str = ""
     cost: str = "1"
-    graded: bool = False
+    largest: int = 1
+    signed: bool = False
+
+    @property
+    def graded(self) -> bool:
+        """Whether S takes other values than 0 and 1; the synapses then carry w S instead of w."""
+        return self.signed or self.largest > 1

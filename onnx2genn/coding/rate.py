@@ -213,7 +213,8 @@ class Rate(StepwiseCoding):
             variables=("V", "M"),
             begin=f"V = {float(self.initial)}; M = 0.0;",
             step=f"V += arrived + bias; S = {self._clipped('floor(V)')}; V -= S; M += S;",
-            graded=True,
+            largest=self._largest,
+            signed=self.signed,
         )
 
     def _neuron_ahead(self) -> NeuronCode:
@@ -236,7 +237,8 @@ class Rate(StepwiseCoding):
                 f"const scalar more = V * (phase + 1.0) - (M + {self._unaccounted}) * total;\n"
                 f"{spike} M += S;"
             ),
-            graded=not self._binary,
+            largest=self._largest,
+            signed=self.signed,
         )
 
     def _clipped(self, wanted: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from helpers.onnx_models import model, node
+from helpers.onnx_models import model, node, side_by_side
 from onnx2genn.api import SpikingNetwork
 from onnx2genn.coding import Coding, make
 from onnx2genn.frontend.pipeline import read
@@ -223,7 +223,7 @@ def tokens() -> onnx.ModelProto:
     return model(nodes, {"x": [1, 2, 6, 6]}, weights)
 
 
-def largest(size: int = 8) -> onnx.ModelProto:
+def largest(size: int = 4) -> onnx.ModelProto:
     """Global max pooling, whose window is a whole plane."""
     nodes = [
         node("Conv", "x w0 b0", "c0", pads=[1] * 4),
@@ -255,6 +255,7 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
 }
 
 FOUR = ("r2", "r4")
+TOGETHER = "together"
 
 
 def convert(
@@ -263,17 +264,19 @@ def convert(
     """Convert a network with thresholds of two, and of four in some populations.
 
     Args:
-        name: One of ``NETWORKS``.
+        name: One of ``NETWORKS``, or ``TOGETHER`` for all of them side by side.
         coding: Name of the coding, or the coding.
         scale: Factor of the thresholds, so that the value of the smallest spike is on the grid.
         options: Of the coding.
     """
-    found = replace(read(NETWORKS[name]()), verify=None)  # as a network that is encoded
+    parts = {key: make_proto() for key, make_proto in NETWORKS.items() if name in (key, TOGETHER)}
+    proto = side_by_side(parts, batch=1) if name == TOGETHER else parts[name]
+    found = replace(read(proto), verify=None)  # as a network that is encoded
     return SpikingNetwork(
         model=found,
         coding=make(coding, **options),
         thresholds={
-            item.name: np.full((), scale * (4.0 if item.name in FOUR else 2.0), np.float32)
+            item.name: np.full((), scale * (4.0 if item.name.endswith(FOUR) else 2.0), np.float32)
             for item in found.parts.populations
         },
         offsets={item.name: np.zeros((), np.float32) for item in found.parts.populations},

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper, numpy_helper
+from onnx import compose, helper, numpy_helper
 
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.ir.inputs import join_arrays
@@ -53,6 +53,30 @@ def model(
         opset_imports=[helper.make_opsetid(*item) for item in opsets.items()],
         ir_version=8,
     )
+
+
+def side_by_side(
+    parts: Mapping[str, onnx.ModelProto], *, batch: int | str = "N", opset: int = 17
+) -> onnx.ModelProto:
+    """Put models into one, which has the inputs of all and their outputs in one row.
+
+    Args:
+        parts: Models of one output [N, ...], by what their names then start with.
+        batch: Size or symbol of the batch axis.
+        opset: Of the model.
+    """
+    graphs = [compose.add_prefix(part, f"{name}_").graph for name, part in parts.items()]
+    inputs = {
+        info.name: [batch, *(axis.dim_value for axis in info.type.tensor_type.shape.dim[1:])]
+        for graph in graphs
+        for info in graph.input
+    }
+    weights = {
+        item.name: numpy_helper.to_array(item) for graph in graphs for item in graph.initializer
+    }
+    joined = node("Concat", " ".join(graph.output[0].name for graph in graphs), "y", axis=1)
+    nodes = [*(item for graph in graphs for item in graph.node), joined]
+    return model(nodes, inputs, weights, opset=opset)
 
 
 def one_node(

@@ -29,22 +29,20 @@ def build_on_gpu(network: Network, *, backend: str, batch_size: int | None = Non
         network: Network to simulate.
         backend: ``cuda`` or ``hip``.
         batch_size: Samples that the GPU simulates at once, by default as many as fit into its
-            memory.
+            memory and at most as many.
 
     Raises:
         BackendError: The network does not fit, or GeNN cannot build it.
     """
-    from onnx2genn.backends.genn.device.memory import largest_batch
+    from onnx2genn.backends.genn.device.assembly import Target
+    from onnx2genn.backends.genn.device.gpu import largest_batch
+    from onnx2genn.backends.genn.planner import make_plan
     from onnx2genn.backends.genn.simulator import GennSimulator
 
-    at_once = batch_size or largest_batch(network)
-    return GennSimulator(
-        network,
-        backend=backend,
-        device_batch=at_once,
-        batch_size=at_once * _GPU_GROUPS,
-        connectivity="portable",
-    )
+    plan = make_plan(network)
+    at_once = largest_batch(plan, backend, batch_size)
+    target = Target(backend=backend, batch_size=at_once, connectivity="portable")
+    return GennSimulator(network, plan, target, batch_size=at_once * _GPU_GROUPS)
 
 
 def build_on_cpu(
@@ -68,19 +66,20 @@ def build_on_cpu(
     """
     if connectivity not in CONNECTIVITY:
         raise BackendError(f"connectivity={connectivity!r}: choose {' or '.join(CONNECTIVITY)}.")
+    from onnx2genn.backends.genn.device.assembly import Target
+    from onnx2genn.backends.genn.planner import make_plan
     from onnx2genn.backends.genn.simulator import GennSimulator
+    from onnx2genn.backends.genn.workers import Workers
 
+    plan = make_plan(network)
+    target = Target(backend=CPU, batch_size=1, connectivity=connectivity)
     size = batch_size or _CPU_BLOCK
-    simulator = GennSimulator(
-        network, backend=CPU, device_batch=1, batch_size=size, connectivity=connectivity
-    )
+    simulator = GennSimulator(network, plan, target, batch_size=size)
     if (workers or 1) == 1:
         return simulator
     # What was built here is in the cache, where the workers find it.
     simulator.close()
-    from onnx2genn.backends.genn.workers import Workers
-
-    return Workers(network, workers=workers or 1, batch_size=size, connectivity=connectivity)
+    return Workers(network, plan, target, workers=workers or 1, batch_size=size)
 
 
 BACKENDS = (

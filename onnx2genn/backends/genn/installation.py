@@ -27,6 +27,15 @@ print(json.dumps([pygenn.__version__, sorted(genn_model.backend_modules)]))
 """
 _TIMEOUT = 60
 _OLDEST = (5, 4)
+_NVIDIA = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
+_AMD = ("rocm-smi", "--showproductname", "--csv")
+# Which GPU is the first one.
+_CHOOSING = (
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+)
 
 
 def needs(backend: str) -> tuple[Finding, ...]:
@@ -73,11 +82,14 @@ def _common() -> tuple[Finding, ...]:
     )
 
 
-def free_device_memory() -> int | None:
-    """Bytes that are free on the first NVIDIA GPU; None if the driver does not say."""
-    answer = _ask("nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits")
-    first = answer.split("\n")[0].strip()
-    return int(first) * 2**20 if first.isdigit() else None
+def toolchain(backend: str) -> tuple[str, ...]:
+    """Return what compiled code depends on beside the model: compilers, and the GPUs."""
+    texts = [sys.platform, platform.machine(), os.environ.get("CXX", "")]
+    if backend == "cuda":
+        texts += [_asked_once(*_NVIDIA), _asked_once(_in_toolkit("CUDA_PATH", "nvcc"), "--version")]
+    if backend == "hip":
+        texts += [_asked_once(*_AMD), _asked_once(_in_toolkit("HIP_PATH", "hipcc"), "--version")]
+    return (*texts, *(f"{name} {os.environ.get(name)}" for name in _CHOOSING))
 
 
 @cache
@@ -105,24 +117,20 @@ def _pygenn() -> tuple[str, list[str], str]:
 
 
 def _cuda() -> list[Finding]:
-    home = os.environ.get("CUDA_PATH", "")
-    header = _header("curand_kernel.h", home)
     return [
         Finding(
             name="NVIDIA GPU and driver",
-            found=_asked_once(
-                "nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"
-            ),
+            found=_asked_once(*_NVIDIA),
             remedy="Install the driver of the GPU; nvidia-smi has to list it.",
         ),
         Finding(
             name="CUDA toolkit",
-            found=_program(str(Path(home, "bin", "nvcc"))) if home else "",
+            found=_program(_in_toolkit("CUDA_PATH", "nvcc")),
             remedy="Install it, and set CUDA_PATH to its folder, which has bin/nvcc.",
         ),
         Finding(
             name="cuRAND header",
-            found=header,
+            found=_header("curand_kernel.h", os.environ.get("CUDA_PATH", "")),
             remedy="Install the development files of cuRAND, or add the folder of curand_kernel.h "
             "to CPATH.",
         ),
@@ -130,16 +138,15 @@ def _cuda() -> list[Finding]:
 
 
 def _hip() -> list[Finding]:
-    home = os.environ.get("HIP_PATH", "")
     return [
         Finding(
             name="ROCm (HIP)",
-            found=_program(str(Path(home, "bin", "hipcc"))) if home else "",
+            found=_program(_in_toolkit("HIP_PATH", "hipcc")),
             remedy="Install it, and set HIP_PATH to its folder, which has bin/hipcc.",
         ),
         Finding(
             name="AMD GPU and driver",
-            found=_asked_once("rocm-smi", "--showproductname", "--csv"),
+            found=_asked_once(*_AMD),
             remedy="Install the driver of the GPU; rocm-smi has to list it.",
         ),
     ]
@@ -149,6 +156,11 @@ def _compilers() -> tuple[str, ...]:
     own = os.environ.get("CXX", "").split()[:1]
     usual = "cl" if os.name == "nt" else "clang++" if platform.system() == "Darwin" else "g++"
     return (*own, usual)
+
+
+def _in_toolkit(variable: str, program: str) -> str:
+    """Return where a program of a toolkit is; a name that no program has if that is not known."""
+    return str(Path(os.environ.get(variable) or f"{variable} is not set", "bin", program))
 
 
 def _program(*names: str) -> str:

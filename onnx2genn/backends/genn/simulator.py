@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnx2genn.backends.base import Activity
+from onnx2genn.backends.genn.device.assembly import Target
 from onnx2genn.backends.genn.device.model import LoadedModel
-from onnx2genn.backends.genn.plan import Neurons, make_plan
+from onnx2genn.backends.genn.plan import Neurons, Plan
 from onnx2genn.backends.poisson import fire, generator
 
 if TYPE_CHECKING:
@@ -31,37 +32,23 @@ class GennSimulator:
 
     Args:
         network: Network to simulate.
-        backend: GeNN backend.
-        device_batch: Samples that the device simulates at once.
+        plan: The network as the device sees it.
+        target: What to compile it for.
         batch_size: Samples that one call of ``run`` should have, so that the time to fill and to
             empty the network does not count.
-        connectivity: ``portable`` or ``scatter``; see :mod:`onnx2genn.backends.genn.device.model`.
 
     Raises:
         BackendError: The network cannot be built, or does not fit into memory.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        *,
-        backend: str,
-        device_batch: int,
-        batch_size: int,
-        connectivity: str,
-    ) -> None:
-        self.backend = backend
+    def __init__(self, network: Network, plan: Plan, target: Target, *, batch_size: int) -> None:
+        self.backend = target.backend
         self.batch_size = batch_size
         self._network = network
-        self._device_batch = device_batch
-        self._plan = make_plan(network)
-        self._steps = self._plan.steps
-        self._model = LoadedModel(
-            self._plan,
-            backend=backend,
-            batch_size=device_batch,
-            connectivity=connectivity,
-        )
+        self._device_batch = target.batch_size
+        self._plan = plan
+        self._steps = plan.steps
+        self._model = LoadedModel(plan, target)
         self._fed = self._by_phase(item for item in self._plan.neurons if item.is_fed)
         # Whole windows, after which all neurons have started.
         last = max(item.start for item in self._plan.neurons)

@@ -3,90 +3,108 @@
 from __future__ import annotations
 
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnx2genn.backends.base import Activity
-from onnx2genn.backends.genn.installation import CPU
+from onnx2genn.backends.genn.device.assembly import Target
+from onnx2genn.backends.genn.plan import Plan
 from onnx2genn.errors import BackendError
 
 if TYPE_CHECKING:
-    from onnx2genn.backends.genn.simulator import GennSimulator
     from onnx2genn.network import Network
-
-# The simulator of a worker's process.
-_OWN: list[GennSimulator] = []
 
 
 class Workers:
     """Runs parts of the samples in processes of their own, since GeNN's CPU backend is serial.
 
     Args:
-        network: Network to simulate, which has been built before.
+        network: Network to simulate.
+        plan: The network as the device sees it.
+        target: What it has been compiled for before.
         workers: Number of processes.
         batch_size: Samples of one call for each process.
-        connectivity: As for :func:`onnx2genn.backends.genn.build`.
     """
 
-    backend = CPU
-
     def __init__(
-        self, network: Network, *, workers: int, batch_size: int, connectivity: str
+        self, network: Network, plan: Plan, target: Target, *, workers: int, batch_size: int
     ) -> None:
+        self.backend = target.backend
         self.batch_size = batch_size * workers
-        self._workers = workers
         # Forked children would share the libraries of GeNN and the threads of onnxruntime.
-        self._pool = ProcessPoolExecutor(
-            workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_open,
-            initargs=(network, batch_size, connectivity),
-        )
+        context = multiprocessing.get_context("spawn")
+        self._processes, self._links = [], []
+        for _ in range(workers):
+            here, there = context.Pipe()
+            process = context.Process(target=_serve, args=(there,), daemon=True)
+            with _without_interrupts():
+                process.start()
+            there.close()
+            self._processes.append(process)
+            self._links.append(here)
+        for link in self._links:
+            link.send((network, plan.plain(), target))
 
     def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
         """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
-        size = -(-len(samples) // self._workers)
+        size = -(-len(samples) // len(self._links))
         starts = range(0, len(samples), size)
+        links = self._links[: len(starts)]
         try:
-            parts = list(
-                self._pool.map(
-                    _run,
-                    [samples[start : start + size] for start in starts],
-                    [first + start for start in starts],
-                    [record] * len(starts),
-                )
-            )
-        except BrokenProcessPool as error:
+            for link, start in zip(links, starts, strict=True):
+                link.send((samples[start : start + size], first + start, record))
+            parts = [link.recv() for link in links]
+        except (EOFError, OSError) as error:
             raise BackendError(
                 "A worker process of GeNN ended unexpectedly, perhaps for lack of memory. "
                 "Use fewer workers."
             ) from error
+        for part in parts:
+            if isinstance(part, BackendError):
+                raise part
         return _joined(parts)
 
     def close(self) -> None:
-        """End the processes."""
-        self._pool.shutdown()
+        """End the processes, whatever they are doing."""
+        for process, link in zip(self._processes, self._links, strict=True):
+            process.terminate()
+            process.join()
+            link.close()
 
 
-def _open(network: Network, batch_size: int, connectivity: str) -> None:
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Let processes that start within take no notice of Ctrl-C: the first process ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _serve(link: Connection) -> None:
+    """Answer the first process until it hangs up."""
     from onnx2genn.backends.genn.simulator import GennSimulator
 
-    _OWN.append(
-        GennSimulator(
-            network,
-            backend=CPU,
-            device_batch=1,
-            batch_size=batch_size,
-            connectivity=connectivity,
-        )
-    )
-
-
-def _run(samples: np.ndarray, first: int, record: bool) -> Activity:
-    return _OWN[0].run(samples, first=first, record=record)
+    try:
+        network, plan, target = link.recv()
+        simulator = GennSimulator(network, plan, target, batch_size=1)
+        while True:
+            samples, first, record = link.recv()
+            link.send(simulator.run(samples, first=first, record=record))
+    except BackendError as error:
+        link.send(error)
+    except EOFError:
+        return
 
 
 def _joined(parts: list[Activity]) -> Activity:

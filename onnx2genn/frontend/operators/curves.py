@@ -12,6 +12,7 @@ from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import Handler, operator
 
 _MOST_VALUES = 256
+_MOST_FACTORS = 8
 
 
 def _plain(op: str) -> Handler:
@@ -26,6 +27,8 @@ def _curve(op: str, expression: str, **traits: Any) -> None:
     operator(op, kind="function", expression=expression, **traits)(_plain(op))
 
 
+# A GPU's fast tanh is right to 11 bits, its fast exp to 21.
+_TANH = "1.0 - 2.0 / (exp(2.0 * ({x})) + 1.0)"
 _SOFTPLUS = "fmax({x}, 0.0) + log(1.0 + exp(-fabs({x})))"
 _ELU = "({x} < 0.0) ? {alpha} * (exp({x}) - 1.0) : {x}"
 
@@ -43,7 +46,7 @@ _curve("Exp", "exp({x})", increasing=True)
 _curve("Floor", "floor({x})", increasing=True)
 _curve("HardSwish", "{x} * fmin(fmax({x} / 6.0 + 0.5, 0.0), 1.0)")
 _curve("Log", "log({x})")
-_curve("Mish", f"{{x}} * tanh({_SOFTPLUS})")
+_curve("Mish", f"{{x}} * ({_TANH.format(x=_SOFTPLUS)})")
 _curve("Reciprocal", "1.0 / {x}")
 _curve("Round", "rint({x})", increasing=True)
 _curve("Sigmoid", "1.0 / (1.0 + exp(-{x}))", increasing=True, ends=True, output_range=(0.0, 1.0))
@@ -54,7 +57,7 @@ _curve("Softplus", _SOFTPLUS, increasing=True)
 _curve("Softsign", "{x} / (1.0 + fabs({x}))", increasing=True)
 _curve("Sqrt", "sqrt({x})")
 _curve("Tan", "tan({x})")
-_curve("Tanh", "tanh({x})", increasing=True, output_range=(-1.0, 1.0))
+_curve("Tanh", _TANH, increasing=True, output_range=(-1.0, 1.0))
 
 
 @operator("Swish", kind="function")
@@ -72,7 +75,8 @@ def quick_gelu(rewrite: Rewrite, x: str, *, alpha: float = 1.702) -> str:
 
 def _gelu(x: str, *, approximate: str) -> str:
     if approximate == "tanh":
-        return f"0.5 * {x} * (1.0 + tanh(0.7978845608 * ({x} + 0.044715 * {x} * {x} * {x})))"
+        inner = f"0.7978845608 * ({x} + 0.044715 * {x} * {x} * {x})"
+        return f"0.5 * {x} * (1.0 + ({_TANH.format(x=inner)}))"
     return f"0.5 * {x} * (1.0 + erf({x} * 0.7071067812))"
 
 
@@ -126,7 +130,18 @@ def shrink(rewrite: Rewrite, x: str, *, bias: float = 0.0, lambd: float = 0.5) -
     return rewrite.emit("Shrink", x, bias=bias, lambd=lambd)
 
 
-@operator("Pow", kind="function", expression="pow({x}, {y})")
+def _power(x: str, y: str) -> str:
+    """A whole power without the logarithm of x, which a GPU's fast pow takes of its sign, too."""
+    exponent = float(y.strip("()"))
+    if exponent != int(exponent):
+        return f"pow({x}, {y})"
+    if 0 < exponent <= _MOST_FACTORS:
+        return " * ".join([x] * int(exponent))
+    size = f"pow(fabs({x}), {y})"
+    return f"({x} < 0.0) ? -{size} : {size}" if exponent % 2 else size
+
+
+@operator("Pow", kind="function", expression=_power)
 def pow_(rewrite: Rewrite, x: str, exponent: str) -> str:
     """x to the power of a constant."""
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from onnx2genn.backends.genn import installation as probe
-from onnx2genn.backends.genn.device.memory import largest_batch
 from onnx2genn.backends.registry import BACKENDS, choose, predict
 from onnx2genn.errors import BackendError
 
@@ -91,16 +90,15 @@ def test_an_old_pygenn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "5.1.0 is too old" in BACKENDS["single_threaded_cpu"].missing()[0].remedy
 
 
-def test_batches_fill_the_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    from helpers import grid_networks
-
-    network = grid_networks.convert("mobile", "few-spike")
-    sizes = []
-    for free in ("1", "40", "80000"):
-        pretend(monkeypatch, offered=[], programs={"nvidia-smi": free})
-        sizes.append(largest_batch(network))
-    assert sizes[0] < sizes[1] <= sizes[2] == 512
-    assert all(size & (size - 1) == 0 for size in sizes)
+def test_compiled_code_depends_on_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+    for name in ("NVIDIA H100, 9.0", "NVIDIA A100, 8.0"):
+        forget()
+        pretend(monkeypatch, offered=["cuda"], programs={"nvidia-smi": name})
+        found.add(probe.toolchain("cuda"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    found.add(probe.toolchain("cuda"))
+    assert len(found) == 3
 
 
 def test_a_cache_that_cannot_be_written_is_missing(

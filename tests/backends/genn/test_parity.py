@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,50 +12,39 @@ import numpy as np
 import pytest
 from conftest import Example
 from helpers import grid_networks
-from helpers.own_coding import Prompt
 
 import onnx2genn
 from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.base import Activity, Simulator
-from onnx2genn.backends.genn import build_on_cpu
-from onnx2genn.backends.genn.device import portable
+from onnx2genn.backends.genn import CONNECTIVITY, build_on_cpu
+from onnx2genn.backends.genn.device.assembly import Target, assemble
+from onnx2genn.backends.genn.device.portable import PARALLEL, Limits
+from onnx2genn.backends.genn.planner import make_plan
+from onnx2genn.backends.genn.simulator import GennSimulator
 from onnx2genn.backends.registry import open_simulator
 
 pytestmark = pytest.mark.genn
 
+CPU = "single_threaded_cpu"
 MNIST = Path(__file__).parents[2] / "models" / "mnist.onnx"
 CODINGS: dict[str, dict[str, Any]] = {
     "few-spike": {"coding": "few-spike", "steps": 6},
-    "soft": {"coding": "rate", "steps": 16, "lookahead": 0},
+    "two-phase": {"coding": "two-phase", "steps": 8},
     "ahead": {"coding": "rate", "steps": 8, "lookahead": 2},
     "all ahead": {"coding": "rate", "steps": 4, "lookahead": 4},
-    "hard": {"coding": "rate", "steps": 16, "reset": "hard", "initial": 0.0, "lookahead": 0},
-    "two-phase": {"coding": "two-phase", "steps": 8},
     # Spikes of 1 to 3 thirds of the threshold.
-    "signed": {"coding": "rate", "steps": 8, "signed": True, "bits": 2, "scale": 3.0},
-    "counted": {"coding": "rate", "steps": 8, "readout": "spikes", "bits": 2, "scale": 3.0},
-    "own": {"coding": Prompt(rounding=0.25)},
-    "signed at once": {"coding": "rate", "steps": 8, "signed": True, "lookahead": 0},
+    "signed ahead": {"coding": "rate", "steps": 8, "signed": True, "bits": 2, "scale": 3.0},
+    **{
+        name: {"coding": name, "steps": steps, "scale": scale}
+        for name, steps, scale in [
+            ("diehl", 16, 1.0),
+            ("rueckauer", 16, 1.0),
+            ("sengupta", 16, 1.0),
+            ("signed", 8, 1.0),
+            ("graded", 4, 15.0),
+        ]
+    },
 }
-SCATTER = [
-    *itertools.product(grid_networks.NETWORKS, ["few-spike", "soft", "ahead", "hard"]),
-    ("branches", "two-phase"),
-    ("branches", "all ahead"),
-    ("branches", "signed at once"),
-    ("branches", "signed"),
-    ("branches", "counted"),
-    ("branches", "own"),
-    ("residual", "own"),
-]
-PORTABLE = [
-    ("residual", "ahead"),
-    ("mobile", "few-spike"),
-    ("branches", "few-spike"),
-    ("branches", "signed"),
-    ("signal", "soft"),
-    ("fusion", "few-spike"),
-    ("largest", "soft"),
-]
 
 
 @dataclass(frozen=True)
@@ -69,27 +58,19 @@ class Pair:
     simulator: Simulator
 
 
-Compare = Callable[[SpikingNetwork, np.ndarray, str], Pair]
+def compare(
+    network: SpikingNetwork, samples: np.ndarray, connectivity: str
+) -> AbstractContextManager[Pair]:
+    simulator = build_on_cpu(network, connectivity=connectivity)
+    return compared(network, samples, simulator)
 
 
-@pytest.fixture(scope="module")
-def simulators() -> Iterator[list[Simulator]]:
-    opened: list[Simulator] = []
-    yield opened
-    for simulator in opened:
-        simulator.close()
-
-
-@pytest.fixture(scope="module")
-def compare(simulators: list[Simulator]) -> Compare:
-    def run(network: SpikingNetwork, samples: np.ndarray, connectivity: str) -> Pair:
-        with open_simulator(network, "onnxruntime") as embedded:
-            wanted = embedded.run(samples, record=True)
-        simulator = build_on_cpu(network, connectivity=connectivity)
-        simulators.append(simulator)
-        return Pair(network, samples, wanted, simulator.run(samples, record=True), simulator)
-
-    return run
+@contextmanager
+def compared(network: SpikingNetwork, samples: np.ndarray, simulator: Simulator) -> Iterator[Pair]:
+    with open_simulator(network, "onnxruntime") as embedded:
+        wanted = embedded.run(samples, record=True)
+    yield Pair(network, samples, wanted, simulator.run(samples, record=True), simulator)
+    simulator.close()
 
 
 def assert_equal(pair: Pair) -> None:
@@ -106,39 +87,47 @@ def assert_equal(pair: Pair) -> None:
     np.testing.assert_allclose(pair.got.logits_by_step, pair.wanted.logits_by_step, atol=1e-5)
 
 
+@pytest.mark.parametrize("connectivity", CONNECTIVITY)
+@pytest.mark.parametrize("coding", CODINGS)
+def test_equal_to_the_last_spike(connectivity: str, coding: str) -> None:
+    """All kinds of networks, in every run and every order of the samples."""
+    network = grid_networks.convert(grid_networks.TOGETHER, **CODINGS[coding])
+    with compare(network, grid_networks.samples(network, 32), connectivity) as pair:
+        assert_equal(pair)
+        if network.coding.poisson:
+            return
+        order = np.random.default_rng(0).permutation(32)
+        for chosen in (order[:5], order[:1], order):
+            logits = pair.simulator.run(pair.samples[chosen]).logits
+            np.testing.assert_array_equal(logits, pair.wanted.logits[chosen])
+        assert_equal(replace(pair, got=pair.simulator.run(pair.samples, record=True)))
+
+
 @pytest.mark.parametrize(
-    ("connectivity", "name", "coding"),
-    [("scatter", *item) for item in SCATTER] + [("portable", *item) for item in PORTABLE],
+    ("coding", "limits", "kinds"),
+    [
+        ("few-spike", PARALLEL, {"DENSE"}),
+        ("signed ahead", Limits(one_block=130, dense_bytes=2**16), {"DENSE", "SPARSE", "TOEPLITZ"}),
+    ],
 )
-def test_equal_to_the_last_spike(
-    connectivity: str, name: str, coding: str, compare: Compare
-) -> None:
-    network = grid_networks.convert(name, **CODINGS[coding])
-    pair = compare(network, grid_networks.samples(network), connectivity)
-    assert_equal(pair)
-    # Every run starts from the same state, whatever the one before left behind.
-    short = pair.simulator.run(pair.samples[:5]).logits
-    np.testing.assert_array_equal(short, pair.wanted.logits[:5])
-    assert_equal(replace(pair, got=pair.simulator.run(pair.samples, record=True)))
+def test_what_a_gpu_runs(coding: str, limits: Limits, kinds: set[str]) -> None:
+    """On the CPU, for lack of a GPU: the same spikes, and small targets without a race."""
+    from pygenn import ParallelismHint
 
-
-def test_small_targets_on_a_gpu_are_dense(
-    compare: Compare, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On the CPU, for lack of a GPU: the same spikes with all weights kept."""
-    kinds = []
-    connectivity = portable.SynapseGroups._connectivity
-
-    def spied(*arguments: Any) -> Any:
-        found = connectivity(*arguments)
-        kinds.append(found[0])
-        return found
-
-    monkeypatch.setattr("onnx2genn.backends.genn.device.model.CPU", "another")
-    monkeypatch.setattr(portable.SynapseGroups, "_connectivity", spied)
-    network = grid_networks.convert("branches", **CODINGS["few-spike"])
-    assert_equal(compare(network, grid_networks.samples(network), "portable"))
-    assert set(kinds) == {"DENSE"}
+    network = grid_networks.convert("branches", **CODINGS[coding])
+    target = Target(backend=CPU, batch_size=1, connectivity="portable", limits=limits)
+    plan = make_plan(network)
+    found = set()
+    for group in assemble(plan, target).model.synapse_populations.values():
+        kind = group.matrix_type.name.split("_")[0]
+        found.add(kind)
+        if group.trg.num_neurons <= limits.one_block:
+            by_source = group.parallelism_hint == ParallelismHint.PRESYNAPTIC
+            assert kind == "DENSE" or (kind == "SPARSE" and by_source), group.name
+    assert found == kinds
+    simulator = GennSimulator(network, plan, target, batch_size=64)
+    with compared(network, grid_networks.samples(network), simulator) as pair:
+        assert_equal(pair)
 
 
 def assert_nearly_equal(pair: Pair) -> None:
@@ -154,29 +143,20 @@ def assert_nearly_equal(pair: Pair) -> None:
     np.testing.assert_array_equal(pair.got.logits.argmax(1), pair.wanted.logits.argmax(1))
 
 
-@pytest.mark.parametrize("coding", ["few-spike", "soft", "ahead", "hard"])
-def test_trained_digits(coding: str, digits: Example, compare: Compare) -> None:
+@pytest.mark.parametrize("coding", ["few-spike", "ahead"])
+def test_trained_digits(coding: str, digits: Example) -> None:
     network = onnx2genn.convert(digits.model, digits.x_train, **CODINGS[coding])
-    assert_nearly_equal(compare(network, digits.x_test[:64], "scatter"))
+    with compare(network, digits.x_test[:64], "scatter") as pair:
+        assert_nearly_equal(pair)
 
 
-@pytest.mark.parametrize("coding", ["few-spike", "soft"])
-def test_trained_mnist(coding: str, shared: Callable[[str], Path], compare: Compare) -> None:
+@pytest.mark.parametrize("coding", ["few-spike", "ahead"])
+def test_trained_mnist(coding: str, shared: Callable[[str], Path]) -> None:
     with np.load(shared("data/mnist.npz")) as data:
         train, test = (data[name][:256, ..., None] / np.float32(255) for name in SPLITS)
     network = onnx2genn.convert(MNIST, train, **CODINGS[coding])
-    assert_nearly_equal(compare(network, test[:64], "scatter"))
+    with compare(network, test[:64], "scatter") as pair:
+        assert_nearly_equal(pair)
 
 
 SPLITS = ("x_train", "x_test")
-
-
-@pytest.mark.parametrize("coding", ["few-spike", "soft"])
-def test_samples_do_not_depend_on_their_company(coding: str, compare: Compare) -> None:
-    network = grid_networks.convert("residual", **CODINGS[coding])
-    pair = compare(network, grid_networks.samples(network, 24), "scatter")
-    order = np.random.default_rng(0).permutation(24)
-    shuffled = pair.simulator.run(pair.samples[order]).logits
-    alone = [pair.simulator.run(pair.samples[index : index + 1]).logits for index in range(24)]
-    np.testing.assert_array_equal(shuffled, pair.got.logits[order])
-    np.testing.assert_array_equal(np.concatenate(alone), pair.got.logits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +20,7 @@ import onnx2genn
 from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.genn import CONNECTIVITY
 from onnx2genn.backends.genn import build_on_cpu as build
-from onnx2genn.backends.genn.device import cache, memory
-from onnx2genn.backends.genn.device.cache import CodeDirectory
+from onnx2genn.backends.genn.device import compile, memory
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.errors import BackendError
 
@@ -95,18 +95,26 @@ def test_a_model_that_cannot_be_compiled_leaves_nothing(
     assert list(compiled.iterdir()) == []
 
 
-def test_the_slower_of_two_processes_uses_its_own(compiled: Path) -> None:
-    first, second = CodeDirectory("key"), CodeDirectory("key")
-    assert first.path != second.path
-    first.publish()
-    second.publish()
-    assert first.path == compiled / "key"
-    assert second.path != first.path
-    first.release()
-    second.release()
-    assert [item.name for item in compiled.iterdir()] == ["key"]
-    assert CodeDirectory("key").is_built
-    cache._LOADED.discard(compiled / "key")
+def test_a_genn_that_ends_its_process_is_survived(
+    network: SpikingNetwork, compiled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile, "_CHILD", "import os; print('Assertion', flush=True); os.abort()")
+    with pytest.raises(BackendError, match=r"(?s)cannot build.*ended with status -6\n  Assertion"):
+        build(network)
+    assert list(compiled.iterdir()) == []
+
+
+def test_a_broken_library_is_built_again(network: SpikingNetwork, compiled: Path) -> None:
+    """Loading it would end this process."""
+    x = grid_networks.samples(network, 3)
+    first = build(network)
+    wanted = first.run(x).logits
+    first.close()
+    (library,) = compiled.rglob("librunner.so")
+    library.write_bytes(library.read_bytes()[: library.stat().st_size // 2])
+    second = build(network)
+    np.testing.assert_array_equal(second.run(x).logits, wanted)
+    second.close()
 
 
 def test_workers_give_the_same(network: SpikingNetwork) -> None:
@@ -187,18 +195,52 @@ def test_an_unknown_connectivity_is_explained(network: SpikingNetwork) -> None:
         build(network, connectivity="dense")
 
 
+def test_an_interrupt_ends_workers_in_silence(compiled: Path) -> None:
+    code = (
+        "from helpers import grid_networks as g\n"
+        "from onnx2genn.backends.registry import open_simulator\n"
+        "if __name__ == '__main__':\n"
+        "    network = g.convert('signal', 'few-spike', steps=5)\n"
+        "    x = g.samples(network, 64)\n"
+        "    try:\n"
+        "        with open_simulator(network, 'single_threaded_cpu', workers=2) as simulator:\n"
+        "            while True:\n"
+        "                simulator.run(x)\n"
+        "                print('running', flush=True)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('interrupted', flush=True)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "running\n"
+    os.killpg(child.pid, signal.SIGINT)
+    out, error = child.communicate(timeout=60)
+    assert (child.returncode, error) == (0, "")
+    assert out.endswith("interrupted\n")
+
+
+def environment() -> dict[str, str]:
+    folders = [str(Path(__file__).parents[2]), *sys.path]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+
+
 def test_two_processes_build_the_same_model(compiled: Path) -> None:
     code = (
         "from helpers import grid_networks as g\n"
         "network = g.convert('signal', 'rate', steps=4)\n"
         "print(network.predict(g.samples(network, 2), backend='single_threaded_cpu').sum())"
     )
-    folders = [str(Path(__file__).parents[2]), *sys.path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     children = [
         subprocess.Popen(
             [sys.executable, "-c", code],
-            env=environment,
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

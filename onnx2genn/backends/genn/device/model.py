@@ -9,16 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from onnx2genn.backends.genn.device.assembly import Target, assemble
 from onnx2genn.backends.genn.device.cache import CodeDirectory, key_of
-from onnx2genn.backends.genn.device.neurons import add_neurons
-from onnx2genn.backends.genn.device.portable import SynapseGroups
-from onnx2genn.backends.genn.device.scatter import GROUP, ScatterUpdates
-from onnx2genn.backends.genn.installation import CPU, INSTALLATION
+from onnx2genn.backends.genn.device.compile import compile_apart, failure
+from onnx2genn.backends.genn.device.scatter import GROUP
+from onnx2genn.backends.genn.installation import toolchain
 from onnx2genn.backends.genn.plan import Plan
-from onnx2genn.errors import BackendError
-
-_NAME = "network"
-_TAIL = 12
 
 
 class LoadedModel:
@@ -26,43 +22,23 @@ class LoadedModel:
 
     Args:
         plan: What to simulate.
-        backend: GeNN backend.
-        batch_size: Samples that the device simulates at once.
-        connectivity: ``portable`` (synapse groups) or ``scatter`` (custom updates; CPU only).
+        target: What to compile it for.
 
     Raises:
         BackendError: It cannot be built.
     """
 
-    def __init__(self, plan: Plan, *, backend: str, batch_size: int, connectivity: str) -> None:
-        import pygenn
-
-        self._scatter = connectivity == "scatter"
-        model = pygenn.GeNNModel("float", _NAME, backend=backend, optimize_code=True)
-        model.dt = 1.0
-        model.batch_size = batch_size
-        model.fuse_postsynaptic_models = True
-        connector: ScatterUpdates | SynapseGroups = ScatterUpdates(model)
-        if not self._scatter:
-            connector = SynapseGroups(model, parallel=backend != CPU)
-        texts = [
-            *(backend, str(batch_size), connectivity, pygenn.__version__, sys.platform),
-            *(os.environ.get(name, "") for name in ("CXX", "CUDA_PATH", "CUDA_VISIBLE_DEVICES")),
-        ]
-        for item in plan.neurons:
-            texts.append(add_neurons(model, item, plan.steps, scatter=self._scatter))
-        for item in plan.neurons:
-            texts += [
-                connector.connect(projection, plan.by_name[projection.source], item)
-                for projection in item.projections
-            ]
-        self._updates = self._scatter and any(item.projections for item in plan.neurons)
-        self._model = model
-        self._directory = CodeDirectory(key_of(texts))
+    def __init__(self, plan: Plan, target: Target) -> None:
+        assembly = assemble(plan, target)
+        self._updates = target.scatters and any(item.projections for item in plan.neurons)
+        self._model = assembly.model
+        self._directory = CodeDirectory(key_of([*toolchain(target.backend), *assembly.texts]))
         try:
-            with _quiet(backend):
-                model.build(str(self._directory.path), never_rebuild=self._directory.is_built)
-                model.load()
+            if not self._directory.is_built:
+                compile_apart(plan, target, assembly.texts, self._directory.path)
+            with _quiet(target.backend):
+                self._model.build(str(self._directory.path), never_rebuild=True)
+                self._model.load()
             self._directory.publish()
         except BaseException:
             self._directory.release()
@@ -95,7 +71,7 @@ class LoadedModel:
 
 @contextmanager
 def _quiet(backend: str) -> Iterator[None]:
-    """Keep the output of GeNN, make and the compilers from the terminal, unless they fail."""
+    """Keep GeNN's output from the terminal, unless it fails."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
@@ -107,12 +83,7 @@ def _quiet(backend: str) -> Iterator[None]:
         except Exception as error:  # PyGeNN raises what its C++ exceptions happen to become
             log.seek(0)
             lines = [line for line in log.read().decode(errors="replace").splitlines() if line]
-            raise BackendError(
-                f"GeNN cannot build the network for {backend}: {error}\n"
-                + "\n".join(f"  {line}" for line in lines[-_TAIL:])
-                + "\nRun 'onnx2genn --doctor' to see what is missing; how to install GeNN and its "
-                f"compilers: {INSTALLATION}"
-            ) from error
+            raise failure(backend, str(error), lines) from error
         finally:
             for target, copy in enumerate(saved, start=1):
                 os.dup2(copy, target)

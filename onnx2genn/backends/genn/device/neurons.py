@@ -34,7 +34,7 @@ def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
 
     buffered = scatter and bool(item.projections)
     buffers = [ARRIVING, *([_SUMS] if item.ports > 1 else [])] if buffered else []
-    states = _states(item, buffered=buffered)
+    states = states_of(item, buffered=buffered)
     constants = _constants(item)
     access = dict.fromkeys(constants, VarAccess.READ_ONLY)
     if item.is_fed or item.segment is None:
@@ -66,7 +66,7 @@ def port(index: int) -> str:
     return f"port_{index}"
 
 
-def _states(item: Neurons, *, buffered: bool) -> dict[str, str]:
+def states_of(item: Neurons, *, buffered: bool) -> dict[str, str]:
     """Name the state of one neuron, with its types."""
     if item.segment is None:
         return {"S": "scalar"}

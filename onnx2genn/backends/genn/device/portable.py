@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from onnx2genn.backends.genn.device.memory import require
 from onnx2genn.backends.genn.device.neurons import port
-from onnx2genn.backends.genn.lowering.convolution import Convolution, dense_matrix
+from onnx2genn.backends.genn.device.toeplitz import toeplitz
+from onnx2genn.backends.genn.lowering.convolution import Convolution, sparse_matrix
 from onnx2genn.backends.genn.lowering.projection import Dense, Linear, Sparse
 from onnx2genn.backends.genn.plan import Neurons, Projection
 
 _BYTES = 4
-# GeNN adds up the input of targets that fit into one block of threads without atomic operations,
-# which is safe on a GPU only where one thread serves one target neuron, as for DENSE.
-_BLOCK = 1024
-_DENSE_BYTES = 2**26
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Which synapse groups a device runs without a race.
+
+    GeNN adds up the input of targets that fit into one block of threads without atomic operations.
+    On a GPU that is safe only where one thread serves one target neuron, as for DENSE; or where a
+    thread serves a source neuron, as SPARSE can be told to, and the input goes around that short
+    cut.
+
+    Attributes:
+        one_block: Neurons of the largest target that may fit into one block.
+        dense_bytes: Size of the largest matrix for such a target that is kept whole.
+    """
+
+    one_block: int
+    dense_bytes: int = 2**26
+
+
+SERIAL = Limits(one_block=0)
+PARALLEL = Limits(one_block=1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synapses:
+    """How GeNN keeps a linear map.
+
+    Attributes:
+        kind: TOEPLITZ, DENSE or SPARSE.
+        weights: In the order of that kind.
+        places: Source and target of every weight of SPARSE.
+        snippet: Of TOEPLITZ.
+        compiled: What of all this is compiled.
+    """
+
+    kind: str
+    weights: np.ndarray
+    places: tuple[np.ndarray, ...] = ()
+    snippet: Any = None
+    compiled: str = ""
 
 
 class SynapseGroups:
@@ -25,12 +63,12 @@ class SynapseGroups:
 
     Args:
         model: PyGeNN model.
-        parallel: Whether the device runs the synapses of a projection at the same time.
+        limits: What is safe on the device.
     """
 
-    def __init__(self, model: Any, *, parallel: bool) -> None:
+    def __init__(self, model: Any, limits: Limits) -> None:
         self._model = model
-        self._parallel = parallel
+        self._limits = limits
         # PyGeNN does not keep these models alive, and reads them until it has built.
         self._kept: list[Any] = []
 
@@ -67,122 +105,119 @@ class SynapseGroups:
         target: Neurons,
         variable: str = "Isyn",
     ) -> str:
-        from pygenn import init_postsynaptic
+        from pygenn import ParallelismHint
 
-        kind, weights, connectivity, text = self._connectivity(projection, source, target)
-        group = self._model.add_synapse_population(
-            name,
-            kind,
-            self._model.neuron_populations[source.name],
-            self._model.neuron_populations[target.name],
-            self._weight_update(source, weights),
-            init_postsynaptic("DeltaCurr"),
-            *([connectivity] if kind == "TOEPLITZ" else []),
-        )
-        group.post_target_var = variable
-        if kind == "SPARSE":
-            group.set_sparse_connections(*connectivity)
-        if projection.delay:
-            group.axonal_delay_steps = projection.delay
-        return f"{name} {kind} {variable} {projection.delay} {source.graded} {text}"
+        one_block = target.size <= self._limits.one_block
+        linear = self._safe(projection.linear) if one_block else projection.linear
+        synapses = self._synapses(linear, source, target)
+        texts = [f"{name} {synapses.kind} {variable} {projection.delay} {synapses.compiled}"]
+        for index, update in enumerate(updates(source, synapses.kind)):
+            group = self._group(f"{name}_part_{index}", synapses, update, source, target)
+            group.post_target_var = variable
+            if projection.delay:
+                group.axonal_delay_steps = projection.delay
+            if one_block and synapses.kind == "SPARSE":
+                group.parallelism_hint = ParallelismHint.PRESYNAPTIC
+            texts.append(str(update))
+        return "\n".join(texts)
 
-    def _connectivity(
-        self, projection: Projection, source: Neurons, target: Neurons
-    ) -> tuple[str, np.ndarray, Any, str]:
-        """Return the kind of matrix, its weights, where they go, and what of that is compiled."""
-        linear = projection.linear
-        if self._parallel and target.size <= _BLOCK:
-            linear = _whole(linear, source.size * target.size)
+    def _safe(self, linear: Linear) -> Linear:
+        """Keep all weights, zeros included; list them where they are too many."""
+        if isinstance(linear, Dense):
+            return linear
+        matrix = linear.matrix if isinstance(linear, Sparse) else sparse_matrix(linear.in_planes())
+        if _BYTES * int(np.prod(matrix.shape)) > self._limits.dense_bytes:
+            return Sparse(matrix=matrix)
+        return Dense(matrix=matrix.toarray())
+
+    def _synapses(self, linear: Linear, source: Neurons, target: Neurons) -> Synapses:
         if isinstance(linear, Convolution):
-            from pygenn import init_toeplitz_connectivity
-
             snippet, kernel, code = toeplitz(linear.in_planes())
             self._kept.append(snippet)
-            return "TOEPLITZ", kernel, init_toeplitz_connectivity(snippet), code
+            return Synapses(kind="TOEPLITZ", weights=kernel, snippet=snippet, compiled=code)
+        matrix: Any = linear.matrix
+        assert matrix.shape == (source.size, target.size)
         if isinstance(linear, Dense):
-            assert linear.matrix.shape == (source.size, target.size)
-            return "DENSE", linear.matrix.ravel(), None, ""
-        assert linear.matrix.shape == (source.size, target.size)
-        entries = linear.matrix.tocoo()
-        longest = int(np.diff(linear.matrix.indptr).max(initial=1))
+            return Synapses(kind="DENSE", weights=matrix.ravel())
+        entries = matrix.tocoo()
+        longest = int(np.diff(matrix.indptr).max(initial=1))
         require(
             f"The SPARSE projection from {source.name} to {target.name}",
             source.size * longest * 2 * _BYTES,
         )
-        return "SPARSE", entries.data, (entries.row, entries.col), str(longest)
+        return Synapses(
+            kind="SPARSE",
+            weights=entries.data,
+            places=(entries.row, entries.col),
+            compiled=str(longest),
+        )
 
-    def _weight_update(self, source: Neurons, weights: np.ndarray) -> Any:
-        from pygenn import VarAccess, VarAccessMode, create_weight_update_model, init_weight_update
+    def _group(
+        self,
+        name: str,
+        synapses: Synapses,
+        update: dict[str, str],
+        source: Neurons,
+        target: Neurons,
+    ) -> Any:
+        from pygenn import (
+            VarAccess,
+            VarAccessMode,
+            create_weight_update_model,
+            init_postsynaptic,
+            init_toeplitz_connectivity,
+            init_weight_update,
+        )
 
-        reference = ("S", "scalar", VarAccessMode.READ_ONLY)
+        reads = {"S": "S"} if source.graded else {}
         model = create_weight_update_model(
             "weighted",
             vars=[("g", "scalar", VarAccess.READ_ONLY)],
-            pre_neuron_var_refs=[reference] if source.graded else [],
-            pre_spike_syn_code="addToPost(g * S);" if source.graded else "addToPost(g);",
+            pre_neuron_var_refs=[(key, "scalar", VarAccessMode.READ_ONLY) for key in reads],
+            **update,
         )
         self._kept.append(model)
-        return init_weight_update(
-            model,
-            vars={"g": np.ascontiguousarray(weights, dtype=np.float32)},
-            pre_var_refs={"S": "S"} if source.graded else {},
+        weights = np.ascontiguousarray(synapses.weights, dtype=np.float32)
+        snippet = synapses.snippet
+        group = self._model.add_synapse_population(
+            name,
+            synapses.kind,
+            self._model.neuron_populations[source.name],
+            self._model.neuron_populations[target.name],
+            init_weight_update(model, vars={"g": weights}, pre_var_refs=reads),
+            init_postsynaptic("DeltaCurr"),
+            *([] if snippet is None else [init_toeplitz_connectivity(snippet)]),
         )
+        if synapses.places:
+            group.set_sparse_connections(*synapses.places)
+        return group
 
 
-def _whole(linear: Linear, weights: int) -> Linear:
-    """Keep all weights of a projection, zeros included, unless they are too many."""
-    if isinstance(linear, Dense) or weights * _BYTES > _DENSE_BYTES:
-        return linear
-    if isinstance(linear, Convolution):
-        return Dense(matrix=dense_matrix(linear.in_planes()))
-    return Dense(matrix=linear.matrix.toarray())
+def updates(source: Neurons, kind: str) -> list[dict[str, str]]:
+    """Write what the synapses of a projection do, by the names that PyGeNN has for these texts.
 
-
-def toeplitz(item: Convolution) -> tuple[Any, np.ndarray, str]:
-    """Write a convolution over two axes as a snippet; every dimension is a literal in its text.
-
-    Layers with the same text share one kernel on the device; with parameters instead, all layers
-    would, and divide by numbers that are known only at run time.
+    GeNN 5.4 has no right value of the source for TOEPLITZ on a GPU: it does not compile, and where
+    it does every sample reads the first one's. There the value travels as its binary digits: for
+    every digit and sign the source sends events of their own, to a synapse group of their own.
 
     Args:
-        item: Convolution over two spatial axes.
+        source: Where spikes come from.
+        kind: TOEPLITZ, DENSE or SPARSE.
 
     Returns:
-        The snippet, the kernel [rows, columns, source channels, O / group], flat, and the code.
+        One entry for each synapse group.
     """
-    from pygenn import create_toeplitz_connect_init_snippet
-
-    outputs, fan_in, rows, columns = item.kernel.shape
-    channels, _, width = item.source
-    total, target_height, target_width = item.target
-    assert fan_in * item.group == channels and outputs % item.group == 0
-    assert item.first + outputs <= total
-    wide = outputs // item.group
-    (row_stride, column_stride), (row_step, column_step) = item.strides, item.dilations
-    code = f"""
-        const int tap = (int)(id_diag / {wide});
-        const int kernelRow = tap / {columns};
-        const int kernelColumn = tap % {columns};
-        const int within = (int)(id_diag % {wide});
-        for_each_synapse {{
-            const int pixel = (int)(id_pre / {channels});
-            const int channel = (int)(id_pre % {channels});
-            const int row = (pixel / {width}) + {item.pads[0]} - (kernelRow * {row_step});
-            const int column = (pixel % {width}) + {item.pads[1]} - (kernelColumn * {column_step});
-            if(row >= 0 && column >= 0 && row % {row_stride} == 0 && column % {column_stride} == 0
-               && row < {target_height * row_stride} && column < {target_width * column_stride}) {{
-                const int postRow = row / {row_stride};
-                const int post = (postRow * {target_width}) + (column / {column_stride});
-                const int output = {item.first} + ((channel / {fan_in}) * {wide}) + within;
-                addSynapse((post * {total}) + output, kernelRow, kernelColumn, channel, within);
-            }}
-        }}"""
-    snippet = create_toeplitz_connect_init_snippet(
-        "convolution",
-        diagonal_build_code=code,
-        calc_max_row_len_func=lambda _pre, _post, _params: rows * columns * wide,
-        calc_kernel_size_func=lambda _params: [rows, columns, channels, wide],
-    )
-    grouped = item.kernel.reshape(item.group, wide, fan_in, rows, columns)
-    kernel = grouped.transpose(3, 4, 0, 2, 1).reshape(-1)
-    return snippet, kernel, code
+    if not source.graded:
+        return [{"pre_spike_syn_code": "addToPost(g);"}]
+    if kind != "TOEPLITZ":
+        return [{"pre_spike_syn_code": "addToPost(g * S);"}]
+    return [
+        {
+            "pre_event_threshold_condition_code": (
+                f"({sign}S > 0.5) && (((int)fabs(S) & {1 << digit}) != 0)"
+            ),
+            "pre_event_syn_code": f"addToPost({sign}{1 << digit}.0 * g);",
+        }
+        for sign in ("", "-")[: 1 + source.signed]
+        for digit in range(source.largest.bit_length())
+    ]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from onnx2genn.backends.genn.lowering.convolution import Convolution, as_convolution
+from onnx2genn.backends.genn.lowering.composition import as_convolution
+from onnx2genn.backends.genn.lowering.convolution import Convolution
 from onnx2genn.backends.genn.lowering.matrix import compose, windows
 from onnx2genn.ir.graph import Node, Shape
 from onnx2genn.ir.segment import Segment

@@ -6,7 +6,7 @@ from helpers import grid_networks
 
 import onnx2genn
 from onnx2genn.backends.genn.device.neurons import _simulation
-from onnx2genn.backends.genn.plan import make_plan
+from onnx2genn.backends.genn.planner import make_plan
 
 
 def test_the_text_of_a_pool_does_not_grow_with_its_window() -> None:

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from helpers.onnx_models import ints, model, node, normal
 
-from onnx2genn.backends.genn.lowering.convolution import Convolution, dense_matrix
+from onnx2genn.backends.genn.lowering.convolution import Convolution, sparse_matrix
 from onnx2genn.backends.genn.lowering.matrix import compose
 from onnx2genn.backends.genn.lowering.projection import Dense, Linear, Sparse, lower, neuron_order
 from onnx2genn.frontend.pipeline import read
@@ -134,7 +134,7 @@ def test_chains_become_one_convolution(name: str) -> None:
     np.testing.assert_allclose(compose(part, "x").toarray(), wanted, atol=2e-5)
     rows, columns = neuron_order(part.shapes["x"]), neuron_order(part.shape)
     np.testing.assert_allclose(
-        dense_matrix(found.in_planes()), wanted.T[np.ix_(rows, columns)], atol=2e-5
+        sparse_matrix(found.in_planes()).toarray(), wanted.T[np.ix_(rows, columns)], atol=2e-5
     )
 
 
