@@ -191,7 +191,7 @@ def pad(
     padded = rewrite.emit("Pad", x, full.ravel(), mode=mode)
     if mode != "constant" or value == 0.0:
         return padded
-    left = np.zeros((1, *rewrite.shape(x)) + np.minimum(full, 0).sum(axis=0), np.float32)
+    left = np.zeros(np.add((1, *rewrite.shape(x)), np.minimum(full, 0).sum(axis=0)), np.float32)
     border = np.pad(left, np.maximum(full, 0).T, constant_values=value)
     return rewrite.emit("Add", padded, border)
 

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 
 from onnx2genn.frontend.context import Context
-from onnx2genn.frontend.probe import with_shapes
+from onnx2genn.frontend.shapes import with_shapes
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node, live
 from onnx2genn.ir.run import Runner

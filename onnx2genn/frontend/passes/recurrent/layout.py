@@ -75,7 +75,7 @@ def _batch_axis(graph: Graph, context: Context) -> tuple[int, int] | None:
     """Find which axis of the output is the batch, of how many; None if it is the first."""
     sizes = context.batches if context.batch is None else (context.batch,)
     try:
-        shapes = [context.values(graph, size)[graph.output].shape for size in sizes]
+        shapes = [context.trial(graph, size).shapes[graph.output] for size in sizes]
     except UnsupportedModelError:
         return None
     found = [

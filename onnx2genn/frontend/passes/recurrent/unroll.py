@@ -8,7 +8,7 @@ batch first; where the sequence has the time first, Transposes at both ends say 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from onnx2genn.frontend.passes.canonicalise import unknown
 from onnx2genn.frontend.passes.recurrent.activations import activations
 from onnx2genn.frontend.passes.recurrent.cells import KINDS, Cell, Kind, States, is_recurrent
 from onnx2genn.frontend.passes.recurrent.steps import StepBuilder, Value
-from onnx2genn.frontend.probe import independent
+from onnx2genn.frontend.probe import Trial, independent
 from onnx2genn.frontend.rewrite import Refusal, problem
 from onnx2genn.ir.graph import Graph, Node
 
@@ -28,8 +28,6 @@ _DIRECTIONS = {
     "bidirectional": ("forward", "reverse"),
 }
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
-
-Values = Mapping[str, np.ndarray]
 
 
 def unroll(graph: Graph, context: Context) -> Graph:
@@ -44,7 +42,7 @@ def unroll(graph: Graph, context: Context) -> Graph:
     if not found:
         return graph
     sizes = context.batches if context.batch is None else (context.batch,)
-    runs = [context.values(graph, size) for size in sizes]
+    runs = [context.trial(graph, size) for size in sizes]
     nodes: list[Node] = []
     constants: dict[str, np.ndarray] = {}
     for node in graph.nodes:
@@ -71,10 +69,10 @@ class _Known:
         graph: The graph that it is of.
         node: The node.
         fixed: Tensors that do not depend on the inputs.
-        runs: All tensors at one or two batch sizes.
+        runs: What the graph shows at one or two batch sizes.
     """
 
-    def __init__(self, graph: Graph, node: Node, fixed: set[str], runs: Sequence[Values]) -> None:
+    def __init__(self, graph: Graph, node: Node, fixed: set[str], runs: Sequence[Trial]) -> None:
         self._names = dict(zip(_INPUTS, node.inputs, strict=False))
         if node.op != "LSTM":
             self._names.pop("initial_c", None)
@@ -91,7 +89,7 @@ class _Known:
 
     def shape(self, role: str) -> tuple[int, ...]:
         """Shape of an input at the first batch size."""
-        return self._runs[0][self.name(role)].shape
+        return self._runs[0].shapes[self.name(role)]
 
     def weights(self, role: str) -> np.ndarray | None:
         """Value of an input that has no batch axis; None if it is left out.
@@ -106,7 +104,7 @@ class _Known:
                 f"it takes its {role} from the network's input.",
                 "Only constant weights make an affine map; export the model without it.",
             )
-        return np.asarray(self._runs[0][self.name(role)])
+        return self._runs[0].values[self.name(role)]
 
     def for_all(self, role: str, axis: int) -> np.ndarray | None:
         """Value of a constant input for one sample, its batch axis gone; None if it is left out.
@@ -116,9 +114,9 @@ class _Known:
         """
         if self.weights(role) is None:
             return None
-        first = self._runs[0][self.name(role)].take(0, axis)
+        first = self._runs[0].values[self.name(role)].take(0, axis)
         for run in self._runs:
-            if not (np.expand_dims(first, axis) == run[self.name(role)]).all():
+            if not (np.expand_dims(first, axis) == run.values[self.name(role)]).all():
                 raise Refusal(
                     f"its {role} is another one for each sample of the batch.",
                     "Samples are simulated one by one: give all samples the same.",
@@ -131,7 +129,7 @@ class _Known:
         Raises:
             Refusal: The samples of the batch are the sequence, or the length is none for all.
         """
-        lengths = {run[self.name("X")].shape[0] for run in self._runs}
+        lengths = {run.shapes[self.name("X")][0] for run in self._runs}
         if len(lengths) > 1:
             raise Refusal(
                 "the samples of the batch are the steps of its sequence.",
