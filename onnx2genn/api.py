@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 from onnx2genn import coding as codings
 from onnx2genn import saving
 from onnx2genn.backends.registry import predict
-from onnx2genn.calibrate.encode import encode
+from onnx2genn.calibrate.encode import encode, guess, require_expressible
+from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.search import encode_with_fewest_steps
-from onnx2genn.calibrate.statistics import Progress
 from onnx2genn.coding import Coding
-from onnx2genn.data import Inputs, prepare, shapes_of
+from onnx2genn.data import Inputs, Progress, load_arrays, load_samples, prepare, shapes_of
+from onnx2genn.errors import CalibrationError, CodingError
 from onnx2genn.evaluate.evaluation import Evaluation, evaluate
 from onnx2genn.frontend.file import Source, choose_output, input_names, load_proto
 from onnx2genn.frontend.pipeline import check, read
@@ -94,7 +96,7 @@ class SpikingNetwork(Network):
 
 def convert(
     source: Source,
-    calibration: Inputs | None = None,
+    calibration: Inputs | str | Path | None = None,
     coding: str | Coding = codings.DEFAULT,
     *,
     steps: int | str | None = None,
@@ -108,8 +110,9 @@ def convert(
     Args:
         source: Path of an ONNX file, or a model in memory.
         calibration: Training samples [N, ...] as the ANN takes them; a few hundred are enough. Of
-            several inputs, arrays by name or in the model's order. Without them thresholds are
-            guessed from the weights, and the result is poor.
+            several inputs, arrays by name or in the model's order. Or a file of them, as the
+            command line takes it. Without them thresholds are guessed from the weights, and the
+            result is poor.
         coding: Name of a coding or preset, or a coding.
         steps: Time steps of a window; ``"auto"`` for the fewest that keep the ANN's answers.
         loss: For ``"auto"``, the share of calibration samples that may be answered differently;
@@ -134,12 +137,33 @@ def convert(
     """
     automatic = steps == "auto"
     chosen = codings.make(coding, steps=None if automatic else steps, **options)
+    if loss is not None and not automatic:
+        raise CodingError("loss is for steps='auto'.")
     proto = load_proto(source)
     names = input_names(proto, choose_output(proto, output))
-    model = read(proto, output=output, input_shape=shapes_of(names, calibration))
+    given = _samples(calibration, names)
+    model = read(proto, output=output, input_shape=shapes_of(names, given))
+    if calibration is None:
+        if automatic:
+            raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
+        return SpikingNetwork.of(guess(model, chosen))
+    if given is None:  # of images, the model says how large they are
+        given = load_samples(str(calibration), model.entries).x
+    samples = prepare(model, given)
     if automatic:
-        return SpikingNetwork.of(encode_with_fewest_steps(model, chosen, calibration, loss=loss))
-    return SpikingNetwork.of(encode(model, chosen, calibration, progress=progress))
+        found = encode_with_fewest_steps(model, chosen, samples, loss=loss, progress=progress)
+        return SpikingNetwork.of(found)
+    require_expressible(model, chosen)
+    seen = observe(model, samples, per_channel=chosen.per_channel, progress=progress)
+    return SpikingNetwork.of(encode(seen, chosen))
+
+
+def _samples(calibration: Inputs | str | Path | None, names: Sequence[str]) -> Inputs | None:
+    """Return samples without knowing their shapes; None for folders of images."""
+    if not isinstance(calibration, str | Path):
+        return calibration
+    path = Path(calibration)
+    return None if path.is_dir() else load_arrays(path, names)[0]
 
 
 def load(source: Source) -> SpikingNetwork:

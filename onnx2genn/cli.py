@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from onnx2genn.api import SpikingNetwork
-    from onnx2genn.calibrate.statistics import Progress
-    from onnx2genn.data import Inputs, Samples
+    from onnx2genn.data import Progress, Samples
     from onnx2genn.evaluate.evaluation import Evaluation
 
 _DONE, _REFUSED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
@@ -219,9 +218,9 @@ def _check(options: argparse.Namespace, console: Console) -> int:
 
 def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
     """Load a saved network, or convert a model."""
-    from onnx2genn.api import SpikingNetwork, load
-    from onnx2genn.calibrate.encode import encode
-    from onnx2genn.frontend.file import choose_output, input_names, load_proto
+    from onnx2genn import coding as codings
+    from onnx2genn.api import convert, load
+    from onnx2genn.frontend.file import load_proto
     from onnx2genn.saving import is_saved_network
 
     proto = load_proto(options.model)
@@ -230,31 +229,23 @@ def _network(options: argparse.Namespace, console: Console) -> SpikingNetwork:
         network = load(proto)
         console.print(f"Loaded {options.model}: {_coding_line(network)}")
         return network
-    from onnx2genn import coding as codings
-    from onnx2genn.calibrate.search import encode_with_fewest_steps
-    from onnx2genn.data import load_samples, shapes_of
-    from onnx2genn.frontend.pipeline import read
-
     chosen = codings.make(options.coding or codings.DEFAULT, **_coding_options(options))
     if "seed" not in dict(options.option) and "seed" in chosen.options():
         chosen = codings.make(chosen, seed=options.seed)
-    names = input_names(proto, choose_output(proto, options.output))
-    calibration = _raw_samples(options.calibrate, names)
-    shapes = shapes_of(names, calibration)
-    model = read(proto, output=options.output, input_shape=shapes)
-    for note in model.graph.notes:
+    with _progress("Calibrating") as progress:
+        network = convert(
+            proto,
+            options.calibrate,
+            chosen,
+            steps="auto" if options.steps == "auto" else None,
+            loss=options.loss,
+            output=options.output,
+            progress=progress,
+        )
+    for note in network.model.graph.notes:
         console.print(f"Note: {note}")
-    if options.calibrate and calibration is None:
-        calibration = load_samples(options.calibrate, model.entries).x
-    if options.steps == "auto":
-        with console.status("Looking for the fewest time steps"):
-            found = encode_with_fewest_steps(model, chosen, calibration, loss=options.loss)
-    else:
-        with _progress("Calibrating") as progress:
-            found = encode(model, chosen, calibration, progress=progress)
-    network = SpikingNetwork.of(found)
     console.print(f"Converted {options.model}: {_coding_line(network)}")
-    if calibration is None:
+    if not network.calibration_samples:
         console.print(
             "[yellow]Without calibration data the thresholds are a guess from the weights: expect "
             "a loss of accuracy, and give --calibrate FILE with training samples.[/yellow]"
@@ -289,13 +280,6 @@ def _coding_line(network: SpikingNetwork) -> str:
         f"{network.neurons:,} neurons in {len(network.populations)} populations, "
         f"coding {coding.name}, {coding.steps} steps, {rule}"
     )
-
-
-def _raw_samples(path: str | None, names: Sequence[str]) -> Inputs | None:
-    """Load arrays without knowing the shapes that inputs take; None for folders of images."""
-    from onnx2genn.data import load_arrays
-
-    return None if path is None or Path(path).is_dir() else load_arrays(Path(path), names)[0]
 
 
 def _evaluation(

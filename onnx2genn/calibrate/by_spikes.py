@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
-from onnx2genn.calibrate.statistics import activations
 from onnx2genn.calibrate.thresholds import limited, usable
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.partition import Population
@@ -19,8 +18,7 @@ from onnx2genn.ir.segment import Segment
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
-# A channel's mean needs no more samples.
-_SAMPLES, _FEWEST = 256, 16
+_FEWEST = 16
 _TRAIN_BYTES = 2**29
 _GROUP_BYTES = 24 * 2**20
 
@@ -100,7 +98,7 @@ class _Walk:
         self._kind = np.dtype(np.int8 if largest_spike <= np.iinfo(np.int8).max else np.int32)
         fitting = _TRAIN_BYTES // (steps * largest * self._kind.itemsize)
         self.network = network
-        self.samples = samples[: min(_SAMPLES, max(_FEWEST, fitting))]
+        self.samples = samples[: max(_FEWEST, fitting)]
         self._group = max(1, _GROUP_BYTES // (4 * steps * largest))
         train = input_train(network, self.samples, 0)
         kept = train.astype(self._kind) if network.poisson else train
@@ -175,7 +173,7 @@ def _with_threshold(network: Network, population: Population, threshold: np.ndar
 def _means_of_ann(network: Network, names: list[str], samples: np.ndarray) -> dict[str, np.ndarray]:
     """Return the mean of each channel of some of the ANN's tensors."""
     sums: dict[str, np.ndarray] = {}
-    for tensors in activations(network.model, names, samples):
+    for tensors in network.model.activations(names, samples):
         for name, value in tensors.items():
             sums[name] = sums.get(name, 0.0) + _per_channel(value) * len(value)
     return {name: total / len(samples) for name, total in sums.items()}

@@ -1,4 +1,4 @@
-"""Conversion: read a model, choose its thresholds, make a spiking network."""
+"""From what was observed, or from the weights alone, to a spiking network with thresholds."""
 
 from __future__ import annotations
 
@@ -6,95 +6,88 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnx2genn.calibrate.by_spikes import correct_biases, norm_by_spikes
 from onnx2genn.calibrate.intervals import received, sent
-from onnx2genn.calibrate.statistics import Progress, collect, minima
+from onnx2genn.calibrate.observe import Observation
+from onnx2genn.calibrate.statistics import Statistics
 from onnx2genn.calibrate.thresholds import choose, choose_all, limited, usable
 from onnx2genn.coding import Coding
-from onnx2genn.data import Inputs, prepare
-from onnx2genn.errors import CodingError
-from onnx2genn.frontend.pipeline import fit
+from onnx2genn.errors import CalibrationError, CodingError
 from onnx2genn.ir.graph import Shape
-from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
 from onnx2genn.network import Network
 
 
-def encode(
-    model: Model,
-    coding: Coding,
-    calibration: Inputs | None = None,
-    *,
-    progress: Progress | None = None,
-) -> Network:
+def encode(seen: Observation, coding: Coding) -> Network:
     """Choose the thresholds of a model's populations.
 
     Args:
-        model: Canonical model.
+        seen: What the ANN did on calibration samples; it serves any number of codings.
         coding: How values become spikes.
-        calibration: Training samples as for :func:`convert`; None guesses from the weights.
-        progress: Called with the number of calibration samples done and the total.
 
     Raises:
         CalibrationError: Thresholds cannot be chosen from the samples.
         CodingError: The coding cannot express an activation of the model.
-        DataError: The samples do not fit the model.
     """
-    _refuse_functions(model, coding)
-    if calibration is None:
-        return _guess(replace(model, unfitted=None, verify=None), coding)
-    samples = prepare(model, calibration)
-    model = fit(model, samples)
-    populations, readout = model.parts.populations, model.parts.readout
-    lowest = minima(model, samples, per_channel=coding.per_channel)
-    found = collect(
-        model, samples, offsets=lowest, per_channel=coding.per_channel, progress=progress
-    )
+    require_expressible(seen.model, coding)
+    parts = seen.model.parts
 
-    def threshold(tensor: str, segment: Segment, name: str) -> np.ndarray:
-        chosen = choose(coding, found[tensor], name)
+    def threshold(statistics: Statistics, segment: Segment, name: str) -> np.ndarray:
+        chosen = choose(coding, statistics, name)
         if coding.weight_maximum:
             chosen = np.maximum(chosen, _weight_maximum(segment))
         return _over_channels(chosen.astype(np.float32), segment.shape)
 
+    found = {name: _granular(item, coding, seen) for name, item in seen.populations.items()}
+
     def offset(item: Population) -> np.ndarray:
-        return _over_channels(lowest.get(item.tensor, np.zeros(1, np.float32)), item.shape)
+        lowest = found[item.name].offset if item.signed else np.zeros(1, np.float32)
+        return _over_channels(lowest, item.shape)
 
     network = Network(
-        model=model,
+        model=seen.model,
         coding=coding,
         thresholds=choose_all(
-            populations,
-            lambda item: limited(coding, item, threshold(item.measured, item.segment, item.name)),
+            parts.populations,
+            lambda item: limited(coding, item, threshold(found[item.name], item.segment, item.name)),
         ),
-        offsets=choose_all(populations, offset),
-        readout_threshold=threshold(readout.target, readout, "readout"),
-        input_scales=_largest(model, samples),
-        calibration_samples=len(samples),
+        offsets=choose_all(parts.populations, offset),
+        readout_threshold=threshold(
+            _granular(seen.readout, coding, seen), parts.readout, "readout"
+        ),
+        input_scales=seen.input_scales,
+        calibration_samples=seen.count,
     )
-    return _refine(network, samples)
-
-
-def _largest(model: Model, samples: np.ndarray) -> dict[str, float]:
-    """Return the largest magnitude of each input; 1 where it is 0."""
-    parts = separate_arrays(model.entries, samples)
-    return {name: float(np.abs(part).max()) or 1.0 for name, part in parts.items()}
-
-
-def _refine(network: Network, samples: np.ndarray) -> Network:
-    """Do what can only be done with spikes."""
-    from onnx2genn.calibrate import by_spikes
-
-    if network.coding.threshold == "spike-norm":
-        network = by_spikes.norm_by_spikes(network, samples)
-    if network.coding.bias_correction:
-        network = by_spikes.correct_biases(network, samples)
+    if coding.threshold == "spike-norm":
+        network = norm_by_spikes(network, seen.samples)
+    if coding.bias_correction:
+        network = correct_biases(network, seen.samples)
     return network
 
 
-def _refuse_functions(model: Model, coding: Coding) -> None:
-    """Refuse functions with a coding whose neurons fire before they know their argument."""
+def _granular(statistics: Statistics, coding: Coding, seen: Observation) -> Statistics:
+    """Return statistics of each channel or of all, as the coding has its thresholds."""
+    if coding.per_channel and not seen.per_channel:
+        raise CalibrationError(
+            "The coding has a threshold for each channel, but the samples were observed without "
+            "telling channels apart. Observe with per_channel=True, or encode with per_channel="
+            "False."
+        )
+    return statistics if coding.per_channel else statistics.merged()
+
+
+def require_expressible(model: Model, coding: Coding) -> None:
+    """Refuse functions with a coding whose neurons fire before they know their argument.
+
+    Args:
+        model: Canonical model.
+        coding: How values become spikes.
+
+    Raises:
+        CodingError: The coding cannot express an activation of the model; it names them all.
+    """
     functions = [item for item in model.parts.populations if item.is_function]
     if functions and not coding.accumulates:
         names = ", ".join(f"{item.node.op} {item.node.name!r}" for item in functions)
@@ -118,8 +111,17 @@ def _over_channels(values: np.ndarray, shape: Shape) -> np.ndarray:
     return values.reshape(()) if values.size == 1 else values.reshape(-1, *[1] * (len(shape) - 1))
 
 
-def _guess(model: Model, coding: Coding) -> Network:
-    """Take for thresholds what the weights allow at most, for inputs in -1..1."""
+def guess(model: Model, coding: Coding) -> Network:
+    """Take for thresholds what the weights allow at most, for inputs in -1..1.
+
+    Args:
+        model: Canonical model.
+        coding: How values become spikes.
+
+    Raises:
+        CodingError: The coding cannot express an activation of the model.
+    """
+    require_expressible(model, coding)
     populations = model.parts.populations
     one = np.ones((), np.float32)
     intervals = dict.fromkeys(model.parts.inputs, (-one, one))
@@ -134,7 +136,7 @@ def _guess(model: Model, coding: Coding) -> Network:
 
     _, highest = received(model.parts.readout, intervals)
     return Network(
-        model=model,
+        model=replace(model, unfitted=None, verify=None),
         coding=coding,
         thresholds=choose_all(populations, threshold),
         offsets=choose_all(populations, lambda item: intervals[item.tensor][0]),

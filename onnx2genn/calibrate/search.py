@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.backends.registry import EMBEDDED, predict
-from onnx2genn.calibrate.encode import encode
-from onnx2genn.calibrate.statistics import activations
+from onnx2genn.calibrate.encode import encode, require_expressible
+from onnx2genn.calibrate.observe import SIMULATED, observe
 from onnx2genn.coding import Coding
-from onnx2genn.data import Inputs, prepare
+from onnx2genn.data import Progress
 from onnx2genn.errors import CalibrationError, CodingError
 from onnx2genn.evaluate.evaluation import predicted_classes
 from onnx2genn.evaluate.forecast import Forecast
@@ -18,12 +18,15 @@ from onnx2genn.ir.model import Model
 from onnx2genn.network import Network
 
 DEFAULT_LOSS = 0.01
-# Neurons that fire while they integrate are simulated step by step, on fewer samples.
-_SIMULATED = 256
 
 
 def encode_with_fewest_steps(
-    model: Model, coding: Coding, calibration: Inputs | None, *, loss: float | None = None
+    model: Model,
+    coding: Coding,
+    samples: np.ndarray,
+    *,
+    loss: float | None = None,
+    progress: Progress | None = None,
 ) -> Network:
     """Encode a model with the shortest window that keeps its answers.
 
@@ -35,8 +38,9 @@ def encode_with_fewest_steps(
     Args:
         model: Canonical model.
         coding: Coding, whose own ``steps`` do not matter.
-        calibration: Training samples as for :func:`onnx2genn.convert`.
+        samples: Training samples [N, ...], as the network takes them.
         loss: Share of samples that may be answered differently, 0 to 1; 0.01 if None.
+        progress: Called with the number of samples observed and the total.
 
     Raises:
         CalibrationError: There are no samples, or no window is long enough.
@@ -45,14 +49,14 @@ def encode_with_fewest_steps(
     loss = DEFAULT_LOSS if loss is None else loss
     if not 0 <= loss < 1:
         raise CodingError(f"loss={loss} is not a share in 0..1.")
-    if calibration is None:
-        raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
-    samples = prepare(model, calibration)
-    compared = samples if coding.accumulates else samples[:_SIMULATED]
-    wanted = _choices_of_ann(model, compared)
+    require_expressible(model, coding)
+    seen = observe(model, samples, per_channel=coding.per_channel, progress=progress)
+    # Neurons that fire while they integrate are simulated step by step, on fewer samples.
+    compared = samples if coding.accumulates else samples[:SIMULATED]
+    wanted = _choices_of_ann(seen.model, compared)
 
     def attempt(steps: int) -> Network | None:
-        network = encode(model, replace(coding, steps=steps), samples)
+        network = encode(seen, replace(coding, steps=steps))
         lost = np.mean(_choices(network, compared) != wanted)
         return network if lost <= loss else None
 
@@ -74,7 +78,7 @@ def encode_with_fewest_steps(
 
 def _choices_of_ann(model: Model, samples: np.ndarray) -> np.ndarray:
     target = model.parts.readout.target
-    found = activations(model, [target], samples)
+    found = model.activations([target], samples)
     return np.concatenate([_chosen(tensors[target]) for tensors in found])
 
 

@@ -1,53 +1,52 @@
-"""Statistics of activations, streamed: memory does not grow with the number of samples."""
+"""Statistics of a tensor, streamed: memory does not grow with the number of samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from onnx2genn.errors import CalibrationError
-from onnx2genn.ir.graph import Shape
-from onnx2genn.ir.model import Model
-from onnx2genn.ir.run import samples_at_once, session
-
 _BINS = 2048
-_BATCH = 50
+_AT_ONCE = 8 * _BINS  # values of a channel that are counted at once
 
 
 @dataclass
 class Statistics:
-    """Maximum, moments and histogram of the positive part of a tensor, for each channel.
+    """Maximum and histogram of what a tensor has above an offset, for each channel.
 
     The histogram of a channel has equal bins from 0 to ``top``; when a larger value arrives,
     ``top`` doubles and bins are merged in pairs.
 
     Attributes:
         channels: Number of channels; 1 takes the whole tensor as one.
+        signed: Whether values count from the smallest one on, which :meth:`lower` has to find
+            first, and not from 0.
+        offset: What is subtracted from each channel first, [channels].
         count: Values seen in each channel.
         maximum: Largest value of each channel, [channels].
-        minimum: Smallest value of each channel, [channels].
-        total: Sum of max(value, 0) of each channel, [channels].
         histogram: Counts of the values above 0, [channels, bins].
         top: Upper end of the histogram of each channel, [channels].
     """
 
     channels: int
+    signed: bool = False
     bins: int = _BINS
     count: int = 0
+    offset: np.ndarray = field(init=False)
     maximum: np.ndarray = field(init=False)
-    minimum: np.ndarray = field(init=False)
-    total: np.ndarray = field(init=False)
     histogram: np.ndarray = field(init=False)
     top: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
+        self.offset = np.full(self.channels, np.inf if self.signed else 0, np.float32)
         self.maximum = np.full(self.channels, -np.inf)
-        self.minimum = np.full(self.channels, np.inf)
-        self.total = np.zeros(self.channels)
         self.histogram = np.zeros((self.channels, self.bins), np.int64)
         self.top = np.zeros(self.channels)
+
+    def lower(self, values: np.ndarray) -> None:
+        """Lower the offset to the smallest value of a batch; all of them before any update."""
+        lowest = _by_channel(values, self.channels).min(axis=(0, 2))
+        self.offset = np.minimum(self.offset, lowest)
 
     def update(self, values: np.ndarray) -> None:
         """Add a batch.
@@ -55,17 +54,15 @@ class Statistics:
         Args:
             values: Tensor [N, C, ...]; with one channel the second axis has no meaning.
         """
-        rows = (
-            values.reshape(1, -1)
-            if self.channels == 1
-            else np.moveaxis(values, 1, 0).reshape(self.channels, -1)
-        )
-        self.count += rows.shape[1]
-        self.maximum = np.maximum(self.maximum, rows.max(axis=1))
-        self.minimum = np.minimum(self.minimum, rows.min(axis=1))
-        self.total += np.maximum(rows, 0).sum(axis=1, dtype=np.float64)
+        rows = _by_channel(values, self.channels)
+        if self.signed:
+            rows = rows - self.offset[:, None]
+        self.count += len(rows) * rows.shape[2]
+        self.maximum = np.maximum(self.maximum, rows.max(axis=(0, 2)))
         self._widen()
-        self._count(rows)
+        at_once = -(-_AT_ONCE // rows.shape[2])
+        for start in range(0, len(rows), at_once):
+            self._count(rows[start : start + at_once])
 
     def _widen(self) -> None:
         fresh = (self.top == 0) & (self.maximum > 0)
@@ -76,13 +73,16 @@ class Statistics:
             self.top[tight] *= 2
 
     def _count(self, rows: np.ndarray) -> None:
-        channel, position = np.nonzero(rows > 0)
-        if not len(channel):
-            return
+        """Count values [N, channels, n]."""
         scale = np.divide(self.bins, self.top, out=np.zeros(self.channels), where=self.top > 0)
-        index = (rows[channel, position] * scale[channel]).astype(np.int64)
-        flat = channel * self.bins + np.minimum(index, self.bins - 1)
-        self.histogram += np.bincount(flat, minlength=self.histogram.size).reshape(-1, self.bins)
+        position = rows * scale[:, None]
+        np.clip(position, 0, self.bins - 1, out=position)
+        index = position.astype(np.int64)
+        index += (self.bins * np.arange(self.channels))[:, None]
+        found = np.bincount(index.ravel(), minlength=self.histogram.size)
+        self.histogram += found.reshape(self.histogram.shape)
+        # All that is not above 0 went to the first bin.
+        self.histogram[:, 0] -= np.count_nonzero(rows <= 0, axis=(0, 2))
 
     @property
     def centres(self) -> np.ndarray:
@@ -93,11 +93,6 @@ class Statistics:
     def positive_maximum(self) -> np.ndarray:
         """Largest activation of each channel, [channels]; a silent channel has 0."""
         return np.maximum(self.maximum, 0.0)
-
-    @property
-    def mean(self) -> np.ndarray:
-        """Mean of max(value, 0) of each channel, [channels]."""
-        return self.total / max(self.count, 1)
 
     def percentile(self, q: float) -> np.ndarray:
         """Percentile of the values above 0, to the width of a bin.
@@ -123,104 +118,27 @@ class Statistics:
         counts = np.where(over > 0, self.histogram, 0)
         return (counts * over).sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
 
-
-Progress = Callable[[int, int], None]
-
-
-def collect(
-    model: Model,
-    samples: np.ndarray,
-    *,
-    offsets: Mapping[str, np.ndarray] | None = None,
-    per_channel: bool = True,
-    progress: Progress | None = None,
-) -> dict[str, Statistics]:
-    """Run the ANN on calibration samples and gather statistics of what its neurons receive.
-
-    Args:
-        model: Canonical model.
-        samples: Inputs [N, ...], as the network takes them.
-        offsets: What is subtracted from each channel of a tensor first.
-        per_channel: Separate statistics for each channel (the first axis of a sample's tensor).
-        progress: Called with the number of samples done and the total.
-
-    Returns:
-        Statistics of the measured tensor of each population, and of the logits, by tensor.
-
-    Raises:
-        CalibrationError: There are no samples, or the network's answer is not finite.
-    """
-    if not len(samples):
-        raise CalibrationError("There are no calibration samples. Give at least a hundred.")
-    readout = model.parts.readout
-    shapes: dict[str, Shape] = {
-        item.measured: item.shape for item in model.parts.populations if not item.pools
-    }
-    shapes[readout.target] = readout.shape
-    found = {
-        name: Statistics(channels=shape[0] if per_channel else 1) for name, shape in shapes.items()
-    }
-    done = 0
-    for tensors in activations(model, list(shapes), samples):
-        for name, values in tensors.items():
-            if not np.isfinite(values).all():
-                raise CalibrationError(
-                    f"The ANN computes infinite or undefined values in {name!r} on the calibration "
-                    "samples. Check their scaling."
-                )
-            found[name].update(values - _for_channels(offsets, name, values))
-        done += len(tensors[readout.target])
-        if progress is not None:
-            progress(done, len(samples))
-    return found
+    def merged(self) -> Statistics:
+        """Return the statistics of all channels as one, exact to the width of a bin."""
+        if self.channels == 1:
+            return self
+        found = Statistics(channels=1, signed=self.signed, bins=self.bins)
+        found.offset = np.min(self.offset, keepdims=True)
+        found.count = self.channels * self.count
+        shift = self.offset - found.offset
+        found.maximum = np.max(self.maximum + shift, keepdims=True)
+        found.top = np.max(np.maximum(self.top, self.positive_maximum + shift), keepdims=True)
+        # Values at the offset of their channel are in no bin, but above the offset that is left.
+        at_offset = np.where(shift > 0, self.count - self.histogram.sum(axis=1), 0)
+        values = np.concatenate([self.centres + shift[:, None], shift[:, None]], axis=1)
+        counts = np.concatenate([self.histogram, at_offset[:, None]], axis=1)
+        position = values * (self.bins / (found.top or 1.0))
+        index = np.minimum(position.astype(np.int64), self.bins - 1)
+        merged = np.bincount(index.ravel(), counts.ravel(), minlength=self.bins)
+        found.histogram = merged.astype(np.int64)[None]
+        return found
 
 
-def activations(
-    model: Model, names: list[str], samples: np.ndarray
-) -> Iterator[dict[str, np.ndarray]]:
-    """Run the ANN and return some of its tensors, a few samples at a time.
-
-    Args:
-        model: Canonical model.
-        names: Tensors, of which at least one is computed; the input may be among the others.
-        samples: Inputs [N, ...], as the network takes them.
-    """
-    (entry,) = model.parts.inputs
-    computed = [name for name in names if name != entry]
-    runner = session(model.to_onnx(computed))
-    size = samples_at_once(model.parts.neurons, _BATCH)
-    for start in range(0, len(samples), size):
-        feeds = {entry: np.ascontiguousarray(samples[start : start + size], dtype=np.float32)}
-        tensors = feeds | dict(zip(computed, runner.run(computed, feeds), strict=True))
-        yield {name: tensors[name] for name in names}
-
-
-def _for_channels(
-    offsets: Mapping[str, np.ndarray] | None, name: str, values: np.ndarray
-) -> np.ndarray | np.float32:
-    if offsets is None or name not in offsets:
-        return np.float32(0)
-    return offsets[name].reshape(-1, *[1] * (values.ndim - 2))
-
-
-def minima(model: Model, samples: np.ndarray, *, per_channel: bool = True) -> dict[str, np.ndarray]:
-    """Find the smallest values that neurons of signed values have to express.
-
-    Args:
-        model: Canonical model.
-        samples: Inputs [N, ...], as the network takes them.
-        per_channel: One value for each channel; otherwise one for each population.
-
-    Returns:
-        Minima, [channels] or [1], by tensor.
-    """
-    names = [item.tensor for item in model.parts.populations if item.signed]
-    if not names:
-        return {}
-    found: dict[str, np.ndarray] = {}
-    for tensors in activations(model, names, samples):
-        for name, values in tensors.items():
-            rows = np.moveaxis(values, 1, 0).reshape(values.shape[1] if per_channel else 1, -1)
-            lowest = rows.min(axis=1)
-            found[name] = np.minimum(found.get(name, lowest), lowest)
-    return found
+def _by_channel(values: np.ndarray, channels: int) -> np.ndarray:
+    """Arrange a tensor [N, C, ...] as [N, C, n]; one channel takes all of a sample."""
+    return values.reshape(len(values), channels, -1)

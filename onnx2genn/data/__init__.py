@@ -2,6 +2,7 @@
 
 from onnx2genn.data.fitting import (
     Inputs,
+    Progress,
     labels_for,
     prepare,
     samples_for,
@@ -12,6 +13,7 @@ from onnx2genn.data.intake import Samples, load_arrays, load_samples
 
 __all__ = [
     "Inputs",
+    "Progress",
     "Samples",
     "labels_for",
     "load_arrays",

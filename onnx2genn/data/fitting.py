@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from onnx2genn.ir.model import Model
 
 Inputs = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
 """Samples [N, ...]; of a model with several inputs, arrays by name or in the model's order."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of samples done and the total."""
 
 
 def samples_of(entries: Mapping[str, Shape], x: Inputs, where: str = "The data") -> np.ndarray:

@@ -10,8 +10,7 @@ import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.backends.registry import open_simulator
-from onnx2genn.calibrate.statistics import Progress
-from onnx2genn.data import Inputs, labels_for, prepare
+from onnx2genn.data import Inputs, Progress, labels_for, prepare
 from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.evaluate.operations import SynapseCounter, macs
 from onnx2genn.ir.graph import Shape

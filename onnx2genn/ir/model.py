@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,9 @@ import onnx
 
 from onnx2genn.ir.graph import Graph, Shape, to_onnx
 from onnx2genn.ir.partition import Partition
+from onnx2genn.ir.run import Runner, samples_at_once
+
+_BATCH = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +50,24 @@ class Model:
         names: dict[str, Shape | None] = dict.fromkeys([self.graph.output, *extra_outputs])
         graph = self.graph
         return to_onnx(graph.nodes, graph.constants, graph.inputs, names, name=graph.name)
+
+    def runner(self, tensors: Sequence[str]) -> Runner:
+        """Run the ANN for some of its tensors, of which the input may be one."""
+        return Runner(
+            self.to_onnx([name for name in tensors if name not in self.graph.inputs]), tensors
+        )
+
+    def activations(
+        self, tensors: Sequence[str], samples: np.ndarray, most: int = _BATCH
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Run the ANN for some of its tensors, as many samples at a time as fit into memory.
+
+        Args:
+            tensors: Tensors to return; the input may be one.
+            samples: Samples [N, ...] of the one input.
+            most: Most samples at a time.
+        """
+        (entry,) = self.graph.inputs
+        size = sum(int(np.prod(self.graph.shapes[name])) for name in {entry, *tensors})
+        feeds = {entry: np.ascontiguousarray(samples, np.float32)}
+        return self.runner(tensors).batches(feeds, samples_at_once(size, most))

@@ -13,6 +13,7 @@ from onnx2genn import CalibrationError, CodingError
 from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.registry import predict
 from onnx2genn.calibrate.encode import encode
+from onnx2genn.calibrate.observe import observe
 from onnx2genn.ir.run import session
 
 
@@ -29,7 +30,7 @@ def test_one_step_fewer_would_lose_more(digits: Example, coding: str, loss: floa
     network = onnx2genn.convert(digits.model, x, coding, steps="auto", loss=loss)
     assert lost(network, x) <= loss
     shorter = replace(network.coding, steps=network.coding.steps - 1)
-    assert lost(encode(network.model, shorter, x), x) > loss
+    assert lost(encode(observe(network.model, x), shorter), x) > loss
 
 
 def test_uneven_spikes_count(digits: Example) -> None:

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Example
-from helpers.models import mlp
 
-from onnx2genn import CalibrationError
-from onnx2genn.calibrate.statistics import Statistics, collect
-from onnx2genn.frontend.pipeline import read
-from onnx2genn.ir.run import session
+from onnx2genn.calibrate.statistics import Statistics
 
 BIN = 2 / 2048  # a bin is at most this share of the largest value
 
@@ -37,12 +32,10 @@ def positive(values: np.ndarray, channel: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("parts", [1, 13])
-def test_extremes_and_means_are_exact(parts: int) -> None:
+def test_the_largest_values_are_exact(parts: int) -> None:
     values = growing()
     found = gathered(values, parts, 3)
     assert np.array_equal(found.maximum, values.max(axis=(0, 2, 3)))
-    assert np.array_equal(found.minimum, values.min(axis=(0, 2, 3)))
-    assert np.allclose(found.mean, np.maximum(values, 0).mean(axis=(0, 2, 3)), rtol=1e-5)
     assert found.count == values[:, 0].size
 
 
@@ -79,29 +72,48 @@ def test_values_that_are_never_positive_leave_nothing() -> None:
     assert not found.mean_excess(99.0).any()
 
 
-def test_batches_do_not_matter_and_memory_does_not_grow(digits: Example) -> None:
-    model = read(digits.model)
-    few, many = (collect(model, digits.x_train[:count]) for count in (60, 600))
-    for name, statistics in many.items():
-        assert statistics.histogram.nbytes == few[name].histogram.nbytes
-        assert statistics.count == 10 * few[name].count
-    target = model.parts.populations[0].segment.target
-    (values,) = session(model.to_onnx([target])).run(
-        [target], {next(iter(model.parts.inputs)): digits.x_train[:600]}
-    )
-    assert np.allclose(many[target].maximum, values.max(axis=(0, 2, 3)), rtol=1e-5)
+def test_signed_values_count_from_the_smallest_on() -> None:
+    values = growing()
+    found = Statistics(channels=3, signed=True)
+    for batch in np.array_split(values, 5):
+        found.lower(batch)
+    for batch in np.array_split(values, 5):
+        found.update(batch)
+    lowest = values.min(axis=(0, 2, 3))
+    assert np.array_equal(found.offset, lowest)
+    shifted = gathered(values - lowest[:, None, None], 5, 3)
+    assert np.array_equal(found.histogram, shifted.histogram)
+    assert np.array_equal(found.maximum, shifted.maximum)
 
 
-def test_progress_reaches_the_end(digits: Example) -> None:
-    calls: list[tuple[int, int]] = []
-    collect(read(digits.model), digits.x_train[:120], progress=lambda *call: calls.append(call))
-    assert calls[-1] == (120, 120)
-    assert len(calls) > 1
+def test_values_at_the_edges_of_bins_are_counted_upwards() -> None:
+    found = Statistics(channels=2, bins=4)
+    found.update(np.array([[0.0, -1], [0.25, 0], [0.5, 2], [1.0, 4]], np.float32))
+    assert found.top.tolist() == [1, 4]
+    assert found.histogram.tolist() == [[0, 1, 1, 1], [0, 0, 1, 1]]
 
 
-def test_no_samples_and_infinite_answers_are_refused() -> None:
-    model = read(mlp())
-    with pytest.raises(CalibrationError, match="no calibration samples"):
-        collect(model, np.zeros((0, 6), np.float32))
-    with pytest.raises(CalibrationError, match="infinite"):
-        collect(model, np.full((2, 6), 3e38, np.float32))
+@pytest.mark.parametrize("signed", [False, True])
+def test_channels_become_one_to_the_width_of_a_bin(signed: bool) -> None:
+    values = growing()
+    each, whole = (Statistics(channels=count, signed=signed) for count in (3, 1))
+    for statistics in (each, whole):
+        if signed:
+            statistics.lower(values)
+        for batch in np.array_split(values, 5):
+            statistics.update(batch)
+    found = each.merged()
+    assert found.merged() is found
+    assert found.count == whole.count
+    assert np.array_equal(found.offset, whole.offset)
+    assert found.maximum == pytest.approx(whole.maximum, rel=1e-6)
+    assert found.histogram.sum() == whole.histogram.sum()
+    for q in (10.0, 50.0, 99.0, 99.9):
+        wanted = whole.percentile(q)
+        assert found.percentile(q) == pytest.approx(wanted, abs=2 * BIN * float(whole.maximum[0]))
+
+
+def test_silent_channels_become_one() -> None:
+    found = gathered(-np.abs(growing()), 2, 3).merged()
+    assert not found.positive_maximum.any()
+    assert not found.histogram.any()
