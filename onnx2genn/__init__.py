@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         Problem,
         UnsupportedModelError,
     )
-    from onnx2genn.evaluate.evaluation import Evaluation
+    from onnx2genn.evaluate.result import Evaluation
     from onnx2genn.frameworks import from_keras, from_torch
     from onnx2genn.frontend.operators import operator
 
@@ -26,7 +26,7 @@ _HOMES = {
     "CalibrationError": "errors",
     "CodingError": "errors",
     "DataError": "errors",
-    "Evaluation": "evaluate.evaluation",
+    "Evaluation": "evaluate.result",
     "Onnx2GennError": "errors",
     "Problem": "errors",
     "SpikingNetwork": "api",

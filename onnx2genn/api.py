@@ -18,7 +18,8 @@ from onnx2genn.calibrate.search import encode_with_fewest_steps
 from onnx2genn.coding import Coding
 from onnx2genn.data import Inputs, Progress, load_arrays, load_samples, prepare, shapes_of
 from onnx2genn.errors import CalibrationError, CodingError
-from onnx2genn.evaluate.evaluation import Evaluation, evaluate
+from onnx2genn.evaluate.evaluation import evaluate
+from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.frontend.file import Source, choose_output, input_names, load_proto
 from onnx2genn.frontend.pipeline import check, read
 from onnx2genn.network import Network

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from onnx2genn.api import SpikingNetwork
     from onnx2genn.data import Progress, Samples
-    from onnx2genn.evaluate.evaluation import Evaluation
+    from onnx2genn.evaluate.result import Evaluation
 
 _DONE, _REFUSED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _RANDOM_SAMPLES = 16

@@ -12,7 +12,7 @@ from onnx2genn.calibrate.observe import SIMULATED, observe
 from onnx2genn.coding import Coding
 from onnx2genn.data import Progress
 from onnx2genn.errors import CalibrationError, CodingError
-from onnx2genn.evaluate.evaluation import predicted_classes
+from onnx2genn.evaluate.answers import predicted_classes
 from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.ir.model import Model
 from onnx2genn.network import Network

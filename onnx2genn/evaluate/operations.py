@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import onnxruntime
 
 from onnx2genn.ir.graph import Graph, Node
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
 
 
@@ -46,7 +45,7 @@ class SynapseCounter:
     """
 
     def __init__(self, segment: Segment) -> None:
-        self._sources = segment.sources
+        self._shapes = {name: segment.shapes[name] for name in segment.sources}
         self._runner = _ones(segment)
 
     def count(self, spikes: Mapping[str, np.ndarray]) -> float:
@@ -56,19 +55,17 @@ class SynapseCounter:
             spikes: Spikes of every neuron of each source, [*shape]; a source that is not named,
                 such as a constant input current, causes none.
         """
-        given = {name: spikes[name] for name in self._sources if name in spikes}
-        if not given:
+        if spikes.keys().isdisjoint(self._shapes):
             return 0.0
-        shapes = {item.name: item.shape[1:] for item in self._runner.get_inputs()}
         feeds = {
-            name: given.get(name, np.zeros(shapes[name]))[None].astype(np.float32)
-            for name in self._sources
+            name: spikes.get(name, np.zeros(shape))[None].astype(np.float32)
+            for name, shape in self._shapes.items()
         }
-        (received,) = self._runner.run(None, feeds)
+        (received,) = self._runner(feeds).values()
         return float(received.sum(dtype=np.float64))
 
 
-def _ones(segment: Segment) -> onnxruntime.InferenceSession:
+def _ones(segment: Segment) -> Runner:
     """Build the model that maps spike counts to arriving spikes."""
     constants = dict(segment.constants)
     nodes = []
@@ -85,4 +82,4 @@ def _ones(segment: Segment) -> onnxruntime.InferenceSession:
                 present = constants[name] != 0 if node.op != "Add" else 0 * constants[name]
                 constants[name] = present.astype(np.float32)
         nodes.append(node)
-    return session(replace(segment, nodes=tuple(nodes), constants=constants).to_onnx())
+    return Runner(replace(segment, nodes=tuple(nodes), constants=constants).to_onnx())

@@ -9,7 +9,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from onnx2genn.evaluate.evaluation import Evaluation, PopulationActivity
+from onnx2genn.evaluate.result import Evaluation, PopulationActivity
 
 if TYPE_CHECKING:
     from onnx2genn.backends.base import Backend, Finding

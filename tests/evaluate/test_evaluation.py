@@ -10,7 +10,7 @@ from conftest import Example
 from helpers.models import mlp
 
 import onnx2genn
-from onnx2genn.evaluate.evaluation import predicted_classes
+from onnx2genn.evaluate.answers import predicted_classes
 
 
 @pytest.mark.parametrize("coding", ["few-spike", "rate", "diehl"])

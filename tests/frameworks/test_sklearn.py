@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import onnx2genn
-from onnx2genn.evaluate.evaluation import predicted_classes
+from onnx2genn.evaluate.answers import predicted_classes
 
 pytest.importorskip("sklearn", reason="SCIKIT-LEARN IS MISSING: its exports are not tested")
 skl2onnx = pytest.importorskip("skl2onnx", reason="SKL2ONNX IS MISSING: its exports are not tested")

@@ -1,0 +1,53 @@
+"""Means and spreads of values that come in parts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Moments:
+    """Streamed variances and Pearson correlation of two series.
+
+    Both are shifted by their first value, which is exact for a constant. The sums of squares are
+    those of deviations from the mean, merged part by part (Chan et al. 1979), so that nothing is
+    lost where values are large and hardly vary::
+
+        M = M_1 + M_2 + (m_2 - m_1)^2 n_1 n_2 / (n_1 + n_2)
+
+    Attributes:
+        count: Values of each series so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first = np.zeros(2)
+        self._mean = np.zeros(2)
+        self._squares = np.zeros((2, 2))
+
+    def add(self, a: np.ndarray, b: np.ndarray) -> None:
+        """Add a part of both series, of the same size and in the same order."""
+        if not a.size:
+            return
+        if not self.count:
+            self._first = np.array([a.flat[0], b.flat[0]], np.float64)
+        series = np.stack([a.ravel(), b.ravel()]).astype(np.float64) - self._first[:, None]
+        mean = series.mean(axis=1)
+        series -= mean[:, None]
+        total = self.count + a.size
+        step = mean - self._mean
+        self._squares += series @ series.T
+        self._squares += np.outer(step, step) * (self.count * a.size / total)
+        self._mean += step * (a.size / total)
+        self.count = total
+
+    def variances(self) -> tuple[float, float]:
+        """Return the variance of each series."""
+        a, b = self._squares.diagonal() / max(self.count, 1)
+        return float(a), float(b)
+
+    def correlation(self) -> float | None:
+        """Return the correlation, -1 to 1; None where one of the series does not vary."""
+        a, b = np.sqrt(self._squares.diagonal())
+        if a == 0 or b == 0:
+            return None
+        return float(np.clip(self._squares[0, 1] / a / b, -1.0, 1.0))

@@ -1,0 +1,57 @@
+"""What the neurons of a population did, added up over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from onnx2genn.backends.base import Activity
+from onnx2genn.evaluate.moments import Moments
+from onnx2genn.evaluate.result import PopulationActivity
+from onnx2genn.ir.partition import Population
+from onnx2genn.network import Network
+
+
+class Neurons:
+    """Counts the spikes of one population and compares its activity with the ANN's.
+
+    Attributes:
+        population: The population.
+        spikes: Spikes of each neuron over all samples so far.
+    """
+
+    def __init__(self, network: Network, population: Population) -> None:
+        self.population = population
+        self.spikes = np.zeros(population.shape)
+        self._network = network
+        self._moments = Moments()
+        self._samples = 0
+        self._saturated = 0
+
+    def add(self, activity: Activity, ann: Mapping[str, np.ndarray]) -> None:
+        """Add what it did in a batch, and what the ANN computed there, by tensor."""
+        assert activity.spikes is not None and activity.codes is not None
+        name = self.population.name
+        codes = activity.codes[name]
+        self.spikes += activity.spikes[name].sum(axis=0, dtype=np.float64)
+        self._samples += len(codes)
+        self._saturated += int((codes >= self._network.coding.quantiser.levels).sum())
+        decoded = self._network.decode(self.population, codes)
+        self._moments.add(decoded, ann[self.population.tensor])
+
+    def result(self) -> PopulationActivity:
+        """Return what it did over all samples."""
+        item, threshold = self.population, self._network.thresholds[self.population.name]
+        return PopulationActivity(
+            name=item.name,
+            node=item.node.name,
+            kind=item.kind,
+            shape=item.shape,
+            neurons=self.spikes.size,
+            threshold=(float(threshold.min()), float(threshold.max())),
+            spikes=round(float(self.spikes.sum())),
+            correlation=self._moments.correlation(),
+            saturated=self._saturated / (self.spikes.size * self._samples),
+            silent=float((self.spikes == 0).mean()),
+        )

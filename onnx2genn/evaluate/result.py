@@ -1,0 +1,99 @@
+"""What an evaluation finds, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from onnx2genn.ir.graph import Shape
+
+_NEAR_CHANCE = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopulationActivity:
+    """What one population did.
+
+    Attributes:
+        name: Name of the population.
+        node: Name of the ONNX node.
+        kind: Operator of the ONNX node.
+        shape: Shape without the batch axis.
+        neurons: Number of neurons.
+        threshold: Smallest and largest threshold, in ANN units.
+        spikes: Spikes of all neurons over all samples.
+        correlation: Pearson correlation of the decoded activity with the ANN's activation over
+            all neurons and samples; None where one of them does not vary.
+        saturated: Share of neurons and samples that send the highest code.
+        silent: Share of neurons that never fired.
+    """
+
+    name: str
+    node: str
+    kind: str
+    shape: Shape
+    neurons: int
+    threshold: tuple[float, float]
+    spikes: int
+    correlation: float | None
+    saturated: float
+    silent: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How a spiking network does against its ANN, on the same samples.
+
+    Accuracies are shares between 0 and 1, and None without labels.
+
+    Attributes:
+        model: Name of the model.
+        coding: Name of the coding.
+        steps: Time steps of a window.
+        latency_steps: Steps from the presentation of a sample to the answer.
+        backend: Backend that ran the network.
+        samples: Number of samples.
+        ann_accuracy: Of the ANN, by onnxruntime.
+        forecast_accuracy: Of the ANN with its activations rounded to the coding's values.
+        snn_accuracy: Of the spiking network.
+        agreement: Share of samples for which SNN and ANN choose the same class.
+        accuracy_by_step: Of the readout after each step of its window.
+        agreement_by_step: Likewise for the agreement.
+        logits_error: Root mean square of the logits' error over the standard deviation of the
+            ANN's logits.
+        spikes_per_sample: Spikes of all populations.
+        sops_per_sample: Synaptic operations: one spike arriving over one synapse. A constant
+            input current causes none; it costs the multiply-accumulates of the first segment once.
+        macs_per_sample: Multiply-accumulates of the ANN.
+        samples_per_second: Of the simulation, with spikes recorded.
+        populations: Each population's activity.
+    """
+
+    model: str
+    coding: str
+    steps: int
+    latency_steps: int
+    backend: str
+    samples: int
+    ann_accuracy: float | None
+    forecast_accuracy: float | None
+    snn_accuracy: float | None
+    agreement: float
+    accuracy_by_step: list[float] | None
+    agreement_by_step: list[float]
+    logits_error: float
+    spikes_per_sample: float
+    sops_per_sample: float
+    macs_per_sample: int
+    samples_per_second: float
+    populations: list[PopulationActivity] = field(default_factory=list)
+    classes: int = 0
+
+    @property
+    def near_chance(self) -> bool:
+        """Whether the ANN itself does hardly better than guessing."""
+        return self.ann_accuracy is not None and self.ann_accuracy * self.classes < _NEAR_CHANCE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return asdict(self)
