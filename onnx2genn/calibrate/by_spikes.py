@@ -125,10 +125,11 @@ class _Walk:
     def largest_input(self, segment: Segment) -> np.ndarray:
         """Return the largest input of each channel in a single step, in ANN units."""
         arrives = Input(self.network.segment_in_ann_units(segment))
+        channels = segment.shape[:1]
         largest = [
-            np.moveaxis(arrives(self._sent(segment, start)), 2, 0)
-            .reshape(segment.shape[0], -1)
-            .max(axis=1)
+            arrives(self._sent(segment, start))
+            .reshape(-1, *channels, int(np.prod(segment.shape[1:])))
+            .max(axis=(0, -1))
             for start in self._starts
         ]
         return np.maximum.reduce(largest)

@@ -73,17 +73,18 @@ def export(module: torch.nn.Module, example: Mapping[str, np.ndarray]) -> onnx.M
     """
     import torch
 
-    was_training = module.training
-    module.eval()
+    training = [(item, item.training) for item in module.modules()]
     arguments = tuple(torch.from_numpy(array) for array in example.values())
     try:
+        module.eval()
         return _by_tracing(module, arguments, list(example))
     except Exception:  # of any class: attention, for one, cannot be traced
         if find_spec("onnxscript") is None:
             raise
         return _by_graph_capture(module, arguments, list(example))
     finally:
-        module.train(was_training)
+        for item, was_training in training:
+            item.training = was_training
 
 
 def _by_tracing(

@@ -199,6 +199,29 @@ def test_from_torch():
     assert "BatchNormalization" not in operators(network.model)
 
 
+class Failing(nn.Module):
+    """No exporter can write it."""
+
+    def forward(self, x):
+        raise RuntimeError("this module fails")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_each_part_stays_in_the_mode_it_was_in(fails):
+    module = nn.Sequential(
+        nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Dropout(), Failing() if fails else nn.ReLU()
+    )
+    module.train()
+    module[1].eval()  # frozen, as for fine-tuning
+    modes = [item.training for item in module.modules()]
+    if fails:
+        with pytest.raises(Exception, match="this module fails"):
+            from_torch(module, torch.randn(8, 6))
+    else:
+        from_torch(module, torch.randn(8, 6))
+    assert [item.training for item in module.modules()] == modes
+
+
 ARGUMENTS = ["image", "depth", "vector"]
 
 
