@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,21 @@ from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.search import encode_with_fewest_steps
 from onnx2genn.coding import Coding
 from onnx2genn.data import Inputs, Progress, load_arrays, load_samples, prepare, shapes_of
-from onnx2genn.errors import CalibrationError, CodingError
+from onnx2genn.errors import CalibrationError, CodingError, Problem, UnsupportedModelError
 from onnx2genn.evaluate.evaluation import evaluate
 from onnx2genn.evaluate.result import Evaluation
-from onnx2genn.frontend.file import Source, choose_output, input_names, load_proto
-from onnx2genn.frontend.pipeline import check, read
+from onnx2genn.frontend.file import (
+    InputShape,
+    Source,
+    choose_output,
+    input_names,
+    load_proto,
+)
+from onnx2genn.frontend.pipeline import fit, read
+from onnx2genn.ir.model import Model
 from onnx2genn.network import Network
 
-__all__ = ["SpikingNetwork", "check", "convert", "load"]
+__all__ = ["SpikingNetwork", "check", "convert", "examine", "load"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -140,17 +146,11 @@ def convert(
     chosen = codings.make(coding, steps=None if automatic else steps, **options)
     if loss is not None and not automatic:
         raise CodingError("loss is for steps='auto'.")
-    proto = load_proto(source)
-    names = input_names(proto, choose_output(proto, output))
-    given = _samples(calibration, names)
-    model = read(proto, output=output, input_shape=shapes_of(names, given))
-    if calibration is None:
-        if automatic:
-            raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
+    if automatic and calibration is None:
+        raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
+    model, samples = _read(source, calibration, output)
+    if samples is None:
         return SpikingNetwork.of(guess(model, chosen))
-    if given is None:  # of images, the model says how large they are
-        given = load_samples(str(calibration), model.entries).x
-    samples = prepare(model, given)
     if automatic:
         found = encode_with_fewest_steps(model, chosen, samples, loss=loss, progress=progress)
         return SpikingNetwork.of(found)
@@ -159,12 +159,83 @@ def convert(
     return SpikingNetwork.of(encode(seen, chosen))
 
 
-def _samples(calibration: Inputs | str | Path | None, names: Sequence[str]) -> Inputs | None:
-    """Return samples without knowing their shapes; None for folders of images."""
-    if not isinstance(calibration, str | Path):
-        return calibration
-    path = Path(calibration)
-    return None if path.is_dir() else load_arrays(path, names)[0]
+def examine(
+    source: Source,
+    calibration: Inputs | str | Path | None = None,
+    *,
+    output: str | None = None,
+    input_shape: InputShape | None = None,
+) -> Model:
+    """Read a model as :func:`convert` does, and compare it with its file.
+
+    Args:
+        source: Path of an ONNX file, or a model in memory.
+        calibration: As for :func:`convert`; sizes that the model leaves open are theirs.
+        output: Name of the output to convert; by default the first one of floats.
+        input_shape: Shape of one sample, where the model leaves it open and there are no samples;
+            of a model with several inputs the shapes by name.
+
+    Raises:
+        UnsupportedModelError: The model cannot be converted; ``problems`` lists all reasons.
+        DataError: The samples do not fit the model.
+    """
+    model, samples = _read(source, calibration, output, input_shape)
+    return model if samples is None else fit(model, samples)
+
+
+def check(
+    source: Source,
+    calibration: Inputs | str | Path | None = None,
+    *,
+    output: str | None = None,
+    input_shape: InputShape | None = None,
+) -> list[Problem]:
+    """List everything that keeps a model from being converted; empty if it converts.
+
+    Args:
+        source: Path of an ONNX file, or a model in memory.
+        calibration: As for :func:`convert`; sizes that the model leaves open are theirs.
+        output: Name of the output to convert; by default the first one of floats.
+        input_shape: Shape of one sample, where the model leaves it open and there are no samples;
+            of a model with several inputs the shapes by name.
+
+    Example:
+        >>> import onnx2genn
+        >>> for problem in onnx2genn.check("model.onnx"):  # doctest: +SKIP
+        ...     print(problem)
+
+    Raises:
+        UnsupportedModelError: The file cannot be read at all.
+        DataError: The samples do not fit the model.
+    """
+    try:
+        examine(source, calibration, output=output, input_shape=input_shape)
+    except UnsupportedModelError as error:
+        if not error.problems:
+            raise
+        return error.problems
+    return []
+
+
+def _read(
+    source: Source,
+    calibration: Inputs | str | Path | None,
+    output: str | None,
+    input_shape: InputShape | None = None,
+) -> tuple[Model, np.ndarray | None]:
+    """Read a model, and what it is calibrated on."""
+    proto = load_proto(source)
+    if calibration is None:
+        return read(proto, output=output, input_shape=input_shape), None
+    names = input_names(proto, choose_output(proto, output))
+    if isinstance(calibration, str | Path) and Path(calibration).is_dir():
+        # Of images, the model says how large they are.
+        model = read(proto, output=output, input_shape=input_shape)
+        return model, prepare(model, load_samples(calibration, model.entries).x)
+    if isinstance(calibration, str | Path):
+        calibration, _ = load_arrays(Path(calibration), names)
+    model = read(proto, output=output, input_shape=shapes_of(names, calibration))
+    return model, prepare(model, calibration)
 
 
 def load(source: Source) -> SpikingNetwork:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import stat
 from pathlib import Path
@@ -29,8 +30,31 @@ def write(path: Path, content: bytes) -> None:
         else:
             _replace(place, content)
     except (OSError, RuntimeError) as error:  # the latter for links in a circle
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path} cannot be written: {reason}.") from error
+        raise _refusal(path, error) from error
+
+
+def require_place(path: Path) -> None:
+    """Find out before the work, not after it, that a file cannot be written.
+
+    Args:
+        path: Where to write.
+
+    Raises:
+        DataError: There is no such folder, or it is one, or it is closed to this user.
+    """
+    try:
+        place = path.resolve()
+        if place.is_dir() or not place.parent.is_dir():
+            raise DataError(f"{path} cannot be written: there is no such folder, or it is one.")
+        if not os.access(place if place.exists() else place.parent, os.W_OK):
+            raise DataError(f"{path} cannot be written: permission denied.")
+    except (OSError, RuntimeError) as error:
+        raise _refusal(path, error) from error
+
+
+def _refusal(path: Path, error: Exception) -> DataError:
+    reason = getattr(error, "strerror", None) or error
+    return DataError(f"{path} cannot be written: {reason}.")
 
 
 def _replace(place: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from conftest import Example
 from helpers.models import mlp
 from helpers.onnx_models import model, node
 
+import onnx2genn
+from onnx2genn.api import examine
 from onnx2genn.cli import main
 
 FIELDS = {
@@ -80,13 +83,190 @@ def test_the_fewest_steps_are_found(digits: Example, tmp_path: Path) -> None:
     assert 1 <= steps[1] < steps[0] <= 16
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "snn.onnx"
+    onnx2genn.convert(mlp()).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--steps", 4], ["--coding", "rate"], ["--output", "y"], ["--loss", 0.1], ["--trace"],
+        ["--threshold", "max"], ["--percentile", 99], ["--option", "bits=2"],
+        ["--calibrate", "x.npz"],
+    ],
+)  # fmt: skip
 def test_options_of_the_coding_do_not_fit_a_saved_network(
-    digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    saved: Path, capsys: pytest.CaptureFixture[str], words: list[object]
 ) -> None:
-    saved = tmp_path / "snn.onnx"
-    assert run(digits.model, "--save", saved, "--backend", "onnxruntime") == 0
-    assert run(saved, "--steps", 4) == 2
-    assert "a coding and thresholds of its own" in capsys.readouterr().err
+    assert run(saved, *words) == 2
+    error = capsys.readouterr().err
+    assert f"{words[0]} has no effect on a saved spiking network" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--check", "--save", "s"], "--save has no effect with --check"),
+        (["--check", "--json", "j"], "--json has no effect"),
+        (["--check", "--steps", "4"], "--steps has no effect"),
+        (["--check", "--backend", "onnxruntime"], "--backend has no effect"),
+        (["--check", "--seed", "0"], "--seed has no effect"),
+        (["--doctor"], "MODEL.onnx has no effect with --doctor"),
+        (["--doctor", "--check"], "--check has no effect with --doctor"),
+        (["--loss", "0.1"], "--loss needs --steps auto"),
+        (["--loss", "0.1", "--steps", "4"], "--loss needs --steps auto"),
+        (["--loss", "2", "--steps", "auto", "--calibrate", "x.npz"], "not a share"),
+        (["--limit", "4"], "--limit needs --evaluate"),
+        (["--percentile", "99"], "--percentile needs --threshold percentile"),
+        (["--option", "percentile=99"], "--percentile needs --threshold percentile"),
+        (["--percentile", "99", "--threshold", "max"], "--percentile needs"),
+        (["--percentile", "nan", "--threshold", "percentile"], "percentile"),
+        (["--steps", "6", "--option", "steps=5"], "steps is given twice"),
+        (["--threshold", "max", "--option", "threshold=mse"], "threshold is given twice"),
+        (["--option", "bits=2", "--option", "bits=3"], "bits= is given twice"),
+        (["--coding", "rate", "--seed", "1", "--option", "seed=2"], "seed is given twice"),
+        (["--seed", "1", "--evaluate", "x.npz"], "--seed has no effect"),
+        (["--seed", "-1"], "whole number from 0 on"),
+        (["--save", ""], "empty"),
+        (["--json", ""], "empty"),
+        (["--calibrate", ""], "empty"),
+        (["--evaluate", ""], "empty"),
+        (["--output", ""], "empty"),
+        (["--save", "same", "--json", "./same"], "--json would replace --save"),
+        (["--evaluate", "x.npz", "--json", "x.npz"], "--json would replace --evaluate"),
+    ],
+)
+def test_options_without_effect_are_wrong_usage(
+    digits: Example,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(digits.model, *words) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_does_not_replace_the_model(saved: Path) -> None:
+    before = saved.read_bytes()
+    assert run(saved, "--save", saved) == 2
+    assert saved.read_bytes() == before
+
+
+def test_no_model_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("") == 2
+    assert run("--doctor", "--json", "j") == 2
+    assert "--json has no effect with --doctor" in capsys.readouterr().err
+
+
+def test_an_option_that_has_an_effect_is_taken(digits: Example, tmp_path: Path) -> None:
+    common = ["--calibrate", digits.train, "--backend", "onnxruntime", "--coding"]
+    for index, words in enumerate(
+        (
+            ["rueckauer", "--steps", 4, "--percentile", 90],
+            ["diehl", "--steps", 4, "--seed", 3, "--evaluate", digits.test, "--limit", 10],
+            ["few-spike", "--seed", 3],
+        )
+    ):
+        assert run(digits.model, *common, *words, "--json", tmp_path / f"{index}.json") == 0
+
+
+def test_the_trace_has_a_line_for_each_step(
+    digits: Example, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--check"], ["--backend", "onnxruntime"]):
+        assert run(digits.model, "--trace", *words) == 0
+        out = capsys.readouterr().out
+        for line in examine(digits.model).trace:
+            assert line.split(":")[0] in out
+
+
+def test_the_check_says_what_converting_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Open sizes come from the samples; a function needs a coding that knows its argument."""
+    nodes = [node("Sigmoid", "x", "s"), node("GlobalAveragePool", "s", "g")]
+    nodes.append(node("Flatten", "g", "y"))
+    path, data = tmp_path / "open.onnx", tmp_path / "x.npz"
+    onnx.save(model(nodes, {"x": ["N", 3, "H", "W"]}), path)
+    np.savez(data, x=np.random.default_rng(0).random((5, 3, 6, 7), dtype=np.float32))
+    for words in ([], ["--check"]):
+        assert run(path, *words) == 1
+        assert "its shape is" in capsys.readouterr().err
+        assert run(path, "--calibrate", data, *words) == 0
+        assert run(path, "--calibrate", data, "--coding", "rate", *words) == 2
+        assert "Sigmoid" in capsys.readouterr().err
+        np.savez(tmp_path / "bad.npz", x=np.zeros((5, 4, 6, 7), np.float32))
+        assert run(path, "--calibrate", tmp_path / "bad.npz", *words) == 1
+    assert run(path, "--check", "--calibrate", data, "--output", "none") == 1
+
+
+def test_a_saved_network_is_checked_as_such(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(saved, "--check") == 0
+    assert "is a saved spiking network" in capsys.readouterr().out
+    proto = onnx.load(saved)
+    del proto.graph.initializer[-1]
+    onnx.save(proto, tmp_path / "damaged.onnx")
+    for words in (["--check"], []):
+        assert run(tmp_path / "damaged.onnx", *words) == 1
+        assert "damaged" in capsys.readouterr().err
+
+
+def test_results_survive_a_closed_output(digits: Example, tmp_path: Path) -> None:
+    """``onnx2genn ... | head -0`` closes the output before anything is printed."""
+    result, network = tmp_path / "r.json", tmp_path / "s.onnx"
+    words = [str(digits.model), "--backend", "onnxruntime", "--json", str(result)]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "onnx2genn", *words, "--save", str(network)],
+        stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(result.read_text())["samples"] == 16
+    onnx2genn.load(network)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_a_full_output_is_said(digits: Example, tmp_path: Path) -> None:
+    result = tmp_path / "r.json"
+    words = [str(digits.model), "--backend", "onnxruntime", "--json", str(result)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "onnx2genn", *words],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0
+    assert "output is lost" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert result.exists()
+
+
+def test_results_to_nowhere(digits: Example) -> None:
+    words = ["--json", os.devnull, "--save", os.devnull, "--backend", "onnxruntime"]
+    assert run(digits.model, *words) == 0
+    assert Path(os.devnull).is_char_device()
+
+
+def test_brackets_in_names_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = [node("Relu", "x", "r", name="block[a]/relu"), node("MatMul", "r w", "[b]y")]
+    weights = {"w": np.eye(3, dtype=np.float32)}
+    path = tmp_path / "[c].onnx"
+    onnx.save(model(nodes, {"x": ["N", 3]}, weights, outputs=["[b]y"]), path)
+    assert run(path, "--backend", "onnxruntime") == 0
+    out = capsys.readouterr().out
+    assert out.count("block[a]/relu") == 2
+    assert "[b]y" in out
+    assert "[c].onnx" in out.replace("\n", "")
 
 
 def test_a_model_alone_says_that_thresholds_are_a_guess(

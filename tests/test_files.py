@@ -70,5 +70,12 @@ def test_a_device_stays_a_device() -> None:
 def test_what_cannot_be_written_is_explained(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     for place in (tmp_path, tmp_path / "no" / "file", tmp_path / "circle"):
-        with pytest.raises(DataError, match="cannot be written"):
-            files.write(place, b"")
+        for function in (lambda path: files.write(path, b""), files.require_place):
+            with pytest.raises(DataError, match="cannot be written"):
+                function(place)
+
+
+def test_what_can_be_written_is_found_out_first(tmp_path: Path) -> None:
+    for place in (tmp_path / "new", Path(os.devnull)):
+        files.require_place(place)
+    assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from onnx2genn.evaluate.result import Evaluation, PopulationActivity
@@ -73,14 +74,14 @@ def layers(network: Network) -> Table:
         shape = " x ".join(map(str, item.shape))
         neurons = f"{int(np.prod(item.shape)):,}"
         threshold = _span(network.thresholds[item.name])
-        table.add_row(item.node.name, item.kind, shape, neurons, threshold, str(item.depth))
+        table.add_row(escape(item.node.name), item.kind, shape, neurons, threshold, str(item.depth))
     readout = network.model.parts.readout
     kind = "readout, fires" if network.firing_readout else "readout"
     shape = " x ".join(map(str, readout.shape))
     neurons = f"{int(np.prod(readout.shape)):,}"
     threshold = _span(network.readout_threshold) if network.firing_readout else "-"
     depth = str(network.model.parts.depth)
-    table.add_row(readout.target, kind, shape, neurons, threshold, depth, style="dim")
+    table.add_row(escape(readout.target), kind, shape, neurons, threshold, depth, style="dim")
     return table
 
 
@@ -93,7 +94,7 @@ def activity(evaluation: Evaluation) -> Table:
     for item in evaluation.populations:
         spikes = item.spikes / evaluation.samples
         table.add_row(
-            item.node,
+            escape(item.node),
             quantity(spikes),
             f"{spikes / item.neurons:.2f}",
             "-" if item.correlation is None else f"{item.correlation:.4f}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,3 +60,12 @@ def test_a_single_logit_decides_at_zero() -> None:
     network = onnx2genn.convert(mlp(sizes=(6, 8, 1)), x)
     y = (network.predict(x, backend="onnxruntime")[:, 0] > 0).astype(int)
     assert network.evaluate(x, y, backend="onnxruntime").snn_accuracy == 1.0
+
+
+def test_what_is_no_number_is_null_in_json(digits: Example) -> None:
+    network = onnx2genn.convert(digits.model)
+    found = network.evaluate(digits.x_test[:4], backend="onnxruntime")
+    broken = replace(found, logits_error=float("nan"), sops_per_sample=float("inf"))
+    record = json.loads(json.dumps(broken.to_dict(), allow_nan=False))
+    assert (record["logits_error"], record["sops_per_sample"]) == (None, None)
+    assert record["populations"] == json.loads(json.dumps(found.to_dict()))["populations"]

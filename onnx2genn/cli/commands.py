@@ -1,0 +1,189 @@
+"""What the command does, mode by mode."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from onnx2genn import coding as codings
+from onnx2genn import files
+from onnx2genn.api import SpikingNetwork, convert, examine, load
+from onnx2genn.backends.registry import AUTO, BACKENDS, choose, doctor
+from onnx2genn.calibrate.encode import require_expressible
+from onnx2genn.cli.options import coding_options, faults
+from onnx2genn.cli.output import Output, progress
+from onnx2genn.coding import Coding
+from onnx2genn.data import Samples, load_samples
+from onnx2genn.errors import CodingError
+from onnx2genn.evaluate.evaluation import evaluate
+from onnx2genn.evaluate.result import Evaluation
+from onnx2genn.frontend.file import load_proto
+from onnx2genn.report import terminal
+from onnx2genn.saving import is_saved_network
+
+_RANDOM_SAMPLES = 16
+
+
+def run(given: argparse.Namespace) -> None:
+    """Do what the options ask for.
+
+    Args:
+        given: The options.
+
+    Raises:
+        CodingError: The options do not go together.
+        Onnx2GennError: The model or the data cannot be handled.
+    """
+    output = Output()
+    if given.doctor:
+        _require(given, "doctor")
+        _doctor(output)
+    elif given.model is None:
+        raise CodingError("MODEL.onnx is missing; see --help")
+    elif given.check:
+        _require(given, "check")
+        _check(given, output)
+    else:
+        _convert_and_evaluate(given, output)
+
+
+def _require(given: argparse.Namespace, mode: str) -> None:
+    found = faults(given, mode)
+    if found:
+        raise CodingError("; ".join(found))
+
+
+def _doctor(output: Output) -> None:
+    output.print(terminal.findings(doctor()))
+    output.print(terminal.backends(BACKENDS.values()))
+    backend = choose()
+    output.say(f"auto takes {backend.name}: {backend.reason}")
+
+
+def _check(given: argparse.Namespace, output: Output) -> None:
+    """Do all that can be refused when a model is converted."""
+    proto = load_proto(given.model)
+    if is_saved_network(proto):
+        load(given.model)
+        output.say(f"{given.model} is a saved spiking network.")
+        return
+    model = examine(proto, given.calibrate, output=given.output)
+    require_expressible(model, codings.make(given.coding or codings.DEFAULT))
+    _trace(given, model.trace, output)
+    output.say(f"{given.model} can be converted.")
+
+
+def _convert_and_evaluate(given: argparse.Namespace, output: Output) -> None:
+    proto = load_proto(given.model)
+    saved = is_saved_network(proto)
+    _require(given, "saved" if saved else "convert")
+    for name in (given.save, given.json):
+        if name is not None:
+            files.require_place(Path(name))
+    if saved:
+        network = load(given.model)
+        output.say(f"Loaded {given.model}: {_coding_line(network)}")
+    else:
+        network = _converted(given, proto, output)
+    if given.save is not None:
+        network.save(given.save)
+        output.say(f"Saved the spiking network as {given.save}")
+    evaluation = _evaluated(given, network, output)
+    if given.json is not None:
+        record = {**evaluation.to_dict(), "model": given.model}
+        content = json.dumps(record, indent=2, allow_nan=False)
+        files.write(Path(given.json), content.encode())
+    for part in (
+        terminal.summary(evaluation),
+        terminal.over_time(evaluation),
+        terminal.activity(evaluation),
+    ):
+        output.print(part)
+    for line in terminal.advice(evaluation):
+        output.say(line, style="yellow")
+
+
+def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output) -> SpikingNetwork:
+    with progress("Calibrating") as report:
+        network = convert(
+            proto,
+            given.calibrate,
+            _coding(given),
+            steps="auto" if given.steps == "auto" else None,
+            loss=given.loss,
+            output=given.output,
+            progress=report,
+        )
+    _trace(given, network.model.trace, output)
+    for note in network.model.graph.notes:
+        output.say(f"Note: {note}")
+    output.say(f"Converted {given.model}: {_coding_line(network)}")
+    if not network.calibration_samples:
+        output.say(
+            "Without calibration data the thresholds are a guess from the weights: expect a loss "
+            "of accuracy, and give --calibrate FILE with training samples.",
+            style="yellow",
+        )
+    return network
+
+
+def _coding(given: argparse.Namespace) -> Coding:
+    """Make the coding; refuse options of which it takes no notice."""
+    options = coding_options(given)
+    chosen = codings.make(given.coding or codings.DEFAULT, **options)
+    if options.get("percentile") is not None and chosen.threshold != "percentile":
+        raise CodingError("--percentile needs --threshold percentile")
+    if given.seed is None:
+        return chosen
+    random = chosen.options().get("input") == "poisson"
+    if not random and given.evaluate is not None:
+        raise CodingError("--seed has no effect: on --evaluate, this coding has nothing random")
+    return codings.make(chosen, seed=given.seed) if random else chosen
+
+
+def _trace(given: argparse.Namespace, lines: tuple[str, ...], output: Output) -> None:
+    if given.trace:
+        for line in lines:
+            output.say(line)
+
+
+def _coding_line(network: SpikingNetwork) -> str:
+    coding = network.coding
+    rule = f"thresholds by {coding.threshold}"
+    if network.calibration_samples:
+        rule += f" from {network.calibration_samples:,} samples"
+    return (
+        f"{network.neurons:,} neurons in {len(network.populations)} populations, "
+        f"coding {coding.name}, {coding.steps} steps, {rule}"
+    )
+
+
+def _evaluated(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> Evaluation:
+    """Evaluate on the data given, else on a few random inputs."""
+    if given.evaluate is not None:
+        samples = load_samples(given.evaluate, network.entries, given.limit)
+    else:
+        samples = _random(network, given.seed or 0)
+        output.say(f"No --evaluate data: running {_RANDOM_SAMPLES} random inputs.")
+    backend = choose(given.backend or AUTO)
+    output.print(terminal.layers(network))
+    output.say(f"Backend {backend.name}: {backend.reason}")
+    with progress("Simulating") as report:
+        return evaluate(
+            network,
+            samples.x,
+            samples.y,
+            backend=given.backend or AUTO,
+            batch_size=given.batch_size,
+            progress=report,
+            workers=given.workers,
+        )
+
+
+def _random(network: SpikingNetwork, seed: int) -> Samples:
+    shape = (_RANDOM_SAMPLES, *network.input_shape)
+    return Samples(x=np.random.default_rng(seed).random(shape, dtype=np.float32))

@@ -1,0 +1,224 @@
+"""The words of the command line, and which of them go together."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
+RUNNING = ("evaluate", "limit", "backend", "batch_size", "workers", "seed", "save", "json")
+TAKEN = {
+    "doctor": (),
+    "check": ("model", "output", "calibrate", "coding", "trace"),
+    "saved": ("model", *RUNNING),
+    "convert": ("model", "output", "calibrate", "trace", *CODING, *RUNNING),
+}
+"""What has an effect in each mode: all else is wrong usage."""
+
+_NEEDS: tuple[tuple[str, Callable[[argparse.Namespace], Any], str], ...] = (
+    ("limit", lambda given: given.evaluate, "--evaluate"),
+    ("loss", lambda given: given.steps == "auto", "--steps auto"),
+)
+_FLAGS_OF_CODINGS = ("steps", "threshold", "percentile")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Write the parser; what was not given is None, False or an empty list."""
+    from onnx2genn.backends.registry import AUTO, BACKENDS
+    from onnx2genn.coding import CODINGS, DEFAULT, PRESETS
+    from onnx2genn.coding.base import THRESHOLD_RULES
+
+    found = argparse.ArgumentParser(
+        prog="onnx2genn",
+        description="Turn a trained network in an ONNX file into a spiking neural network, run it "
+        "and compare it with the original.",
+        epilog="Data files are .npz with arrays x (and y), .npy with x, or a folder with one "
+        "folder of images for each class; for a model with several inputs, .npz with arrays of "
+        "their names (and y).",
+    )
+    add = found.add_argument
+    add(
+        "model",
+        metavar="MODEL.onnx",
+        nargs="?",
+        type=_file,
+        help="a trained network, or one saved by --save",
+    )
+    add("--check", action="store_true", help="only say what cannot be converted")
+    add("--doctor", action="store_true", help="only say which backends this machine has")
+    add("--trace", action="store_true", help="say what each step of reading the model did")
+    add(
+        "--calibrate",
+        metavar="FILE",
+        type=_file,
+        help="training samples, to choose thresholds from",
+    )
+    add("--evaluate", metavar="FILE", type=_file, help="test samples and labels")
+    add("--limit", metavar="N", type=_positive, help="evaluate only the first N samples")
+    add("--output", metavar="NAME", type=_word, help="output of the model to convert")
+    add = found.add_argument_group("coding").add_argument
+    add(
+        "--coding",
+        choices=[*CODINGS, *PRESETS],
+        help=f"how values become spikes (default {DEFAULT}); the names "
+        f"{', '.join(PRESETS)} are codings set as in a paper",
+    )
+    add(
+        "--steps",
+        metavar="T",
+        type=_steps,
+        help="time steps for one sample, or auto for the fewest that keep the ANN's answers",
+    )
+    add(
+        "--loss",
+        metavar="SHARE",
+        type=_share,
+        help="for --steps auto, the share of calibration samples that may be answered differently "
+        "(default 0.01)",
+    )
+    add("--threshold", choices=THRESHOLD_RULES, help="how thresholds are chosen")
+    add("--percentile", metavar="P", type=float, help="for --threshold percentile")
+    add(
+        "--option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_assignment,
+        help="another option of the coding, as lookahead=0 or input=poisson",
+    )
+    add = found.add_argument_group("simulation").add_argument
+    add("--backend", choices=[AUTO, *BACKENDS], help=f"simulator (default {AUTO})")
+    add("--batch-size", metavar="N", type=_positive, help="samples simulated at once")
+    add("--workers", metavar="N", type=_positive, help="processes, on single_threaded_cpu")
+    add("--seed", metavar="N", type=_whole, help="of random input (default 0)")
+    add = found.add_argument_group("results").add_argument
+    add("--save", metavar="FILE.onnx", type=_file, help="save the spiking network")
+    add("--json", metavar="FILE", type=_file, help="write the results")
+    found.add_argument("--version", action="version", version=f"onnx2genn {_version()}")
+    return found
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("onnx2genn")
+
+
+def faults(given: argparse.Namespace, mode: str) -> list[str]:
+    """List what does not go together.
+
+    Args:
+        given: What the parser found.
+        mode: One of ``TAKEN``.
+    """
+    named = [
+        name
+        for name, value in vars(given).items()
+        if not (value is None or value is False or value == []) and name != mode
+    ]
+    found = [
+        f"{_flag(name)} has no effect {_IN_MODE[mode]}" for name in named if name not in TAKEN[mode]
+    ]
+    found += [
+        f"{_flag(name)} needs {wanted}"
+        for name, is_met, wanted in _NEEDS
+        if name in named and name in TAKEN[mode] and not is_met(given)
+    ]
+    if mode == "saved" and given.evaluate is not None and given.seed is not None:
+        found.append("--seed has no effect on --evaluate with a saved spiking network")
+    names = [name for name, _ in given.option]
+    found += [
+        f"{name} is given twice, by {_flag(name)} and by --option"
+        for name in (*_FLAGS_OF_CODINGS, "seed")
+        if name in names and getattr(given, name) is not None
+    ]
+    found += [f"--option {name}= is given twice" for name in {*names} if names.count(name) > 1]
+    return found + _overwriting(given)
+
+
+_IN_MODE = {
+    "doctor": "with --doctor",
+    "check": "with --check",
+    "saved": "on a saved spiking network, which has a coding and thresholds of its own",
+    "convert": "while a model is converted",
+}
+
+
+def _overwriting(given: argparse.Namespace) -> list[str]:
+    """Find results that would take the place of something else of this command."""
+    found: list[str] = []
+    places: dict[Path, str] = {}
+    for name in ("model", "calibrate", "evaluate", "save", "json"):
+        path = getattr(given, name)
+        if path is None:
+            continue
+        place = Path(path).resolve()
+        if place in places and name in ("save", "json") and not _is_device(place):
+            found.append(f"{_flag(name)} would replace {_flag(places[place])}")
+        places[place] = name
+    return found
+
+
+def _is_device(place: Path) -> bool:
+    return place.exists() and not place.is_file()
+
+
+def _flag(name: str) -> str:
+    return "MODEL.onnx" if name == "model" else f"--{name.replace('_', '-')}"
+
+
+def coding_options(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the coding, None for those that are left to it."""
+    return {
+        "steps": None if given.steps == "auto" else given.steps,
+        "threshold": given.threshold,
+        "percentile": given.percentile,
+        **dict(given.option),
+    }
+
+
+def _word(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def _file(text: str) -> str:
+    if "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
+    return _word(text)
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    if not 0 <= float(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share in 0..1")
+    return float(text)
+
+
+def _steps(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, json.loads(value.lower() if value in ("True", "False") else value)
+    except json.JSONDecodeError:
+        return name, value

@@ -1,0 +1,56 @@
+"""The terminal: lines and tables on the output, progress on the error stream."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from onnx2genn.data import Progress
+
+_FILE_WIDTH = 120
+
+
+class Output(Console):
+    """Standard output; where nobody reads it any more, the work goes on without it."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+        if not self.is_terminal:
+            self.width = _FILE_WIDTH
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as :meth:`rich.console.Console.print` does."""
+        try:
+            super().print(*objects, **options)
+            self.file.flush()
+        except BrokenPipeError:
+            self.on_broken_pipe()
+        except OSError as error:
+            print(f"onnx2genn: warning: output is lost: {error.strerror}", file=sys.stderr)
+            self.on_broken_pipe()
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """Print text in which brackets are brackets."""
+        self.print(text, style=style, markup=False)
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing from now on, not even when Python closes the stream at the end."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Progress]:
+    """Show a bar on the error stream, if that is a terminal."""
+    console = Console(stderr=True)
+    columns = TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
