@@ -34,13 +34,16 @@ def encode(seen: Observation, coding: Coding) -> Network:
     require_expressible(seen.model, coding)
     parts = seen.model.parts
 
-    def threshold(statistics: Statistics, segment: Segment, name: str) -> np.ndarray:
-        chosen = choose(coding, statistics, name)
-        if coding.weight_maximum:
-            chosen = np.maximum(chosen, _weight_maximum(segment))
-        return _over_channels(chosen.astype(np.float32), segment.shape)
-
     found = {name: _granular(item, coding, seen) for name, item in seen.populations.items()}
+
+    def chosen(statistics: Statistics, segment: Segment, name: str) -> np.ndarray:
+        values = choose(coding, statistics, name)
+        if coding.weight_maximum:
+            values = np.maximum(values, _weight_maximum(segment))
+        return _over_channels(values.astype(np.float32), segment.shape)
+
+    def threshold(item: Population) -> np.ndarray:
+        return limited(coding, item, chosen(found[item.name], item.segment, item.name))
 
     def offset(item: Population) -> np.ndarray:
         lowest = found[item.name].offset if item.signed else np.zeros(1, np.float32)
@@ -49,14 +52,9 @@ def encode(seen: Observation, coding: Coding) -> Network:
     network = Network(
         model=seen.model,
         coding=coding,
-        thresholds=choose_all(
-            parts.populations,
-            lambda item: limited(coding, item, threshold(found[item.name], item.segment, item.name)),
-        ),
+        thresholds=choose_all(parts.populations, threshold),
         offsets=choose_all(parts.populations, offset),
-        readout_threshold=threshold(
-            _granular(seen.readout, coding, seen), parts.readout, "readout"
-        ),
+        readout_threshold=chosen(_granular(seen.readout, coding, seen), parts.readout, "readout"),
         input_scales=seen.input_scales,
         calibration_samples=seen.count,
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 import numpy as np
 
 from onnx2genn.calibrate.statistics import Statistics
 from onnx2genn.coding.base import Coding
+from onnx2genn.coding.quantiser import Quantiser
 from onnx2genn.errors import CalibrationError
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.run import Runner
@@ -147,10 +149,7 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
     Returns:
         Thresholds, [channels].
     """
-    # The bins of all channels lie alike, relative to the upper end of their histogram, and the
-    # levels scale with the threshold. So one table has the error of every bin at every threshold.
-    centres = (np.arange(statistics.bins) + 0.5) / statistics.bins
-    table = _squared_errors(coding, centres[:, None], _GRID)
+    table = _squared_errors(coding.quantiser, statistics.bins)
     top = statistics.top[:, None]
     errors = top**2 * (statistics.histogram @ table)
     # As many samples again exceed the largest value about once, by the mean excess m if the tail
@@ -161,12 +160,16 @@ def least_squares(coding: Coding, statistics: Statistics) -> np.ndarray:
     return statistics.top * _GRID[errors.argmin(axis=1)]
 
 
-def _squared_errors(coding: Coding, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    """Return the weighted squared error that each value makes with each threshold."""
-    cut = values > coding.quantiser.step_value(threshold) * coding.quantiser.levels
-    return (
-        np.where(cut, _CLIPPING, 1.0) * (values - coding.quantiser.quantise(values, threshold)) ** 2
-    )
+@lru_cache(maxsize=4)
+def _squared_errors(quantiser: Quantiser, bins: int) -> np.ndarray:
+    """Return the weighted squared error that each bin makes with each threshold, [bins, grid].
+
+    The bins of all channels lie alike, relative to the upper end of their histogram, and the
+    levels scale with the threshold: one table serves them all.
+    """
+    centres = ((np.arange(bins) + 0.5) / bins)[:, None]
+    cut = centres > quantiser.step_value(_GRID) * quantiser.levels
+    return np.where(cut, _CLIPPING, 1.0) * (centres - quantiser.quantise(centres, _GRID)) ** 2
 
 
 def balance(statistics: Statistics) -> np.ndarray:

@@ -139,7 +139,7 @@ def _coding(given: argparse.Namespace) -> Coding:
         raise CodingError("--percentile needs --threshold percentile")
     if given.seed is None:
         return chosen
-    random = chosen.options().get("input") == "poisson"
+    random = chosen.poisson
     if not random and given.evaluate is not None:
         raise CodingError("--seed has no effect: on --evaluate, this coding has nothing random")
     return codings.make(chosen, seed=given.seed) if random else chosen
