@@ -65,6 +65,8 @@ class Statistics:
             self._count(rows[start : start + at_once])
 
     def _widen(self) -> None:
+        if (self.maximum <= self.top).all():
+            return
         fresh = (self.top == 0) & (self.maximum > 0)
         self.top[fresh] = self.maximum[fresh]
         while (tight := self.maximum > self.top * (1 + 1e-6)).any() and self.top[tight].all():
