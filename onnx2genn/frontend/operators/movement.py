@@ -191,7 +191,10 @@ def pad(
     padded = rewrite.emit("Pad", x, full.ravel(), mode=mode)
     if mode != "constant" or value == 0.0:
         return padded
-    border = np.pad(np.zeros((1, *rewrite.shape(x)), np.float32), full.T, constant_values=value)
+    kept = np.zeros((1, *rewrite.shape(x)), np.float32)
+    sides = zip(kept.shape, *full, strict=True)
+    kept = kept[tuple(slice(max(0, -a), size - max(0, -b)) for size, a, b in sides)]
+    border = np.pad(kept, np.maximum(full.T, 0), constant_values=value)
     return rewrite.emit("Add", padded, border)
 
 
