@@ -191,8 +191,10 @@ def pad(
     padded = rewrite.emit("Pad", x, full.ravel(), mode=mode)
     if mode != "constant" or value == 0.0:
         return padded
-    left = np.zeros(np.add((1, *rewrite.shape(x)), np.minimum(full, 0).sum(axis=0)), np.float32)
-    border = np.pad(left, np.maximum(full, 0).T, constant_values=value)
+    kept = np.zeros((1, *rewrite.shape(x)), np.float32)
+    sides = zip(kept.shape, *full, strict=True)
+    kept = kept[tuple(slice(max(0, -a), size - max(0, -b)) for size, a, b in sides)]
+    border = np.pad(kept, np.maximum(full.T, 0), constant_values=value)
     return rewrite.emit("Add", padded, border)
 
 

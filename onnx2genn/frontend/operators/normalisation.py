@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from onnx2genn.frontend.operators.elementwise import aligned
 from onnx2genn.frontend.operators.pooling import largest, reduced_axes
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import Handler, operator
@@ -32,11 +33,9 @@ def _normalised(
     return rewrite.emit("Mul", rest, inverse)
 
 
-def _scaled(rewrite: Rewrite, x: str, scale: str, bias: str | None, shape: Sequence[int]) -> str:
+def _scaled(rewrite: Rewrite, x: str, scale: str, bias: str, shape: Sequence[int]) -> str:
     """X scale + bias, with both in a shape that broadcasts to x."""
     result = rewrite.emit("Mul", x, rewrite.constant(scale, "scale").reshape(shape))
-    if bias is None:
-        return result
     return rewrite.emit("Add", result, rewrite.constant(bias, "bias").reshape(shape))
 
 
@@ -83,10 +82,11 @@ def _layer_norm(
     axes = range(axis % rank, rank)
     if 0 in axes:
         raise Refusal("it normalises over the batch axis.", "Keep samples apart.")
-    shape = [1] * axes[0] + [rewrite.shape(x)[item - 1] for item in axes]
     result = _normalised(rewrite, x, axes, epsilon, centred=centred)
-    shape = shape if rewrite.constant(scale, "scale").size > 1 else [1] * rank
-    return _scaled(rewrite, result, scale, bias, shape)
+    result = rewrite.emit("Mul", result, aligned(rewrite, scale, x, "scale"))
+    if bias is None:
+        return result
+    return rewrite.emit("Add", result, aligned(rewrite, bias, x, "bias"))
 
 
 @operator("InstanceNormalization", kind="population", restrictions=_COSTS)
@@ -180,10 +180,8 @@ def local_response_normalization(
 
 def _norm(rewrite: Rewrite, op: str, x: str, axes: Sequence[int], keepdims: int) -> str:
     """Write a norm: a function of each element, their sum, and a function of the sum."""
-    if not axes:
-        return x
     if op == "ReduceLogSumExp":
-        return _log_sum_exp(rewrite, x, axes)
+        return x if not axes else _log_sum_exp(rewrite, x, axes)
     inner, outer = {
         "ReduceL1": ("Abs", None),
         "ReduceL2": ("Mul", "Sqrt"),
@@ -193,7 +191,9 @@ def _norm(rewrite: Rewrite, op: str, x: str, axes: Sequence[int], keepdims: int)
     part = x
     if inner is not None:
         part = rewrite.emit(inner, *[x] * (1 + (inner == "Mul")))
-    total = rewrite.emit("ReduceSum", part, np.array(axes, np.int64), keepdims=keepdims)
+    total = part
+    if axes:
+        total = rewrite.emit("ReduceSum", part, np.array(axes, np.int64), keepdims=keepdims)
     return total if outer is None else rewrite.emit(outer, total)
 
 

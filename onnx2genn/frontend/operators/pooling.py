@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,24 +31,17 @@ def average_pool(
     Unequal pads that count become a border of zeros of their own: onnxruntime 1.23 divides by a
     wrong number of elements there, from opset 19 on.
     """
-    kernel = list(kernel_shape)
-    strides = list(strides or [1] * len(kernel))
-    dilations = list(dilations or [1] * len(kernel))
-    border = explicit_pads(auto_pad, pads, rewrite.shape(x)[1:], kernel, strides, dilations)
-    begins, ends = border[: len(kernel)], border[len(kernel) :]
+    window = _window(rewrite, x, kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
+    begins, ends = np.reshape(window["pads"], (2, -1)).tolist()
     if count_include_pad and begins != ends:
+        if window["ceil_mode"]:
+            raise Refusal(
+                "its unequal pads count, and with ceil_mode=1 windows begin in them.",
+                "Write the border with Pad before it.",
+            )
         x = rewrite.emit("Pad", x, np.array([0, 0, *begins, 0, 0, *ends], np.int64))
-        border = [0] * len(border)
-    return rewrite.emit(
-        "AveragePool",
-        x,
-        kernel_shape=kernel,
-        strides=strides,
-        dilations=dilations,
-        ceil_mode=ceil_mode,
-        count_include_pad=count_include_pad,
-        pads=border,
-    )
+        window["pads"] = [0] * len(window["pads"])
+    return rewrite.emit("AveragePool", x, count_include_pad=count_include_pad, **window)
 
 
 @operator("MaxPool", kind="population", restrictions="no indices", bounded=True)
@@ -64,18 +58,40 @@ def max_pool(
     strides: Sequence[int] | None = None,
 ) -> str:
     """Maximum over windows, with every attribute written out."""
-    kernel = list(kernel_shape)
+    window = _window(rewrite, x, kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
+    return rewrite.emit("MaxPool", x, **window)
+
+
+def _window(
+    rewrite: Rewrite,
+    x: str,
+    kernel_shape: Sequence[int],
+    auto_pad: str,
+    ceil_mode: int,
+    dilations: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+) -> dict[str, Any]:
+    """Write the attributes of a window out; those that pad it to the same size round up already."""
+    kernel, sizes = list(kernel_shape), rewrite.shape(x)[1:]
     strides = list(strides or [1] * len(kernel))
     dilations = list(dilations or [1] * len(kernel))
-    return rewrite.emit(
-        "MaxPool",
-        x,
-        kernel_shape=kernel,
-        strides=strides,
-        dilations=dilations,
-        ceil_mode=ceil_mode,
-        pads=explicit_pads(auto_pad, pads, rewrite.shape(x)[1:], kernel, strides, dilations),
-    )
+    same = auto_pad.startswith("SAME")
+    rounded = tuple(-(-size // stride) for size, stride in zip(sizes, strides, strict=True))
+    narrow = any(width < stride for width, stride in zip(kernel, strides, strict=True))
+    if same and (narrow or rewrite.output_shape[1:] != rounded):
+        raise Refusal(
+            f"onnxruntime does not do what auto_pad={auto_pad} says where windows are dilated or "
+            "narrower than their strides.",
+            "Write its pads out.",
+        )
+    return {
+        "kernel_shape": kernel,
+        "strides": strides,
+        "dilations": dilations,
+        "ceil_mode": 0 if same else ceil_mode,
+        "pads": explicit_pads(auto_pad, pads, sizes, kernel, strides, dilations),
+    }
 
 
 @operator("GlobalMaxPool", kind="population", bounded=True)

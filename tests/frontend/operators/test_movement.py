@@ -122,6 +122,7 @@ def test_pad_with_a_value_and_axes():
     check_op("Pad", [(2, 4), ints(0, 1, 0, 0, 0, 2), value], opset=13)
     check_op("Pad", [(2, 4), ints(1, 2), None, ints(-1)], opset=18)
     check_op("Pad", [(2, 4), ints(0, -1, 0, 0, 0, 2)], opset=13)
+    check_op("Pad", [(3, 4), ints(0, -1, 2, 0, 1, -2), value], opset=13)
 
 
 def test_expand():

@@ -90,3 +90,10 @@ def test_the_logarithm_of_a_sum_of_exponentials_by_spikes():
     (wanted,) = session(proto).run(None, {"x": x})
     got = onnx2genn.convert(proto, x).predict(x, backend="onnxruntime")
     assert np.abs(got - wanted).max() < 0.02 * np.ptp(wanted)
+
+
+@pytest.mark.parametrize("scale", [(5,), (4, 5), (1,), (3, 1, 1)], ids=str)
+@pytest.mark.parametrize("bias", [(5,), (1,), (4, 5)], ids=str)
+def test_scale_and_bias_that_broadcast(scale, bias):
+    operands = [normal(*scale), normal(*bias)]
+    check_op("LayerNormalization", [(3, 4, 5), *operands], axis=1)

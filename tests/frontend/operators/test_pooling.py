@@ -1,5 +1,13 @@
 import pytest
-from helpers.onnx_models import OLD_ONNXRUNTIME, check_op, ints, one_node
+from helpers.onnx_models import (
+    OLD_ONNXRUNTIME,
+    check_model,
+    check_op,
+    ints,
+    model,
+    node,
+    one_node,
+)
 
 from onnx2genn.frontend.pipeline import check
 
@@ -69,3 +77,34 @@ def test_reduction_over_the_batch_is_refused():
     for axes in ([0], None):
         attributes = {} if axes is None else {"axes": axes}
         assert check(one_node("ReduceMean", [(3, 4)], opset=13, **attributes))
+
+
+@pytest.mark.parametrize("op", ["AveragePool", "MaxPool"])
+def test_pads_that_onnxruntime_takes_for_others_are_refused(op):
+    options = {"opset": 22, "auto_pad": "SAME_UPPER", "kernel_shape": [2, 2]}
+    (problem,) = check(one_node(op, [(3, 7, 8)], dilations=[2, 2], **options))
+    assert "dilated" in problem.reason
+    if op == "AveragePool":
+        (problem,) = check(one_node(op, [(3, 7, 8)], strides=[3, 3], **options))
+        assert "narrower" in problem.reason
+
+
+def test_rounding_up_with_unequal_pads():
+    options = {"kernel_shape": [2, 3], "pads": [1, 1, 1, 0], "strides": [3, 1], "ceil_mode": 1}
+    check_op("AveragePool", [(2, 5, 8)], opset=13, **options)
+    check_op("MaxPool", [(2, 5, 8)], opset=13, **options)
+    (problem,) = check(one_node("AveragePool", [(2, 5, 8)], count_include_pad=1, **options))
+    assert "ceil_mode" in problem.reason
+    options = {"kernel_shape": [3, 3], "auto_pad": "SAME_UPPER", "strides": [2, 2], "ceil_mode": 1}
+    check_op("AveragePool", [(2, 6, 8)], opset=13, count_include_pad=1, **options)
+
+
+@pytest.mark.parametrize("op", ["L1", "L2", "LogSum", "LogSumExp", "SumSquare", "Max", "Mean"])
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_reductions_over_no_axis(op, keepdims):
+    for inputs in ("e", "e none"):
+        nodes = [
+            node("Exp", "x", "e"),
+            node(f"Reduce{op}", inputs, "y", noop_with_empty_axes=1, keepdims=keepdims),
+        ]
+        check_model(model(nodes, {"x": ["N", 3, 4]}, {"none": ints()}, opset=18))
