@@ -13,7 +13,7 @@ from onnx2genn.ir.registry import entry_of, operator
 
 _MOVES = "data movement"
 # Exporters write the largest int32 or int64 for the end of an open slice.
-_OPEN_END = 2**31 - 1
+_OPEN_END = 10**6  # more samples than are ever computed at once
 
 
 def _reshape(rewrite: Rewrite, x: str) -> str:
@@ -191,8 +191,8 @@ def pad(
     padded = rewrite.emit("Pad", x, full.ravel(), mode=mode)
     if mode != "constant" or value == 0.0:
         return padded
-    left = np.zeros((1, *rewrite.shape(x)) + np.minimum(full, 0).sum(axis=0), np.float32)
-    border = np.pad(left, np.maximum(full, 0).T, constant_values=value)
+    left = np.array([1, *rewrite.shape(x)]) + np.minimum(full, 0).sum(axis=0)
+    border = np.pad(np.zeros(left, np.float32), np.maximum(full, 0).T, constant_values=value)
     return rewrite.emit("Add", padded, border)
 
 
