@@ -13,7 +13,7 @@ from onnx2genn.ir.registry import entry_of, operator
 
 _MOVES = "data movement"
 # Exporters write the largest int32 or int64 for the end of an open slice.
-_OPEN_END = 2**31 - 1
+_OPEN_END = 10**6  # more samples than are ever computed at once
 
 
 def _reshape(rewrite: Rewrite, x: str) -> str:

@@ -37,7 +37,8 @@ _RANDOM = 8
 _WIDE = 3
 _MOST_NEURONS = 2**26
 _SQUARES = 2
-_NARROWEST = 1e-3  # of the widest channel
+# Half width of the narrowest channel, in those of the widest: few random samples show little.
+_NARROWEST, _NARROWEST_RANDOM = 1e-3, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,9 @@ def lower_products(graph: Graph, context: Context) -> Graph:
         return graph
     operands = {name for node in found for name in node.inputs}
     graph = _with_relays(graph, operands | _sums(graph, found))
-    many = context.samples is not None
+    fitted = context.samples is not None
     samples = context.samples if context.samples is not None else _unfitted(graph)
-    ranges = _ranges(graph, samples, operands, optimise=many)
+    ranges = _ranges(graph, samples, operands, fitted=fitted)
     made = {node.output for node in products(graph)}
 
     def rule(rewrite: Rewrite, node: Node) -> str | None:
@@ -221,10 +222,10 @@ def _squared(rewrite: Rewrite, x: str, label: str) -> str:
 
 
 def _ranges(
-    graph: Graph, samples: Mapping[str, np.ndarray], names: set[str], *, optimise: bool
+    graph: Graph, samples: Mapping[str, np.ndarray], names: set[str], *, fitted: bool
 ) -> dict[str, _Range]:
     """Run a graph on samples and return the range of some of its tensors."""
-    runner = Runner.of(graph, sorted(names), optimise=optimise)
+    runner = Runner.of(graph, sorted(names), optimise=fitted)
     feeds = {name: np.asarray(samples[name], np.float32) for name in graph.inputs}
     size = samples_at_once(sum(int(np.prod(graph.shapes[name])) for name in names), _BATCH)
     low: dict[str, np.ndarray] = {}
@@ -235,10 +236,11 @@ def _ranges(
             least, most = (pick(value, axis=axes, keepdims=True) for pick in (np.min, np.max))
             low[name] = np.minimum(low.get(name, least), least)
             high[name] = np.maximum(high.get(name, most), most)
-    return {name: _range(low[name], high[name]) for name in names}
+    narrowest = _NARROWEST if fitted else _NARROWEST_RANDOM
+    return {name: _range(low[name], high[name], narrowest) for name in names}
 
 
-def _range(low: np.ndarray, high: np.ndarray) -> _Range:
+def _range(low: np.ndarray, high: np.ndarray, narrowest: float) -> _Range:
     """Return a range; channels that hardly vary may do so on other samples."""
     half = (high - low) / 2
-    return _Range(centre=(low + high) / 2, half=np.maximum(half, _NARROWEST * half.max()))
+    return _Range(centre=(low + high) / 2, half=np.maximum(half, narrowest * half.max()))
