@@ -10,7 +10,7 @@ import numpy as np
 from onnx2genn.errors import CalibrationError
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.model import Model
-from onnx2genn.ir.run import samples_at_once, session
+from onnx2genn.ir.run import Runner, samples_at_once
 
 _BINS = 2048
 _BATCH = 50
@@ -158,7 +158,8 @@ def collect(
     }
     shapes[readout.target] = readout.shape
     found = {
-        name: Statistics(channels=shape[0] if per_channel else 1) for name, shape in shapes.items()
+        name: Statistics(channels=shape[0] if per_channel and shape else 1)
+        for name, shape in shapes.items()
     }
     done = 0
     for tensors in activations(model, list(shapes), samples):
@@ -182,17 +183,14 @@ def activations(
 
     Args:
         model: Canonical model.
-        names: Tensors, of which at least one is computed; the input may be among the others.
+        names: Tensors; the input may be among them.
         samples: Inputs [N, ...], as the network takes them.
     """
     (entry,) = model.parts.inputs
-    computed = [name for name in names if name != entry]
-    runner = session(model.to_onnx(computed))
+    runner = Runner(model.to_onnx([name for name in names if name != entry]), names)
     size = samples_at_once(model.parts.neurons, _BATCH)
     for start in range(0, len(samples), size):
-        feeds = {entry: np.ascontiguousarray(samples[start : start + size], dtype=np.float32)}
-        tensors = feeds | dict(zip(computed, runner.run(computed, feeds), strict=True))
-        yield {name: tensors[name] for name in names}
+        yield runner({entry: np.ascontiguousarray(samples[start : start + size], np.float32)})
 
 
 def _for_channels(
@@ -220,7 +218,8 @@ def minima(model: Model, samples: np.ndarray, *, per_channel: bool = True) -> di
     found: dict[str, np.ndarray] = {}
     for tensors in activations(model, names, samples):
         for name, values in tensors.items():
-            rows = np.moveaxis(values, 1, 0).reshape(values.shape[1] if per_channel else 1, -1)
+            channels = values.shape[1] if per_channel and values.ndim > 1 else 1
+            rows = np.moveaxis(np.atleast_2d(values), 1, 0).reshape(channels, -1)
             lowest = rows.min(axis=1)
             found[name] = np.minimum(found.get(name, lowest), lowest)
     return found

@@ -182,10 +182,10 @@ def _dimensions(info: onnx.ValueInfoProto, input_shape: InputShape | None) -> li
     dims = [size if size is not None and size > 0 else None for size in sizes]
     if not dims and given is not None:
         dims = [None, *given]
-    if len(dims) < 2:
+    if not dims:
         raise UnsupportedModelError(
-            f"Input {info.name!r} has shape {dims}: a batch axis followed by at least one axis of "
-            "features is needed. Export the model with a batch axis."
+            f"Input {info.name!r} has no axis, or does not say which: the first one has to be the "
+            "batch. Export the model with a batch axis."
         )
     if given is not None and len(given) == len(dims) - 1:
         dims[1:] = [known or int(size) for known, size in zip(dims[1:], given, strict=True)]

@@ -36,7 +36,8 @@ class BatchRefusal(Refusal):
     def __init__(self, tensor: str) -> None:
         super().__init__(
             f"tensor {tensor!r} does not have the batch as its first axis.",
-            "Samples are simulated one by one: keep the batch first and never mix samples.",
+            "Samples are simulated one by one: keep the batch first, also in the inputs, and never "
+            "mix samples.",
         )
 
 

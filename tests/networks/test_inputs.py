@@ -245,3 +245,16 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "random inputs" in capsys.readouterr().out
     assert main([str(source), "--calibrate", str(write(tmp_path, x=x["image"]))]) == 1
     assert "none is called image or depth or vector" in capsys.readouterr().err
+
+
+def test_one_number_for_each_sample(tmp_path):
+    nodes = [node("Mul", "x w", "h"), node("Relu", "h", "r"), node("Add", "r b", "y")]
+    proto = model(nodes, {"x": ["N"]}, {"w": normal(1), "b": normal(1)})
+    x = normal(30)
+    network = onnx2genn.convert(proto, x)
+    (wanted,) = session(proto).run(None, {"x": x})
+    assert network.entries == {"x": ()}
+    assert np.allclose(network.predict(x, backend="onnxruntime"), wanted, atol=0.02)
+    network.save(tmp_path / "snn.onnx")
+    again = onnx2genn.load(tmp_path / "snn.onnx")
+    assert np.array_equal(again.predict(x), network.predict(x))

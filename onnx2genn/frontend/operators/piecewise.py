@@ -88,6 +88,8 @@ def clamp(rewrite: Rewrite, x: str, low: float | None, high: float | None) -> st
     high = None if high is None or high >= widest else high
     if low is None and high is None:
         return x
+    if low is not None and high is not None and low >= high:
+        return _plus(rewrite, _times(rewrite, x, 0.0), high)
     if low == 0 and high is None:
         return rewrite.emit("Relu", x)
     limits = ["" if bound is None else np.float32(bound) for bound in (low, high)]

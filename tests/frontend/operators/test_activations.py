@@ -301,3 +301,10 @@ def test_contributed_spellings():
 def test_reductions_of_a_function():
     nodes = [node("Tanh", "x", "t"), node("ReduceMean", "t axes", "y")]
     check_model(model(nodes, {"x": ["N", 3, 4]}, {"axes": ints(1)}, opset=18))
+
+
+@pytest.mark.parametrize(("low", "high"), [(2.0, 1.0), (1.0, 1.0)])
+def test_a_clip_to_one_value_is_a_constant(low, high):
+    bounds = [np.float32(low), np.float32(high)]
+    found = check_op("Clip", [(3,), *map(np.asarray, bounds)])
+    assert not found.parts.populations
