@@ -30,7 +30,7 @@ from onnx2genn.network import Network
 TESTS = Path(__file__).parents[1]
 _SAMPLES = 5
 _RIGHT, _REFUSED = "right", "refused"
-_OWN_FAULT = "error of onnx2genn"
+OWN_FAULT = "error of onnx2genn"
 _TOLERANCE = 0.02
 
 
@@ -173,7 +173,7 @@ def attempt(kind: str, seed: int) -> str:
         try:
             TRIALS[kind](random, Path(folder))
         except Onnx2GennError as error:
-            assert _OWN_FAULT not in str(error), str(error)
+            assert OWN_FAULT not in str(error), str(error)
             assert len(str(error)) > 10, f"no reason: {error}"
             return _REFUSED
     return _RIGHT
