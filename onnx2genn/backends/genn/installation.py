@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from onnx2genn.backends.base import Finding
-from onnx2genn.backends.genn.device.cache import cache_root, is_writable
+from onnx2genn.backends.genn.cache import cache_root, is_writable
 
 CPU = "single_threaded_cpu"
 INSTALLATION = "https://genn-team.github.io/genn/documentation/5/installation.html"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import sys
 
-from onnx2genn.backends.genn.device.memory import available, require
 from onnx2genn.backends.genn.device.neurons import states_of
 from onnx2genn.backends.genn.device.portable import updates
+from onnx2genn.backends.genn.memory import available, require
 from onnx2genn.backends.genn.plan import Plan
 
 # Share of the free memory for the samples; the rest is for weights and the driver.

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from onnx2genn.backends.genn.cache import CodeDirectory, key_of
 from onnx2genn.backends.genn.device.assembly import Target, assemble
-from onnx2genn.backends.genn.device.cache import CodeDirectory, key_of
 from onnx2genn.backends.genn.device.compile import compile_apart, failure
 from onnx2genn.backends.genn.device.scatter import GROUP
 from onnx2genn.backends.genn.installation import toolchain

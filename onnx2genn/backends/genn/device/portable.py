@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from onnx2genn.backends.genn.device.memory import require
 from onnx2genn.backends.genn.device.neurons import port
 from onnx2genn.backends.genn.device.toeplitz import toeplitz
 from onnx2genn.backends.genn.lowering.convolution import Convolution, sparse_matrix
 from onnx2genn.backends.genn.lowering.projection import Dense, Linear, Sparse
+from onnx2genn.backends.genn.memory import require
 from onnx2genn.backends.genn.plan import Neurons, Projection
 
 _BYTES = 4

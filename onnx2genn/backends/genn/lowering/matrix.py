@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 from scipy import sparse
 
-from onnx2genn.backends.genn.device.memory import require
+from onnx2genn.backends.genn.memory import require
 from onnx2genn.ir.graph import Node, Shape, to_onnx
 from onnx2genn.ir.registry import entry_of
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
 
 # A value and an index while a matrix is being composed.
@@ -137,7 +137,7 @@ def _averaged(segment: Segment, node: Node, maps: Maps) -> sparse.csr_array:
     ones = np.ones((1, 1, *segment.shapes[node.inputs[0]][1:]), np.float32)
     shape = (1, *segment.shapes[node.inputs[0]][1:])
     plane = {**segment.shapes, node.inputs[0]: shape}
-    (mean,) = session(_alone(node, {}, plane)).run(None, {node.inputs[0]: ones})
+    mean = _alone(node, {}, plane)({node.inputs[0]: ones})[node.output]
     inside = np.bincount(target, minlength=mean.size)
     count = np.rint(inside / np.where(inside > 0, mean.ravel(), 1.0))
     channels = np.arange(segment.shapes[node.output][0])[:, None]
@@ -208,17 +208,17 @@ def _moved(segment: Segment, node: Node, maps: Maps) -> sparse.csr_array:
             feeds[name] = np.arange(first, first + _size(shape)).reshape(1, *shape)
             blocks.append(maps[name])
             first += _size(shape)
-    model = _alone(node, segment.constants, segment.shapes, onnx.TensorProto.INT64)
-    (order,) = session(model).run(None, feeds)
+    runner = _alone(node, segment.constants, segment.shapes, onnx.TensorProto.INT64)
+    order = runner(feeds)[node.output]
     return sparse.vstack(blocks, format="csr")[order.ravel()]
 
 
 def _probed(segment: Segment, node: Node, maps: Maps) -> sparse.csr_array:
     """Send unit vectors through an operator that has no rule of its own."""
-    runner = session(_alone(node, segment.constants, segment.shapes))
+    runner = _alone(node, segment.constants, segment.shapes)
     sources = [name for name in dict.fromkeys(node.inputs) if name in segment.shapes]
     zeros = {name: np.zeros((1, *segment.shapes[name]), np.float32) for name in sources}
-    base = runner.run(None, zeros)[0]
+    base = runner(zeros)[node.output]
     columns = next(maps[name] for name in sources if name in maps).shape[1]
     total = sparse.csr_array((_size(segment.shapes[node.output]), columns))
     for name in [name for name in sources if name in maps]:
@@ -228,7 +228,7 @@ def _probed(segment: Segment, node: Node, maps: Maps) -> sparse.csr_array:
             feeds = {key: np.repeat(value, len(units), axis=0) for key, value in zeros.items()} | {
                 name: units.reshape(-1, *segment.shapes[name])
             }
-            answer = runner.run(None, feeds)[0] - base
+            answer = runner(feeds)[node.output] - base
             blocks.append(sparse.csr_array(answer.reshape(len(units), -1).astype(np.float64)))
         total = total + sparse.vstack(blocks, format="csr").T @ maps[name]
     return total.tocsr()
@@ -239,12 +239,12 @@ def _alone(
     constants: Mapping[str, np.ndarray],
     shapes: Mapping[str, Shape],
     kind: int = onnx.TensorProto.FLOAT,
-) -> onnx.ModelProto:
-    """Write one node as a model."""
+) -> Runner:
+    """Make a model of one node, ready to run."""
     sources = {name: shapes[name] for name in node.inputs if name in shapes}
     used = {name: constants[name] for name in node.inputs if name in constants}
     types = dict.fromkeys(sources, kind)
-    return to_onnx([node], used, sources, {node.output: None}, input_types=types)
+    return Runner(to_onnx([node], used, sources, {node.output: None}, input_types=types))
 
 
 _RULES: dict[str, Callable[[Segment, Node, Maps], sparse.csr_array]] = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from onnx2genn.backends.genn.device import cache
-from onnx2genn.backends.genn.device.cache import CodeDirectory
+from onnx2genn.backends.genn import cache
+from onnx2genn.backends.genn.cache import CodeDirectory
 from onnx2genn.errors import BackendError
 
 MIB = 2**20
