@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from helpers.trials import OWN_FAULT
 from onnx2genn.api import SpikingNetwork
 from onnx2genn.calibrate.encode import encode
+from onnx2genn.calibrate.observe import observe
 from onnx2genn.coding import make
 from onnx2genn.errors import Onnx2GennError, UnsupportedModelError
 from onnx2genn.evaluate.forecast import Forecast
@@ -141,7 +142,7 @@ def _output(case: Case, name: str, *, spikes: bool) -> Outcome:
 def _spikes(model: Model, x: np.ndarray, logits: np.ndarray) -> Outcome:
     """Compare the spiking network with its forecast, which has to be equal, and with the ANN."""
     try:
-        network = SpikingNetwork.of(encode(model, make(_CODING, steps=_STEPS), _around(x)))
+        network = SpikingNetwork.of(encode(observe(model, _around(x)), make(_CODING, steps=_STEPS)))
         got = network.predict(x, backend="onnxruntime").reshape(logits.shape)
     except Onnx2GennError as error:
         return Outcome(kind=REFUSED, reason=str(error))
