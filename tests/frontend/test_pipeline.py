@@ -76,6 +76,7 @@ def test_after_every_pass(name: str) -> None:
     file, types, batch = raw_graph(proto, choose_output(proto))
     context = Context(input_types=types, batch=batch)
     frozen = batch is not None
+    reference = None
     for step, graph in run(file, context, PASSES):
         if step.name == EXPANDED:
             runner = context.runner(graph)
@@ -84,7 +85,7 @@ def test_after_every_pass(name: str) -> None:
             reference = without_roundings(reference, graph, context.roundings)
         if step.name == "open batch":
             frozen = False
-        if frozen:  # it does not run on other numbers of samples yet
+        if reference is None or frozen:  # it does not run on other numbers of samples yet
             continue
         own = types if graph.opset != CANONICAL_OPSET or graph.imports else None
         # Squares, which products become, lose digits.
@@ -102,9 +103,9 @@ def test_names_are_unique() -> None:
     assert len({item.name for item in PASSES}) == len(PASSES)
 
 
-def test_problems_of_all_passes_are_refused_before_the_next(monkeypatch) -> None:
-    nodes = [node("LSTM", "x w r", "l"), node("Flatten", "l", "f"), node("NonZero", "f", "y")]
-    proto = model(nodes, {"x": ["N", 3, 4]}, {"w": normal(1, 8, 4), "r": normal(1, 8, 2)})
+def test_problems_of_all_passes_are_refused_before_the_next() -> None:
+    nodes = [node("Unique", "x", "u"), node("NonZero", "u", "y")]
+    proto = model(nodes, {"x": ["N", 3]})
     with pytest.raises(UnsupportedModelError) as raised:
         onnx2genn.convert(proto)
-    assert {item.operator for item in raised.value.problems} >= {"LSTM"}
+    assert {item.operator for item in raised.value.problems} >= {"Unique"}

@@ -18,7 +18,7 @@ from onnx2genn.calibrate.observe import observe
 from onnx2genn.coding import make
 from onnx2genn.errors import Onnx2GennError, UnsupportedModelError
 from onnx2genn.evaluate.forecast import Forecast
-from onnx2genn.frontend.pipeline import read
+from onnx2genn.frontend.pipeline import fit, read
 from onnx2genn.ir.inputs import join_arrays
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.run import Runner
@@ -124,19 +124,35 @@ def _output(case: Case, name: str, *, spikes: bool) -> Outcome:
     except UnsupportedModelError as error:
         fault = OWN_FAULT in str(error)
         return Outcome(kind="own fault" if fault else REFUSED, reason=str(error))
-    feeds = {entry: np.asarray(case.feeds[entry], np.float32) for entry in model.entries}
+    feeds = {
+        entry: _batch_first(np.asarray(case.feeds[entry], np.float32), shape)
+        for entry, shape in model.entries.items()
+    }
     (entry,) = model.parts.inputs
     x = join_arrays(model.entries, feeds)
+    if model.unfitted is not None:
+        model = fit(model, x)  # products lose digits outside of the ranges that they know
     logits = model.parts.readout.target  # what a head reads
     extra = [logits] if logits != entry else []
     found = Runner(model.to_onnx(extra), [model.graph.output, logits])({entry: x})
     got, wanted = found[model.graph.output], np.asarray(case.wanted[name])
     tolerance = _TOLERANCE.get(wanted.dtype, 1e-4)
-    wanted = wanted.astype(np.float32)
+    wanted = _batch_first(wanted.astype(np.float32), got.shape[1:])
     margin = tolerance * np.abs(wanted[np.isfinite(wanted)]).max(initial=1e-6)
     if not np.allclose(got, wanted, rtol=1e-3, atol=margin, equal_nan=True):
         return Outcome(kind="wrong", reason=f"{name} of {got.shape} for {wanted.shape}")
     return _spikes(model, x, found[logits]) if spikes else Outcome(kind=RIGHT)
+
+
+def _batch_first(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Bring the samples of a recurrent layer, which has the time first, to the front."""
+    for axis in range(1, array.ndim):
+        if array.shape[1:] == shape:
+            break
+        moved = np.moveaxis(array, axis, 0)
+        if moved.shape[1:] == shape:
+            return np.ascontiguousarray(moved)
+    return array
 
 
 def _spikes(model: Model, x: np.ndarray, logits: np.ndarray) -> Outcome:
