@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,22 @@ import numpy as np
 import pytest
 
 import onnx2genn
+from onnx2genn.backends.registry import BACKENDS
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("ONNX2GENN_SHARED", ROOT.parent / "shared"))
+_LACKING = [item.name for item in BACKENDS["single_threaded_cpu"].missing()]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked ``genn`` where it cannot run, and say so in one line."""
+    marked = [item for item in items if item.get_closest_marker("genn")]
+    if not (_LACKING and marked):
+        return
+    reason = f"GENN CANNOT RUN HERE, ITS TESTS ARE SKIPPED: missing {', '.join(_LACKING)}"
+    warnings.warn(reason, stacklevel=1)
+    for item in marked:
+        item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,12 @@ def test_slice():
 
 def test_slice_of_the_batch_is_refused():
     assert check(one_node("Slice", [(5, 6), ints(1), ints(3), ints(0)], opset=13))
+    assert check(one_node("Slice", [(5, 6), ints(0), ints(4), ints(0)], opset=13))
+
+
+@pytest.mark.parametrize("end", [10**6, 10**9, 2**31 - 1, 2**63 - 1])
+def test_an_open_slice_of_the_batch_is_the_whole_batch(end):
+    check_op("Slice", [(5, 6), ints(0, 1), ints(end, 4), ints(0, 1)], opset=13)
 
 
 @pytest.mark.parametrize("opset", [11, 13, 18])
@@ -123,6 +129,11 @@ def test_pad_with_a_value_and_axes():
     check_op("Pad", [(2, 4), ints(1, 2), None, ints(-1)], opset=18)
     check_op("Pad", [(2, 4), ints(0, -1, 0, 0, 0, 2)], opset=13)
     check_op("Pad", [(3, 4), ints(0, -1, 2, 0, 1, -2), value], opset=13)
+
+
+@pytest.mark.parametrize("pads", [(0, -2, 0, 3), (0, 2, 0, -3), (0, -1, 0, -2)])
+def test_pad_that_crops_and_fills_with_a_value(pads):
+    check_op("Pad", [(5,), ints(*pads), np.array(2.5, np.float32)], opset=13)
 
 
 def test_expand():

@@ -116,6 +116,22 @@ def test_without_samples():
     assert np.isfinite(network.predict(normal(4, 3, 6, 6), backend="onnxruntime")).all()
 
 
+def test_without_samples_digits_are_kept_where_random_inputs_show_no_range():
+    """Of inputs that hardly reach its Relu, an operand seems to be narrow; others reach it."""
+    nodes = [
+        node("Sub", "x far", "s"),
+        node("Relu", "s", "a"),
+        node("MatMul", "x v", "b"),
+        node("Mul", "a b", "y"),
+    ]
+    far = np.float32([2.999, 2.999, -3, -3])
+    proto = model(nodes, {"x": ["N", 4]}, {"far": far, "v": normal(4, 4, seed=2)})
+    x = 10 * normal(64, 4, seed=3)
+    (wanted,) = session(proto).run(["y"], {"x": x})
+    (got,) = session(read(proto).to_onnx()).run(["y"], {"x": x})
+    np.testing.assert_allclose(got, wanted, atol=2e-6 * np.abs(wanted).max())
+
+
 def test_codings_that_fire_while_they_integrate_refuse():
     with pytest.raises(CodingError, match="gate"):
         onnx2genn.convert(gated(), normal(16, 3, 6, 6), coding="rate")
