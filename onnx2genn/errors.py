@@ -32,6 +32,13 @@ class Problem:
         return f"{where}: {self.reason} {self.advice}".strip()
 
 
+def printable(text: str) -> str:
+    """Return text, as names from a model, that does nothing to a terminal but show itself."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
+    )
+
+
 class Onnx2GennError(Exception):
     """Base of everything that onnx2genn raises on purpose."""
 

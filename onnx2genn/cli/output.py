@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -13,15 +14,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from onnx2genn.data import Progress
+from onnx2genn.errors import printable
 
 _FILE_WIDTH = 120
 
 
 class Output(Console):
-    """Standard output; where nobody reads it any more, the work goes on without it."""
+    """Standard output, which takes text for what it is and never stops the work.
+
+    Names may have brackets, colons or letters that the output's encoding lacks. Where nobody reads
+    it any more, the work goes on without it.
+    """
 
     def __init__(self) -> None:
-        super().__init__(highlight=False)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        super().__init__(highlight=False, markup=False, emoji=False)
         if not self.is_terminal:
             self.width = _FILE_WIDTH
 
@@ -37,8 +45,8 @@ class Output(Console):
             self.on_broken_pipe()
 
     def say(self, text: str, style: str | None = None) -> None:
-        """Print text in which brackets are brackets."""
-        self.print(text, style=style, markup=False)
+        """Print a line."""
+        self.print(printable(text), style=style)
 
     def on_broken_pipe(self) -> None:
         """Say nothing from now on, not even when Python closes the stream at the end."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from onnx2genn.errors import printable
 from onnx2genn.evaluate.result import Evaluation, PopulationActivity
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def _span(values: np.ndarray) -> str:
     return f"{low:.3g}" if low == high else f"{low:.3g} .. {high:.3g}"
 
 
+def _name(text: str) -> Text:
+    """Show a name of the model, which may look like markup, as it is."""
+    return Text(printable(text))
+
+
 def findings(found: Sequence[Finding]) -> Table:
     """One line for each thing that a backend needs: what was found, or what to do."""
     table = Table(box=box.SIMPLE_HEAD, title="What backends need", title_justify="left")
@@ -48,7 +54,9 @@ def findings(found: Sequence[Finding]) -> Table:
     table.add_column("what to do", overflow="fold")
     for item in found:
         table.add_row(
-            item.name, item.found or "[yellow]no[/yellow]", "" if item.found else item.remedy
+            item.name,
+            Text(item.found) if item.found else Text("no", "yellow"),
+            "" if item.found else Text(item.remedy),
         )
     return table
 
@@ -58,7 +66,7 @@ def backends(entries: Iterable[Backend]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="Backends on this machine", title_justify="left")
     for item in entries:
         lacking = ", ".join(finding.name for finding in item.missing())
-        state = f"[yellow]lacks {lacking}[/yellow]" if lacking else "ready"
+        state = Text(f"lacks {lacking}", "yellow") if lacking else Text("ready")
         table.add_row(item.name, item.description, state)
     return table
 
@@ -74,14 +82,14 @@ def layers(network: Network) -> Table:
         shape = " x ".join(map(str, item.shape))
         neurons = f"{int(np.prod(item.shape)):,}"
         threshold = _span(network.thresholds[item.name])
-        table.add_row(escape(item.node.name), item.kind, shape, neurons, threshold, str(item.depth))
+        table.add_row(_name(item.node.name), item.kind, shape, neurons, threshold, str(item.depth))
     readout = network.model.parts.readout
     kind = "readout, fires" if network.firing_readout else "readout"
     shape = " x ".join(map(str, readout.shape))
     neurons = f"{int(np.prod(readout.shape)):,}"
     threshold = _span(network.readout_threshold) if network.firing_readout else "-"
     depth = str(network.model.parts.depth)
-    table.add_row(escape(readout.target), kind, shape, neurons, threshold, depth, style="dim")
+    table.add_row(_name(readout.target), kind, shape, neurons, threshold, depth, style="dim")
     return table
 
 
@@ -94,7 +102,7 @@ def activity(evaluation: Evaluation) -> Table:
     for item in evaluation.populations:
         spikes = item.spikes / evaluation.samples
         table.add_row(
-            escape(item.node),
+            _name(item.node),
             quantity(spikes),
             f"{spikes / item.neurons:.2f}",
             "-" if item.correlation is None else f"{item.correlation:.4f}",
@@ -131,10 +139,10 @@ def _some(steps: Sequence[int]) -> list[int]:
 def summary(evaluation: Evaluation) -> Table:
     """Accuracy, cost and speed, one line each."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    rows = {
+    rows: dict[str, str | Text] = {
         "ANN accuracy": percent(evaluation.ann_accuracy),
         "forecast": percent(evaluation.forecast_accuracy),
-        "SNN accuracy": f"[bold]{percent(evaluation.snn_accuracy)}[/bold]",
+        "SNN accuracy": Text(percent(evaluation.snn_accuracy), "bold"),
         "agreement with the ANN": percent(evaluation.agreement),
         "error of the logits": f"{100 * evaluation.logits_error:.2g} % of their spread",
         "samples": f"{evaluation.samples:,}",

@@ -64,7 +64,10 @@ def main() -> None:
     assembly = assemble(plan, target)
     if assembly.texts != texts:
         raise RuntimeError("This process has another version of onnx2genn or PyGeNN.")
-    assembly.model.build(folder)
-    if target.backend != CPU:
-        # Whether it fits into the memory of the GPU.
-        assembly.model.load()
+    try:
+        assembly.model.build(folder)
+        if target.backend != CPU:
+            # Whether it fits into the memory of the GPU.
+            assembly.model.load()
+    except Exception as error:  # PyGeNN raises what its C++ exceptions happen to become
+        raise SystemExit(f"{type(error).__name__}: {error}") from error
