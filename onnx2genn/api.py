@@ -10,6 +10,7 @@ import numpy as np
 
 from onnx2genn import coding as codings
 from onnx2genn import saving
+from onnx2genn.backends.genn.own_model import AddedNetwork, add_to
 from onnx2genn.backends.registry import predict
 from onnx2genn.calibrate.encode import encode, guess, require_expressible
 from onnx2genn.calibrate.observe import observe
@@ -85,6 +86,21 @@ class SpikingNetwork(Network):
             BackendError: The backend is missing or cannot run the network.
         """
         return evaluate(self, x, y, backend=backend, batch_size=batch_size, progress=progress)
+
+    def add_to(self, model: Any, prefix: str = "snn_", *, input: Any = None) -> AddedNetwork:
+        """Add the network to a PyGeNN model of one's own; docs/own_model.md has an example.
+
+        Args:
+            model: PyGeNN model that is not built yet. Building, loading and stepping are left to
+                its owner.
+            prefix: What the names of populations begin with: the start of a C identifier.
+            input: Neuron group of the model whose spikes are the input, for a network that was
+                converted with ``input="poisson"``; None for the currents of samples.
+
+        Raises:
+            BackendError: The prefix or the input do not fit, or PyGeNN is missing.
+        """
+        return add_to(self, model, prefix=prefix, spikes=input)
 
     def save(self, path: str | Path) -> None:
         """Save as one ONNX file, which onnxruntime runs as the ANN and onnx2genn as the SNN.

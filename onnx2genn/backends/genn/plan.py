@@ -53,6 +53,8 @@ class Neurons:
         ports: Inputs that a neuron keeps apart: the elements of the window of a max pooling, of
             whose sums only the largest counts.
         constants: Values that the equation reads under these names; they broadcast to the shape.
+        output: Expression of what a window gave, which is then kept until the next one has ended;
+            empty if only the host reads it.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Neurons:
     signed: bool = False
     ports: int = 1
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
+    output: str = ""
 
     @property
     def size(self) -> int:
@@ -92,7 +95,7 @@ class Neurons:
     @property
     def is_fed(self) -> bool:
         """Whether the host sets the current of every sample."""
-        return self.code is not None and self.reads_input is not None
+        return self.reads_input is not None and (self.code is not None or bool(self.output))
 
     @property
     def results(self) -> tuple[str, ...]:

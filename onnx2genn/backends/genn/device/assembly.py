@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnx2genn.backends.genn.device.neurons import add_neurons
-from onnx2genn.backends.genn.device.portable import PARALLEL, SERIAL, Limits, SynapseGroups
+from onnx2genn.backends.genn.device.portable import Limits, SynapseGroups, safe_limits
 from onnx2genn.backends.genn.device.scatter import ScatterUpdates
-from onnx2genn.backends.genn.installation import CPU
 from onnx2genn.backends.genn.plan import Plan
 
 _NAME = "network"
@@ -69,8 +68,7 @@ def assemble(plan: Plan, target: Target) -> Assembly:
     model.fuse_postsynaptic_models = True
     connector: ScatterUpdates | SynapseGroups = ScatterUpdates(model)
     if not target.scatters:
-        safe = SERIAL if target.backend == CPU else PARALLEL
-        connector = SynapseGroups(model, target.limits or safe)
+        connector = SynapseGroups(model, target.limits or safe_limits(target.backend))
     texts = [str(target), pygenn.__version__]
     for item in plan.neurons:
         texts.append(add_neurons(model, item, plan.steps, scatter=target.scatters))

@@ -11,6 +11,8 @@ from onnx2genn.backends.genn.plan import Neurons
 
 ARRIVING = "arriving"
 """Buffer of a target that the scatter connectivity adds to, one element for each port."""
+OUTPUT = "out"
+"""What the last whole window of a readout gave."""
 _SUMS = "sums"
 """What arrived there in the window of a max pooling."""
 
@@ -70,10 +72,11 @@ def states_of(item: Neurons, *, buffered: bool) -> dict[str, str]:
     """Name the state of one neuron, with its types."""
     if item.segment is None:
         return {"S": "scalar"}
+    output = dict.fromkeys([OUTPUT] if item.output else [], "scalar")
     if item.code is None:
-        return {"V": "scalar"}
+        return {"V": "scalar", **output}
     pooled = [*_collected(item, buffered=buffered), "largest"] if item.ports > 1 else []
-    own = dict.fromkeys((*item.code.variables, "S", "code", *pooled), "scalar")
+    own = dict.fromkeys((*item.code.variables, "S", "code", *pooled), "scalar") | output
     return {**own, "spikes": "int"} if item.code.graded else own
 
 
@@ -87,7 +90,7 @@ def _constants(item: Neurons) -> dict[str, np.ndarray]:
 
     What a max pooling reads has no constant part.
     """
-    if item.segment is not None and item.code is None:
+    if item.segment is not None and item.code is None and not item.output:
         return {}
     bias = np.zeros(item.shape, np.float32)
     if item.segment is not None and not item.is_fed and item.ports == 1:
@@ -104,14 +107,16 @@ def _simulation(
     if item.segment is None:
         return "S = bias;"
     lines = [
-        f"const int step = (int)t - {item.start};",
+        f"const int step = (int)((t / dt) + 0.5) - {item.start};",
         # A multiple of T is added, since the remainder of a negative number is negative.
         f"const int phase = (step + {-(-item.start // steps) * steps}) % {steps};",
         f"const scalar weight = {item.weight};",
         *_arrival(item, buffered=buffered, scatter=scatter),
     ]
+    output = [f"if(phase == {steps - 1}) {{ {OUTPUT} = {item.output}; }}"] if item.output else []
     if item.code is None:
-        return "\n".join([*lines, "if(phase == 0) { V = 0.0; }", "V += arrived * weight;"])
+        add = ["if(phase == 0) { V = 0.0; }", "V += arrived * weight;"]
+        return "\n".join([*lines, *add, *output])
     lines += [
         f"if(step < {-item.ahead}) {{ {' '.join(f'{name} = 0;' for name in states)} }}",
         "else {",
@@ -126,6 +131,7 @@ def _simulation(
         *(["S = (step < 0) ? 0.0 : S;"] if item.ahead else []),
         "code += S * weight;",
         *([f"spikes += (S != 0.0) ? {item.code.cost} : 0;"] if item.code.graded else []),
+        *output,
         "}",
     ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import numpy as np
 
 from onnx2genn.backends.genn.device.neurons import port
 from onnx2genn.backends.genn.device.toeplitz import toeplitz
+from onnx2genn.backends.genn.installation import CPU
 from onnx2genn.backends.genn.lowering.convolution import Convolution, sparse_matrix
 from onnx2genn.backends.genn.lowering.projection import Dense, Linear, Sparse
 from onnx2genn.backends.genn.memory import require
@@ -39,6 +40,11 @@ SERIAL = Limits(one_block=0)
 PARALLEL = Limits(one_block=1024)
 
 
+def safe_limits(backend: str) -> Limits:
+    """Return what is safe on a GeNN backend."""
+    return SERIAL if backend == CPU else PARALLEL
+
+
 @dataclass(frozen=True, kw_only=True)
 class Synapses:
     """How GeNN keeps a linear map.
@@ -64,13 +70,15 @@ class SynapseGroups:
     Args:
         model: PyGeNN model.
         limits: What is safe on the device.
+
+    Attributes:
+        kept: Models that PyGeNN does not keep alive, and reads until it has built.
     """
 
     def __init__(self, model: Any, limits: Limits) -> None:
         self._model = model
         self._limits = limits
-        # PyGeNN does not keep these models alive, and reads them until it has built.
-        self._kept: list[Any] = []
+        self.kept: list[Any] = []
 
     def connect(self, projection: Projection, source: Neurons, target: Neurons) -> str:
         """Add a projection; return what of it is compiled.
@@ -133,7 +141,7 @@ class SynapseGroups:
     def _synapses(self, linear: Linear, source: Neurons, target: Neurons) -> Synapses:
         if isinstance(linear, Convolution):
             snippet, kernel, code = toeplitz(linear.in_planes())
-            self._kept.append(snippet)
+            self.kept.append(snippet)
             return Synapses(kind="TOEPLITZ", weights=kernel, snippet=snippet, compiled=code)
         matrix: Any = linear.matrix
         assert matrix.shape == (source.size, target.size)
@@ -176,7 +184,7 @@ class SynapseGroups:
             pre_neuron_var_refs=[(key, "scalar", VarAccessMode.READ_ONLY) for key in reads],
             **update,
         )
-        self._kept.append(model)
+        self.kept.append(model)
         weights = np.ascontiguousarray(synapses.weights, dtype=np.float32)
         snippet = synapses.snippet
         group = self._model.add_synapse_population(
