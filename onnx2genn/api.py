@@ -171,7 +171,13 @@ def convert(
         found = encode_with_fewest_steps(model, chosen, samples, loss=loss, progress=progress)
         return SpikingNetwork.of(found)
     require_expressible(model, chosen)
-    seen = observe(model, samples, per_channel=chosen.per_channel, progress=progress)
+    seen = observe(
+        model,
+        samples,
+        per_channel=chosen.per_channel,
+        hold_out=chosen.tries,
+        progress=progress,
+    )
     return SpikingNetwork.of(encode(seen, chosen))
 
 

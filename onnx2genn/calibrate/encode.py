@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.calibrate.by_spikes import correct_biases, norm_by_spikes
+from onnx2genn.calibrate.held_out import keep_if_better, weigh
 from onnx2genn.calibrate.intervals import received, sent
 from onnx2genn.calibrate.observe import Observation
 from onnx2genn.calibrate.statistics import Statistics
-from onnx2genn.calibrate.thresholds import choose, choose_all, limited, usable
+from onnx2genn.calibrate.thresholds import choose, choose_all, limited, usable, widened
 from onnx2genn.coding import Coding
 from onnx2genn.errors import CalibrationError, CodingError
 from onnx2genn.ir.graph import Shape
@@ -38,30 +39,43 @@ def encode(seen: Observation, coding: Coding) -> Network:
 
     def chosen(statistics: Statistics, segment: Segment, name: str) -> np.ndarray:
         values = choose(coding, statistics, name)
-        if coding.weight_maximum:
-            values = np.maximum(values, _weight_maximum(segment))
-        return _over_channels(values.astype(np.float32), segment.shape)
+        return np.maximum(values, _weight_maximum(segment)) if coding.weight_maximum else values
 
-    def threshold(item: Population) -> np.ndarray:
-        return limited(coding, item, chosen(found[item.name], item.segment, item.name))
+    own = {
+        item.name: chosen(found[item.name], item.segment, item.name)
+        for item in parts.populations
+        if not item.pools
+    }
+    readout = chosen(_granular(seen.readout, coding, seen), parts.readout, "readout")
 
     def offset(item: Population) -> np.ndarray:
         lowest = found[item.name].offset if item.signed else np.zeros(1, np.float32)
         return _over_channels(lowest, item.shape)
 
-    network = Network(
-        model=seen.model,
-        coding=coding,
-        thresholds=choose_all(parts.populations, threshold),
-        offsets=choose_all(parts.populations, offset),
-        readout_threshold=chosen(_granular(seen.readout, coding, seen), parts.readout, "readout"),
-        input_scales=seen.input_scales,
-        calibration_samples=seen.count,
-    )
+    def build(evidence: int) -> Network:
+        def threshold(item: Population) -> np.ndarray:
+            values = own[item.name]
+            if evidence:
+                positive = found[item.name].histogram.sum(axis=1)
+                values = widened(coding, item, values, positive, evidence)
+            return limited(coding, item, _over_channels(values, item.shape))
+
+        return Network(
+            model=seen.model,
+            coding=coding,
+            thresholds=choose_all(parts.populations, threshold),
+            offsets=choose_all(parts.populations, offset),
+            readout_threshold=_over_channels(readout, parts.readout.shape),
+            input_scales=seen.input_scales,
+            calibration_samples=seen.count,
+        )
+
+    adaptive = coding.threshold == "mse" and coding.per_channel
+    network = weigh(seen, build) if adaptive else build(0)
     if coding.threshold == "spike-norm":
         network = norm_by_spikes(network, seen.samples)
     if coding.bias_correction:
-        network = correct_biases(network, seen.samples)
+        network = keep_if_better(seen, network, correct_biases(network, seen.samples))
     return network
 
 

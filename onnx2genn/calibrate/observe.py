@@ -16,6 +16,7 @@ from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
 
 SIMULATED = 256  # A channel's mean over spikes needs no more samples.
+_HELD_OUT, _LEAST, _ONE_IN = 48, 40, 8
 _KEPT_BYTES = 2**28
 
 
@@ -32,6 +33,7 @@ class Observation:
         input_scales: Largest magnitude of each input by name; 1 where it is 0.
         count: Number of samples.
         samples: The first of them, for what can only be found with spikes.
+        held: Samples that the statistics leave out, to try thresholds on; none of fewer than 40.
     """
 
     model: Model
@@ -41,6 +43,7 @@ class Observation:
     input_scales: Mapping[str, float]
     count: int
     samples: np.ndarray
+    held: np.ndarray
 
 
 def observe(
@@ -48,6 +51,7 @@ def observe(
     samples: np.ndarray,
     *,
     per_channel: bool = True,
+    hold_out: bool = True,
     progress: Progress | None = None,
 ) -> Observation:
     """Run the ANN on calibration samples and gather statistics of what its neurons receive.
@@ -57,6 +61,7 @@ def observe(
         samples: Inputs [N, ...], as the network takes them.
         per_channel: Separate statistics for each channel (the first axis of a sample's tensor),
             which serve all codings. Those of whole tensors serve codings with one threshold.
+        hold_out: Keep a few samples aside, to try thresholds on.
         progress: Called with the number of samples done and the total.
 
     Raises:
@@ -66,6 +71,8 @@ def observe(
     if not len(samples):
         raise CalibrationError("There are no calibration samples. Give at least a hundred.")
     model = fit(model, samples)
+    count, scales = len(samples), _scales(model, samples)
+    samples, held = _split(samples) if hold_out else (samples, samples[:0])
     readout = model.parts.readout
     neurons = [item for item in model.parts.populations if not item.pools]
     found = {item.name: _empty(item.shape, per_channel, signed=item.signed) for item in neurons}
@@ -88,16 +95,30 @@ def observe(
     for tensors in kept if fits else passes.run([*signed]):
         for name, statistics in signed.items():
             statistics.update(tensors[name])
-    parts = separate_arrays(model.entries, samples)
     return Observation(
         model=model,
         populations=found,
         readout=logits,
         per_channel=per_channel,
-        input_scales={name: float(np.abs(part).max()) or 1.0 for name, part in parts.items()},
-        count=len(samples),
+        input_scales=scales,
+        count=count,
         samples=samples[:SIMULATED],
+        held=held,
     )
+
+
+def _scales(model: Model, samples: np.ndarray) -> dict[str, float]:
+    parts = separate_arrays(model.entries, samples)
+    return {name: float(np.abs(part).max()) or 1.0 for name, part in parts.items()}
+
+
+def _split(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hold a few samples out, from all over the set."""
+    if len(samples) < _LEAST:
+        return samples, samples[:0]
+    count = min(_HELD_OUT, len(samples) // _ONE_IN)
+    chosen = np.linspace(0, len(samples) - 1, count).astype(int)
+    return np.delete(samples, chosen, axis=0), samples[chosen]
 
 
 def _empty(shape: Shape, per_channel: bool, *, signed: bool = False) -> Statistics:

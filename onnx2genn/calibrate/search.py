@@ -50,7 +50,13 @@ def encode_with_fewest_steps(
     if not 0 <= loss < 1:
         raise CodingError(f"loss={loss} is not a share in 0..1.")
     require_expressible(model, coding)
-    seen = observe(model, samples, per_channel=coding.per_channel, progress=progress)
+    seen = observe(
+        model,
+        samples,
+        per_channel=coding.per_channel,
+        hold_out=coding.tries,
+        progress=progress,
+    )
     # Neurons that fire while they integrate are simulated step by step, on fewer samples.
     compared = samples if coding.accumulates else samples[:SIMULATED]
     wanted = _choices_of_ann(seen.model, compared)

@@ -105,6 +105,31 @@ def usable(coding: Coding, found: np.ndarray, name: str) -> np.ndarray:
     return np.where(fine, largest or np.float32(1), thresholds)
 
 
+def widened(
+    coding: Coding, population: Population, thresholds: np.ndarray, seen: np.ndarray, evidence: int
+) -> np.ndarray:
+    """Shrink the threshold of a channel towards a wider one, by how little evidence it has.
+
+    A channel that few samples use shows little of its range. With n activations above 0, E the
+    evidence that a channel needs, and w the bound of the activation (the largest threshold of the
+    population where it has none), it is, in logarithms, the mean of both by their weights::
+
+        θ <- θ^(n / (n + E)) w^(E / (n + E))
+
+    Args:
+        coding: Coding whose highest level is the bound.
+        population: The population.
+        thresholds: Thresholds of its channels, [channels].
+        seen: Activations above 0 in each channel, [channels].
+        evidence: E.
+    """
+    wide = limited(coding, population, np.full((), np.inf, np.float32))
+    wide = wide if np.isfinite(wide) else thresholds.max()
+    own = np.minimum(thresholds, wide)
+    weight = evidence / np.maximum(seen + evidence, 1)
+    return (own * (wide / own) ** weight).astype(np.float32)
+
+
 def choose(coding: Coding, statistics: Statistics, name: str) -> np.ndarray:
     """Choose the threshold of each channel by the coding's rule.
 

@@ -35,7 +35,8 @@ class Coding(ABC):
         percentile: For the rule of that name, 0 to 100.
         per_channel: One threshold for each channel; otherwise one for each population.
         bias_correction: Shift the input of each channel so that its mean over the calibration
-            samples is the ANN's (after Li et al. 2021); simulates layer after layer.
+            samples is the ANN's (after Li et al. 2021); simulates layer after layer. It is kept
+            only if it brings the answers to samples that were held out closer to the ANN's.
     """
 
     name: ClassVar[str]
@@ -62,6 +63,11 @@ class Coding(ABC):
             )
         if not 0 < self.percentile <= 100:
             raise CodingError(f"percentile={self.percentile} is not in 0..100.")
+
+    @property
+    def tries(self) -> bool:
+        """Whether thresholds are tried on samples that were held out; all count for other rules."""
+        return self.threshold == "mse"
 
     @property
     @abstractmethod

@@ -39,7 +39,7 @@ def signed() -> onnx.ModelProto:
 def test_one_observation_serves_every_coding(coding: str) -> None:
     proto, x = ARCHITECTURES["vgg"](), normal(60, 3, 8, 8)
     chosen = make(coding, steps=8)
-    found = encode(observe(read(proto), x), chosen)
+    found = encode(observe(read(proto), x, hold_out=chosen.tries), chosen)
     wanted = onnx2genn.convert(proto, x, chosen)
     assert found.calibration_samples == 60
     assert found.input_scales == wanted.input_scales
@@ -62,9 +62,9 @@ def test_channels_that_were_not_told_apart_have_no_thresholds() -> None:
 def test_signed_values_are_kept_or_computed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     found, x = read(signed()), normal(130, 2, 7, 7)
     calls: list[tuple[int, int]] = []
-    kept = observe(found, x)
+    kept = observe(found, x, hold_out=False)
     monkeypatch.setattr(module, "_KEPT_BYTES", 0)
-    again = observe(found, x, progress=lambda *call: calls.append(call))
+    again = observe(found, x, hold_out=False, progress=lambda *call: calls.append(call))
     assert calls[-1] == (130, 130)
     assert calls == sorted(calls)
     for name, statistics in kept.populations.items():
@@ -74,7 +74,7 @@ def test_signed_values_are_kept_or_computed_twice(monkeypatch: pytest.MonkeyPatc
 
 def test_extremes_are_those_of_the_activations() -> None:
     found, x = read(signed()), normal(130, 2, 7, 7)
-    seen = observe(found, x)
+    seen = observe(found, x, hold_out=False)
     values = Runner(found.to_onnx(["t", "e"]), ["t", "e"])({"x": x})
     tanh, elu, relu = found.parts.populations
     for item in (tanh, elu):
@@ -92,7 +92,7 @@ def test_extremes_are_those_of_the_activations() -> None:
 
 def test_memory_does_not_grow_with_the_samples(digits: Example) -> None:
     found = read(digits.model)
-    few, many = (observe(found, digits.x_train[:count]) for count in (60, 600))
+    few, many = (observe(found, digits.x_train[:count], hold_out=False) for count in (60, 600))
     for name, statistics in many.populations.items():
         assert statistics.histogram.nbytes == few.populations[name].histogram.nbytes
         assert statistics.count == 10 * few.populations[name].count
@@ -114,7 +114,12 @@ def test_large_samples_are_observed_one_by_one(
 
 def test_progress_reaches_the_end(digits: Example) -> None:
     calls: list[tuple[int, int]] = []
-    observe(read(digits.model), digits.x_train[:120], progress=lambda *call: calls.append(call))
+    observe(
+        read(digits.model),
+        digits.x_train[:120],
+        hold_out=False,
+        progress=lambda *call: calls.append(call),
+    )
     assert calls[-1] == (120, 120)
     assert len(calls) > 1
 

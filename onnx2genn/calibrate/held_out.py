@@ -1,0 +1,74 @@
+"""Choices that are made by the error of the answer on samples that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from onnx2genn.backends.registry import EMBEDDED, predict
+from onnx2genn.calibrate.observe import Observation
+from onnx2genn.evaluate.forecast import Forecast
+from onnx2genn.network import Network
+
+# Activations of a channel that weigh as much as what is known of its population: 0 trusts the
+# channel alone.
+EVIDENCE = (0, 30, 300, 3000, 30000)
+UNTRIED = 300  # where no samples were held out
+_SIMULATED = 16
+
+
+class HeldOut:
+    """The ANN's answers for samples that no threshold was chosen from.
+
+    Args:
+        seen: What was observed. Where no samples were held out, some of the others are taken.
+    """
+
+    def __init__(self, seen: Observation) -> None:
+        self.samples = seen.held if len(seen.held) else seen.samples[-_SIMULATED:]
+        target = seen.model.parts.readout.target
+        self._wanted = np.concatenate(
+            [found[target] for found in seen.model.activations([target], self.samples)]
+        )
+
+    def error(self, network: Network, *, simulate: bool = False) -> float:
+        """Return the root mean square error of the logits.
+
+        Args:
+            network: Network to try.
+            simulate: Whether to simulate neurons that fire while they integrate, on fewer samples,
+                instead of taking the forecast.
+        """
+        if simulate and not network.coding.accumulates:
+            samples = self.samples[:_SIMULATED]
+            logits = predict(network, samples, EMBEDDED)
+        else:
+            samples, logits = self.samples, Forecast(network).logits(self.samples)
+        return float(np.sqrt(np.mean((logits - self._wanted[: len(samples)]) ** 2)))
+
+
+def weigh(seen: Observation, build: Callable[[int], Network]) -> Network:
+    """Choose how much evidence a channel needs before its own threshold is trusted.
+
+    Args:
+        seen: What was observed.
+        build: Makes a network for one of ``EVIDENCE``.
+    """
+    if not len(seen.held):
+        return build(UNTRIED)
+    trial = HeldOut(seen)
+    return min(map(build, EVIDENCE), key=trial.error)
+
+
+def keep_if_better(seen: Observation, network: Network, changed: Network) -> Network:
+    """Return a changed network if its answers are closer to the ANN's than before.
+
+    Args:
+        seen: What was observed.
+        network: Network as it is.
+        changed: What may take its place.
+    """
+    trial = HeldOut(seen)
+    before, after = (trial.error(item, simulate=True) for item in (network, changed))
+    return changed if after < before else network
