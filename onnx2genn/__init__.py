@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnx2genn.api import SpikingNetwork, check, convert, load
+    from onnx2genn.api import Evaluation, SpikingNetwork, check, convert, load
     from onnx2genn.errors import (
         BackendError,
         CalibrationError,
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         Problem,
         UnsupportedModelError,
     )
-    from onnx2genn.evaluate.result import Evaluation
     from onnx2genn.frameworks import from_keras, from_torch
     from onnx2genn.frontend.operators import operator
 
@@ -26,7 +25,7 @@ _HOMES = {
     "CalibrationError": "errors",
     "CodingError": "errors",
     "DataError": "errors",
-    "Evaluation": "evaluate.result",
+    "Evaluation": "api",
     "Onnx2GennError": "errors",
     "Problem": "errors",
     "SpikingNetwork": "api",

@@ -18,8 +18,8 @@ from onnx2genn.calibrate.search import encode_with_fewest_steps
 from onnx2genn.coding import Coding
 from onnx2genn.data import Inputs, Progress, load_arrays, load_samples, prepare, shapes_of
 from onnx2genn.errors import CalibrationError, CodingError, Problem, UnsupportedModelError
+from onnx2genn.evaluate import result
 from onnx2genn.evaluate.evaluation import evaluate
-from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.frontend.file import (
     InputShape,
     Source,
@@ -30,8 +30,31 @@ from onnx2genn.frontend.file import (
 from onnx2genn.frontend.pipeline import fit, read
 from onnx2genn.ir.model import Model
 from onnx2genn.network import Network
+from onnx2genn.report import html
 
-__all__ = ["SpikingNetwork", "check", "convert", "examine", "load"]
+__all__ = ["Evaluation", "SpikingNetwork", "check", "convert", "examine", "load"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(result.Evaluation):
+    """How a spiking network does against its ANN, with a page that shows it."""
+
+    @classmethod
+    def of(cls, found: result.Evaluation) -> Evaluation:
+        """Give an evaluation its methods."""
+        return cls(**{item.name: getattr(found, item.name) for item in fields(found)})
+
+    def report(self, path: str | Path, **facts: object) -> None:
+        """Write one HTML page of everything found, which needs nothing beside it.
+
+        Args:
+            path: File to write.
+            facts: What else to say of the run, as ``data="the first 500 test images"``.
+
+        Raises:
+            DataError: jinja2 is missing, or the file cannot be written.
+        """
+        html.write(self, Path(path), {name: str(value) for name, value in facts.items()})
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -85,7 +108,9 @@ class SpikingNetwork(Network):
             DataError: The samples or labels do not fit the model.
             BackendError: The backend is missing or cannot run the network.
         """
-        return evaluate(self, x, y, backend=backend, batch_size=batch_size, progress=progress)
+        return Evaluation.of(
+            evaluate(self, x, y, backend=backend, batch_size=batch_size, progress=progress)
+        )
 
     def add_to(self, model: Any, prefix: str = "snn_", *, input: Any = None) -> AddedNetwork:
         """Add the network to a PyGeNN model of one's own; docs/own_model.md has an example.

@@ -49,7 +49,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         with _warnings_as_lines():
             from onnx2genn.cli.commands import run
 
-            run(given)
+            run(given, sys.argv[1:] if arguments is None else arguments)
     except CodingError as error:
         words.error(printable(str(error)))
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +24,18 @@ from onnx2genn.errors import CodingError
 from onnx2genn.evaluate.evaluation import evaluate
 from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.frontend.file import load_proto
-from onnx2genn.report import terminal
+from onnx2genn.report import html, terminal
 from onnx2genn.saving import is_saved_network
 
 _RANDOM_SAMPLES = 16
 
 
-def run(given: argparse.Namespace) -> None:
+def run(given: argparse.Namespace, words: Sequence[str]) -> None:
     """Do what the options ask for.
 
     Args:
         given: The options.
+        words: The words that they were read from.
 
     Raises:
         CodingError: The options do not go together.
@@ -48,7 +51,7 @@ def run(given: argparse.Namespace) -> None:
         _require(given, "check")
         _check(given, output)
     else:
-        _convert_and_evaluate(given, output)
+        _convert_and_evaluate(given, words, output)
 
 
 def _require(given: argparse.Namespace, mode: str) -> None:
@@ -77,13 +80,15 @@ def _check(given: argparse.Namespace, output: Output) -> None:
     output.say(f"{given.model} can be converted.")
 
 
-def _convert_and_evaluate(given: argparse.Namespace, output: Output) -> None:
+def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], output: Output) -> None:
     proto = load_proto(given.model)
     saved = is_saved_network(proto)
     _require(given, "saved" if saved else "convert")
-    for name in (given.save, given.json):
+    for name in (given.save, given.json, given.report):
         if name is not None:
             files.require_place(Path(name))
+    if given.report is not None:
+        html.require()
     if saved:
         network = load(given.model)
         output.say(f"Loaded {given.model}: {_coding_line(network)}")
@@ -97,6 +102,8 @@ def _convert_and_evaluate(given: argparse.Namespace, output: Output) -> None:
         record = {**evaluation.to_dict(), "model": given.model}
         content = json.dumps(record, indent=2, allow_nan=False)
         files.write(Path(given.json), content.encode())
+    if given.report is not None:
+        html.write(evaluation, Path(given.report), _facts(given, words))
     for part in (
         terminal.summary(evaluation),
         terminal.over_time(evaluation),
@@ -182,6 +189,20 @@ def _evaluated(given: argparse.Namespace, network: SpikingNetwork, output: Outpu
             progress=report,
             workers=given.workers,
         )
+
+
+def _facts(given: argparse.Namespace, words: Sequence[str]) -> dict[str, str]:
+    """Say what was run, for the report."""
+    seed = str(given.seed or 0)
+    limit = f", the first {given.limit:,} samples" if given.limit else ""
+    random = f"{_RANDOM_SAMPLES} random inputs of seed {seed}, for there were no data"
+    found = {
+        "command": shlex.join(["onnx2genn", *words]),
+        "model": given.model,
+        "evaluated on": random if given.evaluate is None else given.evaluate + limit,
+        "seed": seed,
+    }
+    return found if given.calibrate is None else {**found, "calibrated on": given.calibrate}
 
 
 def _random(network: SpikingNetwork, seed: int) -> Samples:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
-RUNNING = ("evaluate", "limit", "backend", "batch_size", "workers", "seed", "save", "json")
+RESULTS = ("save", "json", "report")
+RUNNING = ("evaluate", "limit", "backend", "batch_size", "workers", "seed", *RESULTS)
 TAKEN = {
     "doctor": (),
     "check": ("model", "output", "calibrate", "coding", "trace"),
@@ -97,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     add = found.add_argument_group("results").add_argument
     add("--save", metavar="FILE.onnx", type=_file, help="save the spiking network")
     add("--json", metavar="FILE", type=_file, help="write the results")
+    add("--report", metavar="FILE.html", type=_file, help="write the results as a page to read")
     found.add_argument("--version", action="version", version=f"onnx2genn {_version()}")
     return found
 
@@ -151,12 +153,12 @@ def _overwriting(given: argparse.Namespace) -> list[str]:
     """Find results that would take the place of something else of this command."""
     found: list[str] = []
     places: dict[Path, str] = {}
-    for name in ("model", "calibrate", "evaluate", "save", "json"):
+    for name in ("model", "calibrate", "evaluate", *RESULTS):
         path = getattr(given, name)
         if path is None:
             continue
         place = Path(path).resolve()
-        if place in places and name in ("save", "json") and not _is_device(place):
+        if place in places and name in RESULTS and not _is_device(place):
             found.append(f"{_flag(name)} would replace {_flag(places[place])}")
         places[place] = name
     return found

@@ -12,8 +12,8 @@ from onnx2genn.data import Inputs, Progress, labels_for, prepare
 from onnx2genn.evaluate.answers import Answers
 from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.evaluate.neurons import Neurons
-from onnx2genn.evaluate.operations import SynapseCounter, macs
-from onnx2genn.evaluate.result import Evaluation
+from onnx2genn.evaluate.operations import SynapseCounter, current_macs, macs
+from onnx2genn.evaluate.result import Evaluation, Projection
 from onnx2genn.network import Network
 
 
@@ -72,6 +72,7 @@ def evaluate(
     total = sum(float(item.sum()) for item in spikes.values())
     if network.poisson:
         spikes[entry] = arrived / network.input_scale * network.coding.steps
+    projections = _projections(network, spikes, len(samples))
     return Evaluation(
         model=network.model.graph.name,
         coding=network.coding.name,
@@ -87,15 +88,30 @@ def evaluate(
         agreement_by_step=answers.agreement_by_step,
         logits_error=answers.logits_error,
         spikes_per_sample=total / len(samples),
-        sops_per_sample=_synaptic_operations(network, spikes) / len(samples),
+        sops_per_sample=sum(item.sops for item in projections),
         macs_per_sample=macs(network.model.graph),
         samples_per_second=len(samples) / seconds,
         populations=[item.result() for item in neurons],
         classes=classes,
+        settings=str(network.coding),
+        calibration_samples=network.calibration_samples,
+        inputs=network.model.parts.inputs,
+        projections=projections,
     )
 
 
-def _synaptic_operations(network: Network, spikes: dict[str, np.ndarray]) -> float:
-    segments = [item.synapses for item in network.populations]
-    segments.append(network.model.parts.readout)
-    return sum(SynapseCounter(segment).count(spikes) for segment in segments)
+def _projections(network: Network, spikes: dict[str, np.ndarray], samples: int) -> list[Projection]:
+    names = {item.tensor: item.name for item in network.populations}
+    segments = {item.name: item.synapses for item in network.populations}
+    readout = network.model.parts.readout
+    return [
+        Projection(
+            target=target,
+            sources=[names.get(source, source) for source in segment.sources],
+            operators=list(dict.fromkeys(node.op for node in segment.nodes)),
+            shape=segment.shape,
+            sops=SynapseCounter(segment).count(spikes) / samples,
+            current_macs=0 if network.poisson else current_macs(segment, network.input_name),
+        )
+        for target, segment in [*segments.items(), (readout.target, readout)]
+    ]

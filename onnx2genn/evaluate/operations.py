@@ -24,7 +24,22 @@ def macs(graph: Graph) -> int:
     return sum(_node_macs(node, graph) for node in graph.nodes)
 
 
-def _node_macs(node: Node, graph: Graph) -> int:
+def current_macs(segment: Segment, entry: str) -> int:
+    """Count the multiply-accumulates that turn a constant input into a current, once a sample.
+
+    Args:
+        segment: Map to a population or to the readout.
+        entry: Name of the network's input.
+    """
+    reached, found = {entry}, 0
+    for node in segment.nodes:
+        if not reached.isdisjoint(node.inputs):
+            reached.update(node.outputs)
+            found += _node_macs(node, segment)
+    return found
+
+
+def _node_macs(node: Node, graph: Graph | Segment) -> int:
     if node.op not in ("Conv", "ConvTranspose", "MatMul"):
         return 0
     weight = graph.constants[node.inputs[1]]

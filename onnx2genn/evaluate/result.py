@@ -42,6 +42,27 @@ class PopulationActivity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Projection:
+    """The synapses of one population, or of the readout.
+
+    Attributes:
+        target: Name of the population; of the readout, its ONNX tensor.
+        sources: Names of the populations and of the input that it comes from.
+        operators: Operators on the way, each once.
+        shape: Shape of the target without the batch axis.
+        sops: Synaptic operations for one sample.
+        current_macs: Multiply-accumulates for one sample that turn a constant input into a current.
+    """
+
+    target: str
+    sources: list[str]
+    operators: list[str]
+    shape: Shape
+    sops: float
+    current_macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How a spiking network does against its ANN, on the same samples.
 
@@ -68,6 +89,11 @@ class Evaluation:
         macs_per_sample: Multiply-accumulates of the ANN.
         samples_per_second: Of the simulation, with spikes recorded.
         populations: Each population's activity.
+        classes: Number of classes.
+        settings: The coding with all its options.
+        calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed.
+        inputs: Inputs of the spiking network with their shapes.
+        projections: What each population receives, and last the readout.
     """
 
     model: str
@@ -89,6 +115,10 @@ class Evaluation:
     samples_per_second: float
     populations: list[PopulationActivity] = field(default_factory=list)
     classes: int = 0
+    settings: str = ""
+    calibration_samples: int = 0
+    inputs: dict[str, Shape] = field(default_factory=dict)
+    projections: list[Projection] = field(default_factory=list)
 
     @property
     def near_chance(self) -> bool:

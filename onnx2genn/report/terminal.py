@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _SHOWN_STEPS = 10
 _PLACE_WIDTH = 24
 _LOW_CORRELATION = 0.95
-_MANY_SATURATED = 0.05
+MANY_SATURATED = 0.05
+"""Share of activity at the highest level from which on thresholds are called too low."""
 
 
 def percent(share: float | None) -> str:
@@ -36,14 +37,18 @@ def quantity(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _span(values: np.ndarray) -> str:
-    low, high = float(values.min()), float(values.max())
+def span(low: float, high: float) -> str:
+    """Write a range, or the one value that it is."""
     return f"{low:.3g}" if low == high else f"{low:.3g} .. {high:.3g}"
 
 
 def _name(text: str) -> Text:
     """Show a name of the model, which may look like markup, as it is."""
     return Text(printable(text))
+
+
+def _span(values: np.ndarray) -> str:
+    return span(float(values.min()), float(values.max()))
 
 
 def findings(found: Sequence[Finding]) -> Table:
@@ -167,20 +172,21 @@ def advice(evaluation: Evaluation) -> list[str]:
             f"{evaluation.classes} classes. This is the data, its scaling or the order of its "
             "labels, not the conversion: compare with the preprocessing used in training."
         )
-    first = next((item for item in evaluation.populations if _is_poor(item)), None)
+    first = next((item for item in evaluation.populations if is_poor(item)), None)
     if first is not None:
         found.append(_poor(first))
     return found
 
 
-def _is_poor(item: PopulationActivity) -> bool:
+def is_poor(item: PopulationActivity) -> bool:
+    """Whether the decoded activity of a population follows the ANN's poorly."""
     return item.correlation is not None and item.correlation < _LOW_CORRELATION
 
 
 def _poor(item: PopulationActivity) -> str:
     start = f"From {item.node} on, activity follows the ANN poorly (correlation "
     start += f"{item.correlation:.2f}): "
-    if item.saturated > _MANY_SATURATED:
+    if item.saturated > MANY_SATURATED:
         return start + (
             f"{percent(item.saturated)} of its activity is at the highest level, so thresholds "
             "are too low. Calibrate on more samples, or choose --threshold max."

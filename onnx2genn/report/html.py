@@ -1,0 +1,164 @@
+"""An evaluation as one HTML page, which needs nothing beside it and loads nothing."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from onnx2genn import files
+from onnx2genn.errors import DataError, printable
+from onnx2genn.evaluate.result import Evaluation
+from onnx2genn.report import layout
+from onnx2genn.report.chart import chart
+from onnx2genn.report.energy import energies
+from onnx2genn.report.terminal import MANY_SATURATED, advice, is_poor, percent, quantity, span
+
+_PACKAGES = ("onnx2genn", "numpy", "onnx", "onnxruntime", "pygenn")
+_LEAST_LOSS = 0.0005
+"""Less than this is not seen in a percentage of one digit."""
+
+
+def require() -> None:
+    """Find out before the work that the page can be written.
+
+    Raises:
+        DataError: jinja2 is missing.
+    """
+    try:
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise DataError("Reports need jinja2: pip install 'onnx2genn[report]'.") from error
+
+
+def write(evaluation: Evaluation, path: Path, facts: Mapping[str, str] | None = None) -> None:
+    """Write an evaluation as an HTML page.
+
+    Args:
+        evaluation: What was found.
+        path: File to write.
+        facts: What else to say of the run, by name, as the command and the data.
+
+    Raises:
+        DataError: jinja2 is missing, or the file cannot be written.
+    """
+    files.write(path, page(evaluation, facts).encode())
+
+
+def page(evaluation: Evaluation, facts: Mapping[str, str] | None = None) -> str:
+    """Return an evaluation as an HTML page; what comes from the model is escaped.
+
+    Args:
+        evaluation: What was found.
+        facts: What else to say of the run, by name.
+
+    Raises:
+        DataError: jinja2 is missing.
+    """
+    require()
+    import jinja2
+
+    facts = {"model": evaluation.model, **(facts or {})}
+    environment = jinja2.Environment(
+        autoescape=True,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(percent=percent, quantity=quantity, energy=_energy, shape=_shape)
+    template = resources.files("onnx2genn.report").joinpath("page.html").read_text("utf-8")
+    return environment.from_string(template).render(
+        evaluation=evaluation,
+        title=Path(facts["model"]).name,
+        facts=facts,
+        versions=_versions(),
+        verdict=verdict(evaluation),
+        advice=advice(evaluation),
+        chart=chart(evaluation),
+        layout=layout.layout(evaluation),
+        box=(layout.WIDTH, layout.HEIGHT),
+        rows=_rows(evaluation),
+        energies=energies(evaluation),
+        current_macs=sum(item.current_macs for item in evaluation.projections),
+        poor=is_poor,
+        many_saturated=MANY_SATURATED,
+        span=span,
+    )
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """Say in a sentence or two how the spiking network does."""
+    agrees = f"the class of the ANN on {percent(evaluation.agreement)}"
+    samples = f"{evaluation.samples:,} samples"
+    ann, snn = evaluation.ann_accuracy, evaluation.snn_accuracy
+    if ann is None or snn is None:
+        return (
+            f"The spiking network chooses {agrees} of {samples}. Without labels it is not known "
+            "how many of them are right."
+        )
+    loss = ann - snn
+    if abs(loss) < _LEAST_LOSS:
+        how = "keeps the accuracy of the ANN"
+    elif loss < 0:
+        how = f"is {-100 * loss:.2f} points better than the ANN"
+    else:
+        how = f"loses {100 * loss:.2f} points of the ANN's accuracy"
+    found = (
+        f"The spiking network {how}: {percent(snn)} against {percent(ann)} on {samples}. "
+        f"It chooses {agrees} of them."
+    )
+    if evaluation.near_chance:
+        found += " The ANN itself is near chance, so this says little."
+    return found
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {**found, "Python": platform.python_version(), "system": platform.platform()}
+
+
+def _rows(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+    """Collect what is said of each input, population and the readout, by name, in their order."""
+    found: dict[str, dict[str, Any]] = {
+        name: {"label": name, "kind": "input", "shape": shape, "activity": None, "synapses": None}
+        for name, shape in evaluation.inputs.items()
+    }
+    activity = {item.name: item for item in evaluation.populations}
+    for item in evaluation.projections:
+        known = activity.get(item.target)
+        found[item.target] = {
+            "label": item.target if known is None else known.node,
+            "kind": "readout" if known is None else known.kind,
+            "shape": item.shape,
+            "activity": known,
+            "synapses": item,
+        }
+    for index, row in enumerate(found.values()):
+        row["id"] = index
+    return found
+
+
+def _printable(value: Any) -> Any:
+    """Let names that turn the direction of text, or are no text, be seen as what they are."""
+    return printable(value) if type(value) is str else value
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " \N{MULTIPLICATION SIGN} ".join(map(str, shape)) or "1"
+
+
+def _energy(picojoules: float | None) -> str:
+    if picojoules is None:
+        return "-"
+    for factor, unit in ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ")):
+        if picojoules >= factor:
+            return f"{picojoules / factor:.3g} {unit}"
+    return f"{picojoules:.3g} pJ"
