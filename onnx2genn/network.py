@@ -141,8 +141,8 @@ class Network:
         self, segment: Segment, unit: np.ndarray, offset: np.ndarray | float = 0.0
     ) -> Segment:
         offsets = {item.tensor: self.offsets[item.name] for item in self.populations}
-        offset = offset - self.corrections.get(segment.target, np.float32(0))
-        return segment.in_units(self.units, unit, source_offsets=offsets, target_offset=offset)
+        corrected = offset - np.asarray(self.corrections.get(segment.target, 0.0), np.float32)
+        return segment.in_units(self.units, unit, source_offsets=offsets, target_offset=corrected)
 
     def decode(self, population: Population, codes: np.ndarray) -> np.ndarray:
         """Return the activations, in ANN units, that codes [N, *shape] stand for."""

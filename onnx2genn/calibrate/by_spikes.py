@@ -132,7 +132,7 @@ class _Walk:
             .max(axis=(0, -1))
             for start in self._starts
         ]
-        return np.maximum.reduce(largest)
+        return np.max(largest, axis=0)
 
     def fire(self, population: Population) -> None:
         """Simulate a population whose sources have fired."""

@@ -95,7 +95,7 @@ def usable(coding: Coding, found: np.ndarray, name: str) -> np.ndarray:
             "cannot hold. Check the scaling of the calibration samples and the weights."
         )
     fine = coding.quantiser.step_value(thresholds) < _LEAST_STEP
-    largest = thresholds.max(initial=0.0)
+    largest = float(np.max(thresholds, initial=0.0))
     if largest > 0 and fine.all():
         raise CalibrationError(
             f"The activations of population {name!r} are at most about {largest:.1e}: float32 "

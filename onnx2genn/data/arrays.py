@@ -64,9 +64,10 @@ class Archive:
 def _array(path: Path, what: str, file: IO[bytes], size: int) -> np.ndarray:
     """Read an array from an open file of so many bytes."""
     version = np.lib.format.read_magic(file)
-    first = version == (1, 0)
-    header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
     if dtype.hasobject:
         raise DataError(f"{path}: {what} holds Python objects, not numbers. {_FORMATS}")
     if not shape:

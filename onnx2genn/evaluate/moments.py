@@ -20,7 +20,7 @@ class Moments:
 
     def __init__(self) -> None:
         self.count = 0
-        self._first = np.zeros(2)
+        self._first: np.ndarray = np.zeros(2)
         self._mean = np.zeros(2)
         self._squares = np.zeros((2, 2))
 

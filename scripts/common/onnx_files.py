@@ -43,7 +43,7 @@ def onnx_accuracy(path: Path, x: np.ndarray, y: np.ndarray, batch_size: int = 50
     x = in_layout(path, x)
     correct = 0
     for start in range(0, len(x), batch_size):
-        (scores,) = session.run(None, {name: x[start : start + batch_size]})
+        scores = np.asarray(session.run(None, {name: x[start : start + batch_size]})[0])
         correct += int((scores.argmax(axis=1) == y[start : start + batch_size]).sum())
     return correct / len(x)
 

@@ -27,7 +27,7 @@ import onnx2genn
 from common import MODELS, SHARED
 from common.networks import read_images
 from onnx2genn.backends.registry import open_simulator
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner
 
 MODEL = MODELS / "mnist.onnx"
 CODINGS = {"few-spike": 8, "rate": 32}
@@ -43,8 +43,8 @@ def main() -> None:
     options = parser.parse_args()
     (train, _), (test, labels) = read_images("mnist", options.data)
     test, labels = test[: options.images], labels[: options.images]
-    ann = session(onnx.load(MODEL))
-    (probabilities,) = ann.run(None, {ann.get_inputs()[0].name: test})
+    ann = Runner(onnx.load(MODEL))
+    (probabilities,) = ann({ann.inputs[0]: test}).values()
     print(f"ANN: accuracy {(probabilities.argmax(1) == labels).mean():.4f}")
     for coding, steps in CODINGS.items():
         network = onnx2genn.convert(MODEL, train[:1000], coding, steps=steps)

@@ -89,7 +89,7 @@ def survey(path: Path) -> Result:
     return Result(
         name=path.stem,
         network=network,
-        correlation=float(np.corrcoef(*centred)[0, 1]),
+        correlation=float(np.corrcoef(centred[0], centred[1])[0, 1]),
         noise=float(np.sqrt(np.mean((moved - wanted) ** 2)) / centred[0].std()),
     )
 

@@ -20,7 +20,7 @@ def images(
         seed: Seed of the random numbers.
     """
     random = np.random.default_rng(seed)
-    total = np.zeros((count, channels, size, size), np.float32)
+    total: np.ndarray = np.zeros((count, channels, size, size), np.float32)
     for cells in (1, 2, 4, 8, 16):
         coarse = random.standard_normal((count, channels, cells, cells))
         at = np.arange(size) * cells // size

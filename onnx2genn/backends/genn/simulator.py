@@ -117,7 +117,9 @@ class GennSimulator:
         logits = self._logits(total, self._steps, constant)
         if not by_step:
             return Activity(logits=logits)
-        running = np.stack(by_step).reshape(-1, self._steps, self._device_batch, readout.size)
+        running: np.ndarray = np.stack(by_step).reshape(
+            -1, self._steps, self._device_batch, readout.size
+        )
         running = running.swapaxes(0, 1).reshape(self._steps, -1, readout.size)
         hidden = [item for item in log.watched if item is not readout]
         return Activity(

@@ -85,7 +85,7 @@ def _split_heads(rewrite: Rewrite, name: str, heads: int | None) -> tuple[str, S
 
 def _bias(rewrite: Rewrite, mask: str | None, is_causal: int, shape: tuple[int, int]) -> np.ndarray:
     """Return what is added to the scores, [1, heads or 1, rows, columns]."""
-    total = np.zeros(shape, np.float32)
+    total: np.ndarray = np.zeros(shape, np.float32)
     if mask is not None:
         given = rewrite.constant(mask, "mask")
         if given.dtype == bool:

@@ -11,7 +11,7 @@ from onnx2genn.frontend.operators.movement import kept_axis
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.graph import to_onnx
 from onnx2genn.ir.registry import operator
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner
 
 _MOVES = "data movement"
 _RESTRICTIONS = "constant indices, the same for all samples"
@@ -57,7 +57,7 @@ def _picked(rewrite: Rewrite, x: str, indices: str) -> str:
         opset=rewrite.opset,
         input_types={"x": onnx.TensorProto.INT64},
     )
-    (picked,) = session(model).run(None, {"x": numbers})
+    picked = Runner(model)({"x": numbers})["y"]
     flat = rewrite.emit("Reshape", x, np.array([0, numbers.size], np.int64))
     flat = rewrite.emit("Gather", flat, picked.ravel(), axis=1)
     return rewrite.emit("Reshape", flat, np.array([0, *rewrite.output_shape], np.int64))

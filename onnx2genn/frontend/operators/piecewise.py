@@ -38,8 +38,8 @@ def _clip(rewrite: Rewrite, x: str, low: str | None = None, high: str | None = N
     if least >= most:
         return _plus(rewrite, _times(rewrite, x, 0), most)
     if np.isinf(most) or np.isinf(least) or least < -_FAR:
-        above = x if np.isinf(least) else _above(rewrite, x, np.float32(least))
-        return above if np.isinf(most) else _below(rewrite, above, np.float32(most))
+        above = x if np.isinf(least) else _above(rewrite, x, np.asarray(least, np.float32))
+        return above if np.isinf(most) else _below(rewrite, above, np.asarray(most, np.float32))
     clipped = rewrite.emit(
         "Clip", _plus(rewrite, x, -least), np.float32(0), np.float32(most - least)
     )

@@ -10,7 +10,7 @@ import numpy as np
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.graph import to_onnx
 from onnx2genn.ir.registry import operator
-from onnx2genn.ir.run import session
+from onnx2genn.ir.run import Runner
 
 _SUMS_TO_ONE = 1e-3
 
@@ -63,7 +63,7 @@ def _along_axis(rewrite: Rewrite, x: str, axis: int) -> np.ndarray:
     inputs = ("x", *(name and f"{name}/fixed" for name in rewrite.node.inputs[1:]))
     node = replace(rewrite.node, inputs=inputs, outputs=("y",))
     model = to_onnx([node], constants, {"x": shape}, {"y": None}, opset=rewrite.opset)
-    (result,) = session(model).run(None, {"x": np.ascontiguousarray(basis)})
+    result = Runner(model)({"x": np.ascontiguousarray(basis)})["y"]
     lines = np.moveaxis(result, axis, -1).reshape(size, -1, result.shape[axis])
     if np.ptp(lines, axis=1).max() > _SUMS_TO_ONE:
         raise Refusal(
