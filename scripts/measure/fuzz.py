@@ -21,9 +21,10 @@ import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "tests")]
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helpers.trials import TRIALS, attempt  # noqa: E402
+from helpers.trials import TRIALS, attempt
 
 _MEMORY = 8 * 2**30
 _SECONDS = 20

@@ -11,12 +11,13 @@ import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "tests")]
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helpers.conformance import REFUSED, RIGHT, Case, Outcome, cases, outcome  # noqa: E402
+from helpers.conformance import REFUSED, RIGHT, Case, Outcome, cases, outcome
 
-from common import DOCS  # noqa: E402
-from common.markdown import table  # noqa: E402
+from common import DOCS
+from common.markdown import table
 
 PAGE = DOCS / "conformance.md"
 _INTRODUCTION = """\

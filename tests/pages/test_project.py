@@ -23,3 +23,12 @@ def test_ci_runs_the_supported_versions_of_python() -> None:
     assert matrix
     assert re.findall(r"[\d.]+", matrix[1]) == versions
     assert f'requires-python = ">={versions[0]}"' in PROJECT
+
+
+def test_no_file_of_the_package_is_long() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in (ROOT / "onnx2genn").rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 300
+    }
+    assert not long
