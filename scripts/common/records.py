@@ -30,6 +30,13 @@ def store(path: Path, record: Record, key: Iterable[str]) -> None:
     path.write_text("[\n" + ",\n".join(json.dumps(item) for item in [*kept, record]) + "\n]\n")
 
 
+def version() -> str:
+    """Name the commit that is measured, and whether the package differs from it."""
+    name = subprocess.check_output(["git", "describe", "--always"], cwd=ROOT, text=True).strip()
+    differs = subprocess.call(["git", "diff", "--quiet", "HEAD", "--", "onnx2genn"], cwd=ROOT)
+    return f"{name}-changed" if differs else name
+
+
 def store_ratio(script: str, network: str, what: str, against: str, speeds: list[float]) -> None:
     """Keep how many times faster one thing was than another, in the same run.
 
@@ -40,7 +47,6 @@ def store_ratio(script: str, network: str, what: str, against: str, speeds: list
         against: What it is compared with.
         speeds: Images per second of both; the ratio is the first over the second.
     """
-    version = ["git", "describe", "--always", "--dirty"]
     record = {
         "script": script,
         "network": network,
@@ -49,7 +55,7 @@ def store_ratio(script: str, network: str, what: str, against: str, speeds: list
         "ratio": round(speeds[0] / speeds[1], 3),
         "images_per_second": [round(speed, 1) for speed in speeds],
         "date": datetime.date.today().isoformat(),
-        "version": subprocess.check_output(version, cwd=ROOT, text=True).strip(),
+        "version": version(),
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
     }
     store(SPEED, record, ("network", "what", "against"))

@@ -27,7 +27,7 @@ import onnx2genn
 from common import SHARED, tables
 from common.networks import NETWORKS, Network, read_images
 from common.onnx_files import in_layout
-from common.records import ACCURACY, Record, load, store
+from common.records import ACCURACY, Record, load, store, version
 from common.rows import Row, row
 
 CALIBRATION = 1000
@@ -111,6 +111,7 @@ def measure(network: Network, images: Images, item: Row, seed: int) -> Record:
         "steps": spiking.coding.steps,
         "latency_steps": spiking.latency,
         "conversion_seconds": round(converted, 1),
+        "version": version(),
         **measured,
     }
 

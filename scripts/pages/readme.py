@@ -48,9 +48,9 @@ def accuracy() -> str:
         rows,
         paragraph(
             f"Entries are means over {max(draws)} draws of the training images for thresholds, "
-            "those in italics come from one draw. The networks are trained by `scripts/train/`, "
-            "but for one, which was given trained, without a script, and is not in this "
-            f"repository: {given}."
+            f"those in italics come from one draw; measured at {_versions()}. The networks are "
+            "trained by `scripts/train/`, but for one, which was given trained, without a script, "
+            f"and is not in this repository: {given}."
         ),
         paragraph(
             "On CIFAR-10 with `few-spike` T=8, ANN and SNN choose the same class for "
@@ -129,6 +129,12 @@ def _origins(known: list[Record]) -> str:
         for script, date, version, machine in origins
     ]
     return f"Measured at the versions named, and not since: {'; '.join(parts)}."
+
+
+def _versions() -> str:
+    """Name the versions that were measured; early records do not say theirs."""
+    versions = {item.get("version", "0.1.0") for item in records.load(records.ACCURACY)}
+    return f"version{'s' if len(versions) > 1 else ''} {', '.join(sorted(versions))}"
 
 
 def _found(network: str, item: Row, samples: int) -> list[Record]:
