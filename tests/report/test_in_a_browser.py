@@ -1,0 +1,51 @@
+"""The report in a headless browser: nothing to complain of, and nothing wider than the screen."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import architectures
+
+import onnx2genn
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+FRAME = """<iframe id="page" src="page.html" style="width: {width}px; height: 900px; border: 0">
+</iframe><script>onload = () => {{
+  const page = document.getElementById("page").contentDocument;
+  document.title = page.documentElement.scrollWidth + " " + page.querySelectorAll("svg").length;
+}}</script>"""
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("report")
+    x = np.random.default_rng(0).random((8, 3, 8, 8), dtype=np.float32)
+    network = onnx2genn.convert(architectures.inception(), x)
+    network.evaluate(x, np.zeros(8, int), backend="onnxruntime").report(place / "page.html")
+    return place
+
+
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_the_page_fits_the_screen(folder: Path, width: int) -> None:
+    (folder / "frame.html").write_text(FRAME.format(width=width))
+    assert BROWSER is not None
+    ran = subprocess.run(
+        [
+            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+            f"--user-data-dir={folder / 'profile'}", "--allow-file-access-from-files",
+            "--virtual-time-budget=2000", "--dump-dom", (folder / "frame.html").as_uri(),
+        ],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    title = re.search(r"<title>(\d+) (\d+)</title>", ran.stdout)
+    assert title
+    assert int(title[1]) <= width
+    assert int(title[2]) == 5
+    assert "CONSOLE" not in ran.stderr
