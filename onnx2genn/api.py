@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,7 @@ from onnx2genn.data import Inputs, Progress, load_arrays, load_samples, prepare,
 from onnx2genn.errors import CalibrationError, CodingError, Problem, UnsupportedModelError
 from onnx2genn.evaluate import result
 from onnx2genn.evaluate.evaluation import evaluate
-from onnx2genn.frontend.file import (
-    InputShape,
-    Source,
-    choose_output,
-    input_names,
-    load_proto,
-)
+from onnx2genn.frontend.file import InputShape, Source, choose_output, input_names, load_proto
 from onnx2genn.frontend.pipeline import fit, read
 from onnx2genn.ir.model import Model
 from onnx2genn.network import Network
@@ -150,6 +145,7 @@ def convert(
     steps: int | str | None = None,
     loss: float | None = None,
     output: str | None = None,
+    memory: float | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> SpikingNetwork:
@@ -166,6 +162,7 @@ def convert(
         loss: For ``"auto"``, the share of calibration samples that may be answered differently;
             0.01 by default.
         output: Name of the output to convert; by default the first one of floats.
+        memory: GiB that reading may take; a quarter of the machine's memory if None.
         progress: Called with the number of calibration samples done and the total.
         options: Options of the coding, as ``threshold="max"``.
 
@@ -189,7 +186,7 @@ def convert(
         raise CodingError("loss is for steps='auto'.")
     if automatic and calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
-    model, samples = _read(source, calibration, output)
+    model, samples = _read(source, calibration, output, memory=memory)
     if samples is None:
         return SpikingNetwork.of(guess(model, chosen))
     if automatic:
@@ -212,6 +209,7 @@ def examine(
     *,
     output: str | None = None,
     input_shape: InputShape | None = None,
+    memory: float | None = None,
 ) -> Model:
     """Read a model as :func:`convert` does, and compare it with its file.
 
@@ -221,12 +219,13 @@ def examine(
         output: Name of the output to convert; by default the first one of floats.
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
+        memory: As for :func:`convert`.
 
     Raises:
         UnsupportedModelError: The model cannot be converted; ``problems`` lists all reasons.
         DataError: The samples do not fit the model.
     """
-    model, samples = _read(source, calibration, output, input_shape)
+    model, samples = _read(source, calibration, output, input_shape, memory)
     return model if samples is None else fit(model, samples)
 
 
@@ -236,15 +235,16 @@ def check(
     *,
     output: str | None = None,
     input_shape: InputShape | None = None,
+    memory: float | None = None,
 ) -> list[Problem]:
     """List everything that keeps a model from being converted; empty if it converts.
 
     Args:
         source: Path of an ONNX file, or a model in memory.
         calibration: As for :func:`convert`; sizes that the model leaves open are theirs.
-        output: Name of the output to convert; by default the first one of floats.
-        input_shape: Shape of one sample, where the model leaves it open and there are no samples;
-            of a model with several inputs the shapes by name.
+        output: As for :func:`convert`.
+        input_shape: As for :func:`examine`.
+        memory: As for :func:`convert`.
 
     Example:
         >>> import onnx2genn
@@ -256,7 +256,7 @@ def check(
         DataError: The samples do not fit the model.
     """
     try:
-        examine(source, calibration, output=output, input_shape=input_shape)
+        examine(source, calibration, output=output, input_shape=input_shape, memory=memory)
     except UnsupportedModelError as error:
         if not error.problems:
             raise
@@ -269,19 +269,21 @@ def _read(
     calibration: Inputs | str | Path | None,
     output: str | None,
     input_shape: InputShape | None = None,
+    memory: float | None = None,
 ) -> tuple[Model, np.ndarray | None]:
     """Read a model, and what it is calibrated on."""
     proto = load_proto(source)
+    made = partial(read, proto, output=output, memory=memory)
     if calibration is None:
-        return read(proto, output=output, input_shape=input_shape), None
+        return made(input_shape=input_shape), None
     names = input_names(proto, choose_output(proto, output))
     if isinstance(calibration, str | Path) and Path(calibration).is_dir():
         # Of images, the model says how large they are.
-        model = read(proto, output=output, input_shape=input_shape)
+        model = made(input_shape=input_shape)
         return model, prepare(model, load_samples(calibration, model.entries).x)
     if isinstance(calibration, str | Path):
         calibration, _ = load_arrays(Path(calibration), names)
-    model = read(proto, output=output, input_shape=shapes_of(names, calibration))
+    model = made(input_shape=shapes_of(names, calibration))
     return model, prepare(model, calibration)
 
 

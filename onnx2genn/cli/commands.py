@@ -74,7 +74,7 @@ def _check(given: argparse.Namespace, output: Output) -> None:
         load(given.model)
         output.say(f"{given.model} is a saved spiking network.")
         return
-    model = examine(proto, given.calibrate, output=given.output)
+    model = examine(proto, given.calibrate, output=given.output, memory=given.memory)
     require_expressible(model, codings.make(given.coding or codings.DEFAULT))
     _trace(given, model.trace, output)
     output.say(f"{given.model} can be converted.")
@@ -123,6 +123,7 @@ def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output
             steps="auto" if given.steps == "auto" else None,
             loss=given.loss,
             output=given.output,
+            memory=given.memory,
             progress=report,
         )
     _trace(given, network.model.trace, output)

@@ -13,9 +13,9 @@ RESULTS = ("save", "json", "report")
 RUNNING = ("evaluate", "limit", "backend", "batch_size", "workers", "seed", *RESULTS)
 TAKEN = {
     "doctor": (),
-    "check": ("model", "output", "calibrate", "coding", "trace"),
+    "check": ("model", "output", "calibrate", "coding", "memory", "trace"),
     "saved": ("model", *RUNNING),
-    "convert": ("model", "output", "calibrate", "trace", *CODING, *RUNNING),
+    "convert": ("model", "output", "calibrate", "memory", "trace", *CODING, *RUNNING),
 }
 """What has an effect in each mode: all else is wrong usage."""
 
@@ -59,6 +59,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--evaluate", metavar="FILE", type=_file, help="test samples and labels")
     add("--limit", metavar="N", type=_positive, help="evaluate only the first N samples")
+    add(
+        "--memory",
+        metavar="GIB",
+        type=_gib,
+        help="memory that reading the model may take (default: a quarter of the machine's)",
+    )
     add("--output", metavar="NAME", type=_word, help="output of the model to convert")
     add = found.add_argument_group("coding").add_argument
     add(
@@ -209,6 +215,12 @@ def _positive(text: str) -> int:
 def _share(text: str) -> float:
     if not 0 <= float(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a share in 0..1")
+    return float(text)
+
+
+def _gib(text: str) -> float:
+    if not 0 < float(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of GiB above 0")
     return float(text)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnx2genn.frontend.size import macs_of
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
@@ -42,14 +43,9 @@ def current_macs(segment: Segment, entry: str) -> int:
 def _node_macs(node: Node, graph: Graph | Segment) -> int:
     if node.op not in ("Conv", "ConvTranspose", "MatMul"):
         return 0
-    weight = graph.constants[node.inputs[1]]
-    at_input = int(np.prod(graph.shapes[node.inputs[0]]))
-    at_output = int(np.prod(graph.shapes[node.output]))
-    if node.op == "MatMul":
-        return at_output * weight.shape[0]
-    # A kernel [M, C / g, k...] is applied once for each output of Conv, and one [C, M / g, k...]
-    # once for each input of ConvTranspose.
-    return (at_output if node.op == "Conv" else at_input) * int(np.prod(weight.shape[1:]))
+    data, weight = node.inputs[:2]
+    shapes = graph.shapes
+    return macs_of(node.op, shapes[data], graph.constants[weight].shape, shapes[node.output])
 
 
 class SynapseCounter:

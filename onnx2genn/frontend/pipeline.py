@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnx2genn.errors import Problem, UnsupportedModelError
+from onnx2genn.frontend import size
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.file import InputShape, Source, choose_output, load_proto
 from onnx2genn.frontend.partition import partition
@@ -85,7 +86,11 @@ PASSES = (
 
 
 def read(
-    source: Source, *, output: str | None = None, input_shape: InputShape | None = None
+    source: Source,
+    *,
+    output: str | None = None,
+    input_shape: InputShape | None = None,
+    memory: float | None = None,
 ) -> Model:
     """Read a model and make it canonical.
 
@@ -94,11 +99,13 @@ def read(
         output: Name of the output to convert; by default the first one of floats.
         input_shape: Shape of one sample, where the model leaves it open; of a model with several
             inputs the shapes by name.
+        memory: GiB that reading may take; a quarter of the machine's memory if None.
 
     Raises:
         UnsupportedModelError: The model cannot be read or converted; it lists every problem.
     """
     file, types, batch = _load(source, output, input_shape)
+    size.require(size.estimate(file, types, batch), memory)
     context = Context(input_types=types, batch=batch)
     unfitted = None
     for step, graph in run(file, context, PASSES):
