@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from onnx2genn.evaluate.moments import Moments
+from onnx2genn.evaluate.result import Difference
+
+_MOST_DIFFERENCES = 100
 
 
 def predicted_classes(logits: np.ndarray) -> np.ndarray:
@@ -17,6 +20,7 @@ class Answers:
 
     Attributes:
         count: Samples so far.
+        differences: The first samples that ANN and SNN answer differently.
 
     Args:
         steps: Time steps of a window.
@@ -25,6 +29,7 @@ class Answers:
 
     def __init__(self, steps: int, labels: np.ndarray | None) -> None:
         self.count = 0
+        self.differences: list[Difference] = []
         self._labels = labels
         self._right = dict.fromkeys(("ann", "forecast", "snn"), 0)
         self._agreed = 0
@@ -49,12 +54,30 @@ class Answers:
         self._agreed_by_step += (over_time == chosen["ann"]).sum(axis=1)
         self._error += float(np.square(snn - ann, dtype=np.float64).sum())
         self._logits.add(ann, snn)
+        self._add_differences(ann, chosen["ann"], chosen["snn"])
         if self._labels is not None:
             labels = self._labels[self.count : self.count + n]
             for key, answer in chosen.items():
                 self._right[key] += int((answer == labels).sum())
             self._right_by_step += (over_time == labels).sum(axis=1)
         self.count += n
+
+    def _add_differences(self, logits: np.ndarray, ann: np.ndarray, snn: np.ndarray) -> None:
+        room = _MOST_DIFFERENCES - len(self.differences)
+        for index in np.flatnonzero(ann != snn)[:room]:
+            values, a, b = logits[index], int(ann[index]), int(snn[index])
+            sample = self.count + int(index)
+            self.differences.append(
+                Difference(
+                    sample=sample,
+                    label=None if self._labels is None else int(self._labels[sample]),
+                    ann=a,
+                    snn=b,
+                    margin=abs(float(values[0]))
+                    if len(values) == 1
+                    else float(values[a] - values[b]),
+                )
+            )
 
     def accuracy(self, of: str) -> float | None:
         """Return the accuracy of ``ann``, ``forecast`` or ``snn``; None without labels."""

@@ -97,6 +97,7 @@ def evaluate(
         calibration_samples=network.calibration_samples,
         inputs=network.model.parts.inputs,
         projections=projections,
+        differences=answers.differences,
     )
 
 

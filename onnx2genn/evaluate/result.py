@@ -63,6 +63,25 @@ class Projection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A sample that ANN and SNN answer differently.
+
+    Attributes:
+        sample: Its place in the data, from 0.
+        label: Its label; None without labels.
+        ann: Class that the ANN chooses.
+        snn: Class that the SNN chooses.
+        margin: Logit of the ANN for its class, less that for the SNN's; of a single logit its size.
+    """
+
+    sample: int
+    label: int | None
+    ann: int
+    snn: int
+    margin: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How a spiking network does against its ANN, on the same samples.
 
@@ -94,6 +113,7 @@ class Evaluation:
         calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed.
         inputs: Inputs of the spiking network with their shapes.
         projections: What each population receives, and last the readout.
+        differences: The first 100 samples that ANN and SNN answer differently.
     """
 
     model: str
@@ -119,6 +139,7 @@ class Evaluation:
     calibration_samples: int = 0
     inputs: dict[str, Shape] = field(default_factory=dict)
     projections: list[Projection] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
 
     @property
     def near_chance(self) -> bool:

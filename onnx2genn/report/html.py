@@ -82,6 +82,7 @@ def page(evaluation: Evaluation, facts: Mapping[str, str] | None = None) -> str:
         box=(layout.WIDTH, layout.HEIGHT),
         rows=_rows(evaluation),
         energies=energies(evaluation),
+        differing=round((1 - evaluation.agreement) * evaluation.samples),
         current_macs=sum(item.current_macs for item in evaluation.projections),
         poor=is_poor,
         many_saturated=MANY_SATURATED,

@@ -45,6 +45,26 @@ def test_without_labels_there_is_an_agreement_only(digits: Example) -> None:
     assert found.agreement >= 0.95
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_samples_that_are_answered_differently_are_listed(digits: Example, labelled: bool) -> None:
+    x, y = digits.x_test[:200], digits.y_test[:200]
+    network = onnx2genn.convert(digits.model, digits.x_train, steps=1)
+    found = network.evaluate(x, y if labelled else None, backend="onnxruntime", batch_size=70)
+    ann = network.model.runner([network.model.parts.readout.target])({network.input_name: x})
+    (logits,) = ann.values()
+    chosen = network.predict(x, backend="onnxruntime", batch_size=70).argmax(axis=1)
+    places = np.flatnonzero(logits.argmax(axis=1) != chosen)
+    assert 0 < len(places) <= 100
+    assert [item.sample for item in found.differences] == places.tolist()
+    for item in found.differences:
+        assert item.label == (y[item.sample] if labelled else None)
+        assert (item.ann, item.snn) == (logits[item.sample].argmax(), chosen[item.sample])
+        margin = logits[item.sample, item.ann] - logits[item.sample, item.snn]
+        assert item.margin == pytest.approx(float(margin))
+        assert item.margin > 0
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
 def test_layers_follow_the_ann(digits: Example) -> None:
     network = onnx2genn.convert(digits.model, digits.x_train)
     found = network.evaluate(digits.x_test[:100], digits.y_test[:100], backend="onnxruntime")

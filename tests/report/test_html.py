@@ -17,6 +17,7 @@ from helpers.models import mlp
 import onnx2genn
 from onnx2genn import DataError, Evaluation
 from onnx2genn.cli import main
+from onnx2genn.evaluate.result import Difference
 from onnx2genn.report import html
 from onnx2genn.report.chart import chart
 from onnx2genn.report.energy import energies
@@ -193,6 +194,16 @@ def test_without_labels_the_agreement_is_told(branching: Evaluation) -> None:
     text = Page(html.page(branching)).text
     assert "Without labels it is not known" in text
     assert "SNN accuracy" not in text
+
+
+def test_samples_answered_differently_are_told(evaluation: Evaluation) -> None:
+    assert "answered differently" not in Page(html.page(evaluation)).text
+    some = [Difference(sample=12345, label=None, ann=1, snn=2, margin=0.25)]
+    found = replace(evaluation, differences=some, agreement=0.98)
+    text = Page(html.page(found)).text
+    assert "The first 1 of 2" in text
+    assert "12345" in text
+    assert "0.25" in text
 
 
 def test_boxes_keep_apart_and_lines_go_down(branching: Evaluation) -> None:
