@@ -14,7 +14,15 @@ from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.report import layout
 from onnx2genn.report.chart import chart
 from onnx2genn.report.energy import energies
-from onnx2genn.report.terminal import MANY_SATURATED, advice, is_poor, percent, quantity, span
+from onnx2genn.report.terminal import (
+    LOW_CORRELATION,
+    MANY_SATURATED,
+    advice,
+    is_poor,
+    percent,
+    quantity,
+    span,
+)
 
 _PACKAGES = ("onnx2genn", "numpy", "onnx", "onnxruntime", "pygenn")
 _LEAST_LOSS = 0.0005
@@ -85,6 +93,7 @@ def page(evaluation: Evaluation, facts: Mapping[str, str] | None = None) -> str:
         differing=round((1 - evaluation.agreement) * evaluation.samples),
         current_macs=sum(item.current_macs for item in evaluation.projections),
         poor=is_poor,
+        low_correlation=LOW_CORRELATION,
         many_saturated=MANY_SATURATED,
         span=span,
     )

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _SHOWN_STEPS = 10
 _PLACE_WIDTH = 24
-_LOW_CORRELATION = 0.95
+LOW_CORRELATION = 0.95
+"""Correlation with the ANN below which activity is said to follow it poorly."""
 MANY_SATURATED = 0.05
 """Share of activity at the highest level from which on thresholds are called too low."""
 
@@ -180,7 +181,7 @@ def advice(evaluation: Evaluation) -> list[str]:
 
 def is_poor(item: PopulationActivity) -> bool:
     """Whether the decoded activity of a population follows the ANN's poorly."""
-    return item.correlation is not None and item.correlation < _LOW_CORRELATION
+    return item.correlation is not None and item.correlation < LOW_CORRELATION
 
 
 def _poor(item: PopulationActivity) -> str:
