@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from onnx2genn.backends.genn.device.neurons import OUTPUT, add_neurons
+from onnx2genn.backends.genn.device.neurons import OUTPUT, add_neurons, describe_neurons
 from onnx2genn.backends.genn.device.portable import SynapseGroups, safe_limits
 from onnx2genn.backends.genn.plan import INPUT, Neurons, Plan
 from onnx2genn.backends.genn.planner import make_plan
@@ -166,7 +166,7 @@ def add_to(network: Network, model: Any, *, prefix: str, spikes: Any = None) -> 
     _KEPT.setdefault(model, []).append(connector.kept)
     added = [item for item in plan.neurons if item.name != _name(spikes)]
     for item in added:
-        add_neurons(model, item, plan.steps, scatter=False)
+        add_neurons(model, describe_neurons(item, plan.steps, scatter=False))
     for item in added:
         for projection in item.projections:
             connector.connect(projection, plan.by_name[projection.source], item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from onnx2genn.backends.genn.device.neurons import add_neurons
+from onnx2genn.backends.genn.device.neurons import add_neurons, describe_neurons
 from onnx2genn.backends.genn.device.portable import Limits, SynapseGroups, safe_limits
 from onnx2genn.backends.genn.device.scatter import ScatterUpdates
 from onnx2genn.backends.genn.plan import Plan
@@ -71,7 +71,9 @@ def assemble(plan: Plan, target: Target) -> Assembly:
         connector = SynapseGroups(model, target.limits or safe_limits(target.backend))
     texts = [str(target), pygenn.__version__]
     for item in plan.neurons:
-        texts.append(add_neurons(model, item, plan.steps, scatter=target.scatters))
+        texts.append(
+            add_neurons(model, describe_neurons(item, plan.steps, scatter=target.scatters))
+        )
     for item in plan.neurons:
         texts += [
             connector.connect(projection, plan.by_name[projection.source], item)

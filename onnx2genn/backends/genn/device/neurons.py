@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from onnx2genn.backends.genn.device.groups import NeuronGroup
 from onnx2genn.backends.genn.plan import Neurons
 
 ARRIVING = "arriving"
@@ -17,8 +18,8 @@ _SUMS = "sums"
 """What arrived there in the window of a max pooling."""
 
 
-def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
-    """Add a group of neurons to a PyGeNN model; return what of it is compiled.
+def describe_neurons(item: Neurons, steps: int, *, scatter: bool) -> NeuronGroup:
+    """Write a group of neurons for PyGeNN.
 
     Neurons rest until their first input arrives, so that nothing of an earlier run, in their state
     or still on its way to them, has an effect. On the device they keep the input of the current
@@ -27,40 +28,47 @@ def add_neurons(model: Any, item: Neurons, steps: int, *, scatter: bool) -> str:
     current window (``V``).
 
     Args:
-        model: PyGeNN model.
         item: The neurons.
         steps: T, the period of samples.
         scatter: Whether spikes arrive in a buffer instead of by synapse groups.
     """
-    from pygenn import VarAccess, create_neuron_model
-
     buffered = scatter and bool(item.projections)
     buffers = [ARRIVING, *([_SUMS] if item.ports > 1 else [])] if buffered else []
     states = states_of(item, buffered=buffered)
-    constants = _constants(item)
-    access = dict.fromkeys(constants, VarAccess.READ_ONLY)
-    if item.is_fed or item.segment is None:
-        access["bias"] = VarAccess.READ_ONLY_DUPLICATE
-    code = _simulation(item, steps, states, buffered=buffered, scatter=scatter)
-    neuron = create_neuron_model(
-        item.name,
-        vars=[*states.items(), *((name, "scalar", mode) for name, mode in access.items())],
-        sim_code=code,
-        additional_input_vars=[
-            (port(index), "scalar", 0.0)
-            for index in range(item.ports)
-            if item.ports > 1 and not buffered
-        ],
-        threshold_condition_code="" if scatter or "S" not in states else "S != 0.0",
-        extra_global_params=[(name, "scalar*") for name in buffers],
+    ports = item.ports if item.ports > 1 and not buffered else 0
+    return NeuronGroup(
+        name=item.name,
+        size=item.size,
+        states=states,
+        constants=_constants(item),
+        fed=item.is_fed or item.segment is None,
+        code=_simulation(item, steps, states, buffered=buffered, scatter=scatter),
+        threshold="" if scatter or "S" not in states else "S != 0.0",
+        inputs=tuple(port(index) for index in range(ports)),
+        buffers={name: np.zeros(item.size * item.ports, np.float32) for name in buffers},
     )
-    initial = {**dict.fromkeys(states, 0), **constants}
-    group = model.add_neuron_population(item.name, item.size, neuron, {}, initial)
-    for name in buffers:
-        group.extra_global_params[name].set_init_values(
-            np.zeros(item.size * item.ports, np.float32)
-        )
-    return f"{item.name} {item.size} {states} {access} {code}"
+
+
+def add_neurons(model: Any, group: NeuronGroup) -> str:
+    """Add a group of neurons to a PyGeNN model; return what of it is compiled."""
+    from pygenn import VarAccess, create_neuron_model
+
+    access = dict.fromkeys(group.constants, VarAccess.READ_ONLY)
+    if group.fed:
+        access["bias"] = VarAccess.READ_ONLY_DUPLICATE
+    neuron = create_neuron_model(
+        group.name,
+        vars=[*group.states.items(), *((name, "scalar", mode) for name, mode in access.items())],
+        sim_code=group.code,
+        additional_input_vars=[(name, "scalar", 0.0) for name in group.inputs],
+        threshold_condition_code=group.threshold,
+        extra_global_params=[(name, "scalar*") for name in group.buffers],
+    )
+    initial = {**dict.fromkeys(group.states, 0), **group.constants}
+    added = model.add_neuron_population(group.name, group.size, neuron, {}, initial)
+    for name, values in group.buffers.items():
+        added.extra_global_params[name].set_init_values(values)
+    return f"{group.name} {group.size} {group.states} {access} {group.code}"
 
 
 def port(index: int) -> str:

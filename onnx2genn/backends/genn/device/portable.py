@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from onnx2genn.backends.genn.device.groups import SynapseGroup, Synapses
 from onnx2genn.backends.genn.device.neurons import port
-from onnx2genn.backends.genn.device.toeplitz import toeplitz
+from onnx2genn.backends.genn.device.toeplitz import create_snippet, toeplitz
 from onnx2genn.backends.genn.installation import CPU
 from onnx2genn.backends.genn.lowering.convolution import Convolution, sparse_matrix
 from onnx2genn.backends.genn.lowering.projection import Dense, Linear, Sparse
@@ -45,25 +47,6 @@ def safe_limits(backend: str) -> Limits:
     return SERIAL if backend == CPU else PARALLEL
 
 
-@dataclass(frozen=True, kw_only=True)
-class Synapses:
-    """How GeNN keeps a linear map.
-
-    Attributes:
-        kind: TOEPLITZ, DENSE or SPARSE.
-        weights: In the order of that kind.
-        places: Source and target of every weight of SPARSE.
-        snippet: Of TOEPLITZ.
-        compiled: What of all this is compiled.
-    """
-
-    kind: str
-    weights: np.ndarray
-    places: tuple[np.ndarray, ...] = ()
-    snippet: Any = None
-    compiled: str = ""
-
-
 class SynapseGroups:
     """Connects groups of neurons by TOEPLITZ, DENSE and SPARSE synapse groups.
 
@@ -91,84 +74,12 @@ class SynapseGroups:
         Raises:
             BackendError: It would not fit into memory.
         """
-        linear = projection.linear
-        name = f"{source.name}_to_{target.name}"
-        if target.ports == 1:
-            return self._add(name, projection, source, target)
-        assert isinstance(linear, Sparse)
-        assert linear.matrix.shape == (source.size, target.size * target.ports)
-        texts = []
-        for index in range(target.ports):
-            part = Sparse(matrix=linear.matrix[:, index :: target.ports])
-            if part.matrix.nnz:
-                one = replace(projection, linear=part)
-                texts.append(self._add(f"{name}_{index}", one, source, target, port(index)))
-        return "\n".join(texts)
+        groups = describe_projection(projection, source, target, self._limits)
+        return "\n".join(self._add(item) for item in groups)
 
-    def _add(
-        self,
-        name: str,
-        projection: Projection,
-        source: Neurons,
-        target: Neurons,
-        variable: str = "Isyn",
-    ) -> str:
-        from pygenn import ParallelismHint
-
-        one_block = target.size <= self._limits.one_block
-        linear = self._safe(projection.linear) if one_block else projection.linear
-        synapses = self._synapses(linear, source, target)
-        texts = [f"{name} {synapses.kind} {variable} {projection.delay} {synapses.compiled}"]
-        for index, update in enumerate(updates(source, synapses.kind)):
-            group = self._group(f"{name}_part_{index}", synapses, update, source, target)
-            group.post_target_var = variable
-            if projection.delay:
-                group.axonal_delay_steps = projection.delay
-            if one_block and synapses.kind == "SPARSE":
-                group.parallelism_hint = ParallelismHint.PRESYNAPTIC
-            texts.append(str(update))
-        return "\n".join(texts)
-
-    def _safe(self, linear: Linear) -> Linear:
-        """Keep all weights, zeros included; list them where they are too many."""
-        if isinstance(linear, Dense):
-            return linear
-        matrix = linear.matrix if isinstance(linear, Sparse) else sparse_matrix(linear.in_planes())
-        if _BYTES * int(np.prod(matrix.shape)) > self._limits.dense_bytes:
-            return Sparse(matrix=matrix)
-        return Dense(matrix=matrix.toarray())
-
-    def _synapses(self, linear: Linear, source: Neurons, target: Neurons) -> Synapses:
-        if isinstance(linear, Convolution):
-            snippet, kernel, code = toeplitz(linear.in_planes())
-            self.kept.append(snippet)
-            return Synapses(kind="TOEPLITZ", weights=kernel, snippet=snippet, compiled=code)
-        matrix: Any = linear.matrix
-        assert matrix.shape == (source.size, target.size)
-        if isinstance(linear, Dense):
-            return Synapses(kind="DENSE", weights=matrix.ravel())
-        entries = matrix.tocoo()
-        longest = int(np.diff(matrix.indptr).max(initial=1))
-        require(
-            f"The SPARSE projection from {source.name} to {target.name}",
-            source.size * longest * 2 * _BYTES,
-        )
-        return Synapses(
-            kind="SPARSE",
-            weights=entries.data,
-            places=(entries.row, entries.col),
-            compiled=str(longest),
-        )
-
-    def _group(
-        self,
-        name: str,
-        synapses: Synapses,
-        update: dict[str, str],
-        source: Neurons,
-        target: Neurons,
-    ) -> Any:
+    def _add(self, item: SynapseGroup) -> str:
         from pygenn import (
+            ParallelismHint,
             VarAccess,
             VarAccessMode,
             create_weight_update_model,
@@ -177,28 +88,120 @@ class SynapseGroups:
             init_weight_update,
         )
 
-        reads = {"S": "S"} if source.graded else {}
-        model = create_weight_update_model(
+        reads = {"S": "S"} if item.graded else {}
+        update = create_weight_update_model(
             "weighted",
             vars=[("g", "scalar", VarAccess.READ_ONLY)],
             pre_neuron_var_refs=[(key, "scalar", VarAccessMode.READ_ONLY) for key in reads],
-            **update,
+            **item.update,
         )
-        self.kept.append(model)
+        synapses = item.synapses
+        snippet = None if synapses.toeplitz is None else create_snippet(synapses.toeplitz)
+        self.kept += [update, snippet]
         weights = np.ascontiguousarray(synapses.weights, dtype=np.float32)
-        snippet = synapses.snippet
         group = self._model.add_synapse_population(
-            name,
+            item.name,
             synapses.kind,
-            self._model.neuron_populations[source.name],
-            self._model.neuron_populations[target.name],
-            init_weight_update(model, vars={"g": weights}, pre_var_refs=reads),
+            self._model.neuron_populations[item.source],
+            self._model.neuron_populations[item.target],
+            init_weight_update(update, vars={"g": weights}, pre_var_refs=reads),
             init_postsynaptic("DeltaCurr"),
             *([] if snippet is None else [init_toeplitz_connectivity(snippet)]),
         )
         if synapses.places:
             group.set_sparse_connections(*synapses.places)
-        return group
+        group.post_target_var = item.variable
+        if item.delay:
+            group.axonal_delay_steps = item.delay
+        if item.by_source:
+            group.parallelism_hint = ParallelismHint.PRESYNAPTIC
+        return f"{item.name} {synapses.compiled} {item.variable} {item.delay} {item.update}"
+
+
+def describe_projection(
+    projection: Projection, source: Neurons, target: Neurons, limits: Limits
+) -> Iterator[SynapseGroup]:
+    """Write a projection as synapse groups.
+
+    Args:
+        projection: Weights and delay.
+        source: Where spikes come from.
+        target: Where they go to.
+        limits: What is safe on the device.
+
+    Raises:
+        BackendError: It would not fit into memory.
+    """
+    linear = projection.linear
+    name = f"{source.name}_to_{target.name}"
+    if target.ports == 1:
+        yield from _groups(name, projection, source, target, limits)
+        return
+    assert isinstance(linear, Sparse)
+    assert linear.matrix.shape == (source.size, target.size * target.ports)
+    for index in range(target.ports):
+        part = Sparse(matrix=linear.matrix[:, index :: target.ports])
+        if part.matrix.nnz:
+            one = replace(projection, linear=part)
+            yield from _groups(f"{name}_{index}", one, source, target, limits, port(index))
+
+
+def _groups(
+    name: str,
+    projection: Projection,
+    source: Neurons,
+    target: Neurons,
+    limits: Limits,
+    variable: str = "Isyn",
+) -> Iterator[SynapseGroup]:
+    one_block = target.size <= limits.one_block
+    linear = _safe(projection.linear, limits) if one_block else projection.linear
+    synapses = _synapses(linear, source, target)
+    for index, update in enumerate(updates(source, synapses.kind)):
+        yield SynapseGroup(
+            name=f"{name}_part_{index}",
+            source=source.name,
+            target=target.name,
+            projection=name,
+            synapses=synapses,
+            update=update,
+            graded=source.graded,
+            variable=variable,
+            delay=projection.delay,
+            by_source=one_block and synapses.kind == "SPARSE",
+        )
+
+
+def _safe(linear: Linear, limits: Limits) -> Linear:
+    """Keep all weights, zeros included; list them where they are too many."""
+    if isinstance(linear, Dense):
+        return linear
+    matrix = linear.matrix if isinstance(linear, Sparse) else sparse_matrix(linear.in_planes())
+    if _BYTES * int(np.prod(matrix.shape)) > limits.dense_bytes:
+        return Sparse(matrix=matrix)
+    return Dense(matrix=matrix.toarray())
+
+
+def _synapses(linear: Linear, source: Neurons, target: Neurons) -> Synapses:
+    if isinstance(linear, Convolution):
+        snippet, kernel = toeplitz(linear.in_planes())
+        return Synapses(kind="TOEPLITZ", weights=kernel, toeplitz=snippet)
+    matrix: Any = linear.matrix
+    assert matrix.shape == (source.size, target.size)
+    if isinstance(linear, Dense):
+        return Synapses(kind="DENSE", weights=matrix.ravel())
+    entries = matrix.tocoo()
+    longest = int(np.diff(matrix.indptr).max(initial=1))
+    require(
+        f"The SPARSE projection from {source.name} to {target.name}",
+        source.size * longest * 2 * _BYTES,
+    )
+    return Synapses(
+        kind="SPARSE",
+        weights=entries.data,
+        places=(entries.row, entries.col),
+        longest=longest,
+    )
 
 
 def updates(source: Neurons, kind: str) -> list[dict[str, str]]:

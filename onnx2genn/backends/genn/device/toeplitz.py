@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from onnx2genn.backends.genn.device.groups import Toeplitz
 from onnx2genn.backends.genn.lowering.convolution import Convolution
 
 
-def toeplitz(item: Convolution) -> tuple[Any, np.ndarray, str]:
+def toeplitz(item: Convolution) -> tuple[Toeplitz, np.ndarray]:
     """Write a convolution over two axes as a snippet; every dimension is a literal in its text.
 
     Layers with the same text share one kernel on the device; with parameters instead, all layers
@@ -19,10 +20,8 @@ def toeplitz(item: Convolution) -> tuple[Any, np.ndarray, str]:
         item: Convolution over two spatial axes.
 
     Returns:
-        The snippet, the kernel [rows, columns, source channels, O / group], flat, and the code.
+        The snippet, and the kernel [rows, columns, source channels, O / group], flat.
     """
-    from pygenn import create_toeplitz_connect_init_snippet
-
     outputs, fan_in, rows, columns = item.kernel.shape
     channels, _, width = item.source
     total, target_height, target_width = item.target
@@ -48,12 +47,23 @@ def toeplitz(item: Convolution) -> tuple[Any, np.ndarray, str]:
                 addSynapse((post * {total}) + output, kernelRow, kernelColumn, channel, within);
             }}
         }}"""
-    snippet = create_toeplitz_connect_init_snippet(
-        "convolution",
-        diagonal_build_code=code,
-        calc_max_row_len_func=lambda _pre, _post, _params: rows * columns * wide,
-        calc_kernel_size_func=lambda _params: [rows, columns, channels, wide],
+    snippet = Toeplitz(
+        code=code,
+        longest=rows * columns * wide,
+        kernel_size=(rows, columns, channels, wide),
     )
     grouped = item.kernel.reshape(item.group, wide, fan_in, rows, columns)
     kernel = grouped.transpose(3, 4, 0, 2, 1).reshape(-1)
-    return snippet, kernel, code
+    return snippet, kernel
+
+
+def create_snippet(item: Toeplitz) -> Any:
+    """Make the snippet of PyGeNN."""
+    from pygenn import create_toeplitz_connect_init_snippet
+
+    return create_toeplitz_connect_init_snippet(
+        "convolution",
+        diagonal_build_code=item.code,
+        calc_max_row_len_func=lambda _pre, _post, _params: item.longest,
+        calc_kernel_size_func=lambda _params: list(item.kernel_size),
+    )
