@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,15 @@ from onnx2genn.backends.registry import predict
 from onnx2genn.calibrate.encode import encode, guess, require_expressible
 from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.search import encode_with_fewest_steps
+from onnx2genn.calibrate.source import read_with_samples
 from onnx2genn.coding import Coding
-from onnx2genn.data import Inputs, Progress, load_arrays, load_samples, prepare, shapes_of
+from onnx2genn.data import Inputs, Progress, prepare
 from onnx2genn.errors import CalibrationError, CodingError, Problem, UnsupportedModelError
 from onnx2genn.evaluate import result
 from onnx2genn.evaluate.evaluation import evaluate
-from onnx2genn.frontend.file import InputShape, Source, choose_output, input_names, load_proto
-from onnx2genn.frontend.pipeline import fit, read
+from onnx2genn.export.genn import export
+from onnx2genn.frontend.file import InputShape, Source
+from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.model import Model
 from onnx2genn.network import Network
 from onnx2genn.report import html
@@ -122,6 +123,18 @@ class SpikingNetwork(Network):
         """
         return add_to(self, model, prefix=prefix, spikes=input)
 
+    def export_genn(self, path: str | Path) -> None:
+        """Write the network as a PyGeNN script with its weights, which runs without onnx2genn.
+
+        Args:
+            path: Folder to write to.
+
+        Raises:
+            BackendError: The network has random input, or does not fit into memory.
+            DataError: The folder cannot be written.
+        """
+        export(self, Path(path))
+
     def save(self, path: str | Path) -> None:
         """Save as one ONNX file, which onnxruntime runs as the ANN and onnx2genn as the SNN.
 
@@ -186,7 +199,7 @@ def convert(
         raise CodingError("loss is for steps='auto'.")
     if automatic and calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
-    model, samples = _read(source, calibration, output, memory=memory)
+    model, samples = read_with_samples(source, calibration, output, memory=memory)
     if samples is None:
         return SpikingNetwork.of(guess(model, chosen))
     if automatic:
@@ -225,7 +238,7 @@ def examine(
         UnsupportedModelError: The model cannot be converted; ``problems`` lists all reasons.
         DataError: The samples do not fit the model.
     """
-    model, samples = _read(source, calibration, output, input_shape, memory)
+    model, samples = read_with_samples(source, calibration, output, input_shape, memory)
     return model if samples is None else fit(model, samples)
 
 
@@ -262,29 +275,6 @@ def check(
             raise
         return error.problems
     return []
-
-
-def _read(
-    source: Source,
-    calibration: Inputs | str | Path | None,
-    output: str | None,
-    input_shape: InputShape | None = None,
-    memory: float | None = None,
-) -> tuple[Model, np.ndarray | None]:
-    """Read a model, and what it is calibrated on."""
-    proto = load_proto(source)
-    made = partial(read, proto, output=output, memory=memory)
-    if calibration is None:
-        return made(input_shape=input_shape), None
-    names = input_names(proto, choose_output(proto, output))
-    if isinstance(calibration, str | Path) and Path(calibration).is_dir():
-        # Of images, the model says how large they are.
-        model = made(input_shape=input_shape)
-        return model, prepare(model, load_samples(calibration, model.entries).x)
-    if isinstance(calibration, str | Path):
-        calibration, _ = load_arrays(Path(calibration), names)
-    model = made(input_shape=shapes_of(names, calibration))
-    return model, prepare(model, calibration)
 
 
 def load(source: Source) -> SpikingNetwork:

@@ -52,6 +52,22 @@ def require_place(path: Path) -> None:
         raise _refusal(path, error) from error
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, unless it is there.
+
+    Args:
+        path: Where to; the folder that it is in has to be there.
+
+    Raises:
+        DataError: It cannot be made or written to.
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except (OSError, RuntimeError) as error:
+        raise _refusal(path, error) from error
+    require_place(path / "file")
+
+
 def _refusal(path: Path, error: Exception) -> DataError:
     reason = getattr(error, "strerror", None) or error
     return DataError(f"{path} cannot be written: {reason}.")

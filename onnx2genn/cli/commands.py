@@ -89,6 +89,8 @@ def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], outpu
             files.require_place(Path(name))
     if given.report is not None:
         html.require()
+    if given.export_genn is not None:
+        files.make_folder(Path(given.export_genn))
     if saved:
         network = load(given.model)
         output.say(f"Loaded {given.model}: {_coding_line(network)}")
@@ -97,6 +99,9 @@ def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], outpu
     if given.save is not None:
         network.save(given.save)
         output.say(f"Saved the spiking network as {given.save}")
+    if given.export_genn is not None:
+        network.export_genn(given.export_genn)
+        output.say(f"Exported the spiking network: python {given.export_genn}/network.py --help")
     evaluation = _evaluated(given, network, output)
     if given.json is not None:
         record = {**evaluation.to_dict(), "model": given.model}

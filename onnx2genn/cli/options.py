@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
-RESULTS = ("save", "json", "report")
+RESULTS = ("save", "json", "report", "export_genn")
 RUNNING = ("evaluate", "limit", "backend", "batch_size", "workers", "seed", *RESULTS)
 TAKEN = {
     "doctor": (),
@@ -105,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     add("--save", metavar="FILE.onnx", type=_file, help="save the spiking network")
     add("--json", metavar="FILE", type=_file, help="write the results")
     add("--report", metavar="FILE.html", type=_file, help="write the results as a page to read")
+    add("--export-genn", metavar="DIR", type=_file, help="write a PyGeNN script that runs it")
     found.add_argument("--version", action="version", version=f"onnx2genn {_version()}")
     return found
 
