@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import numpy as np
 from onnx2genn import coding as codings
 from onnx2genn import saving
 from onnx2genn.backends.genn.own_model import AddedNetwork, add_to
-from onnx2genn.backends.registry import predict
+from onnx2genn.backends.registry import predict, stream
 from onnx2genn.calibrate.encode import encode, guess, require_expressible
 from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.search import encode_with_fewest_steps
 from onnx2genn.calibrate.source import read_with_samples
 from onnx2genn.coding import Coding
-from onnx2genn.data import Inputs, Progress, prepare
+from onnx2genn.data import Inputs, Progress, batched, prepare
 from onnx2genn.errors import CalibrationError, CodingError, Problem, UnsupportedModelError
 from onnx2genn.evaluate import result
 from onnx2genn.evaluate.evaluation import evaluate
@@ -108,15 +109,26 @@ class SpikingNetwork(Network):
             evaluate(self, x, y, backend=backend, batch_size=batch_size, progress=progress)
         )
 
+    def stream(
+        self, samples: Iterable[Inputs], *, backend: str = "auto", at_once: int = 1
+    ) -> Iterator[np.ndarray]:
+        """Answer samples as they come; the network is built once, with the first of them.
+
+        Args:
+            samples: Single samples, each as the ANN takes it but without the batch axis.
+            backend: As for :meth:`predict`.
+            at_once: Samples to wait for, which then go through the network one behind the other.
+        """
+        ready = (prepare(self.model, batched(item)) for item in samples)
+        return stream(self, ready, backend, at_once=at_once)
+
     def add_to(self, model: Any, prefix: str = "snn_", *, input: Any = None) -> AddedNetwork:
         """Add the network to a PyGeNN model of one's own; docs/own_model.md has an example.
 
         Args:
-            model: PyGeNN model that is not built yet. Building, loading and stepping are left to
-                its owner.
+            model: PyGeNN model that is not built yet; its owner builds, loads and steps it.
             prefix: What the names of populations begin with: the start of a C identifier.
-            input: Neuron group of the model whose spikes are the input, for a network that was
-                converted with ``input="poisson"``; None for the currents of samples.
+            input: Neurons whose spikes are the input, after ``input="poisson"``; None for currents.
 
         Raises:
             BackendError: The prefix or the input do not fit, or PyGeNN is missing.
@@ -138,8 +150,7 @@ class SpikingNetwork(Network):
     def save(self, path: str | Path) -> None:
         """Save as one ONNX file, which onnxruntime runs as the ANN and onnx2genn as the SNN.
 
-        The coding is in the metadata, thresholds are initializers. The file is written beside its
-        place first and then moved there, so that it is never half written.
+        The coding is in the metadata, thresholds are initializers. It is never half written.
 
         Args:
             path: File to write.

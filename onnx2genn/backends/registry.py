@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,6 +115,29 @@ def predict(
             for start in range(0, len(samples), size)
         ]
     return np.concatenate(parts)
+
+
+def stream(
+    network: Network, samples: Iterable[np.ndarray], backend: str = AUTO, *, at_once: int = 1
+) -> Iterator[np.ndarray]:
+    """Simulate samples as they come, each [1, ...], and yield their logits, [...].
+
+    Args:
+        network: Network to simulate, which is built once.
+        samples: As :func:`onnx2genn.data.samples_of` gives them, one by one.
+        backend: As for :func:`open_simulator`.
+        at_once: Samples to wait for; they are then simulated together, as the backend does that.
+
+    Raises:
+        BackendError: The backend is missing or cannot run the network.
+    """
+    if at_once < 1:
+        raise BackendError(f"at_once={at_once}: at least one sample has to be waited for.")
+    coming, first = iter(samples), 0
+    with open_simulator(network, backend, batch_size=at_once) as simulator:
+        while group := list(islice(coming, at_once)):
+            yield from simulator.run(np.concatenate(group), first=first).logits
+            first += len(group)
 
 
 def _named(name: str) -> Backend:

@@ -3,6 +3,7 @@
 from onnx2genn.data.fitting import (
     Inputs,
     Progress,
+    batched,
     labels_for,
     prepare,
     samples_for,
@@ -15,6 +16,7 @@ __all__ = [
     "Inputs",
     "Progress",
     "Samples",
+    "batched",
     "labels_for",
     "load_arrays",
     "load_samples",

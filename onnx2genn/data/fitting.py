@@ -74,6 +74,15 @@ def prepare(model: Model, x: Inputs, where: str = "The data") -> np.ndarray:
     return join_arrays(model.entries, arrays)
 
 
+def batched(x: Inputs) -> Inputs:
+    """Give a single sample, or one of each input, its batch axis."""
+    if isinstance(x, Mapping):
+        return {name: np.asarray(item)[None] for name, item in x.items()}
+    if isinstance(x, list | tuple):
+        return [np.asarray(item)[None] for item in x]
+    return np.asarray(x)[None]
+
+
 def shapes_of(names: Sequence[str], x: Inputs | None) -> dict[str, Shape]:
     """Return the shape of one sample for each input, before it is known what the model takes.
 
