@@ -205,14 +205,30 @@ def cut(graph: Graph) -> Partition:
         graph: Canonical graph.
 
     Raises:
-        UnsupportedModelError: It has a node that is no part of a spiking network, or weights that
-            are no numbers.
+        UnsupportedModelError: It has a node that is no part of a spiking network, a part without
+            elements, or weights that are no numbers.
     """
     parts, problems = partition(graph)
-    problems = problems or _broken_weights(graph)
+    problems = problems or _without_elements(parts) or _broken_weights(graph)
     if problems:
         raise UnsupportedModelError(_REFUSED, problems)
     return parts
+
+
+def _without_elements(parts: Partition) -> list[Problem]:
+    """List the populations, and the readout, that hold nothing."""
+    places = [(item.node.name, item.node.operator, item.shape) for item in parts.populations]
+    places.append((parts.readout.target, "output", parts.readout.shape))
+    return [
+        Problem(
+            node=node,
+            operator=operator,
+            reason=f"it has shape {list(shape)}, which holds nothing.",
+            advice="Look for a cut that leaves nothing, and take it out of the model.",
+        )
+        for node, operator, shape in places
+        if 0 in shape
+    ]
 
 
 def _broken_weights(graph: Graph) -> list[Problem]:

@@ -90,6 +90,22 @@ def test_slice_of_the_batch_is_refused():
     assert check(one_node("Slice", [(5, 6), ints(0), ints(4), ints(0)], opset=13))
 
 
+def test_a_slice_that_leaves_nothing_is_refused():
+    proto = one_node("Slice", [(5, 6), ints(9), ints(10), ints(1)], opset=13)
+    (problem,) = check(proto)
+    assert problem.reason == "it has shape [0, 6], which holds nothing."
+    proto = model(
+        [
+            node("Slice", "x nine ten one", "s"),
+            node("Relu", "s", "r", name="empty"),
+            node("Concat", "x r", "y", axis=1),
+        ],
+        {"x": ["N", 5]},
+        {"nine": ints(9), "ten": ints(10), "one": ints(1)},
+    )
+    assert "holds nothing" in str(check(proto))
+
+
 @pytest.mark.parametrize("end", [10**6, 10**9, 2**31 - 1, 2**63 - 1])
 def test_an_open_slice_of_the_batch_is_the_whole_batch(end):
     check_op("Slice", [(5, 6), ints(0, 1), ints(end, 4), ints(0, 1)], opset=13)
