@@ -18,7 +18,7 @@ from onnx2genn.backends.genn.device.portable import PARALLEL, describe_projectio
 from onnx2genn.backends.genn.own_model import answering
 from onnx2genn.backends.genn.plan import Plan
 from onnx2genn.backends.genn.planner import make_plan
-from onnx2genn.errors import BackendError
+from onnx2genn.errors import BackendError, printable
 from onnx2genn.export.functions import FUNCTIONS
 from onnx2genn.ir.run import serialised
 from onnx2genn.network import Network
@@ -158,7 +158,7 @@ def _neurons(group: NeuronGroup, nodes: Mapping[str, str]) -> str:
         "fed": group.fed,
     }
     node = nodes.get(group.name)
-    comment = f"    # {' '.join(node.split())}\n" if node else ""
+    comment = f"    # {printable(' '.join(node.split()))}\n" if node else ""
     return comment + _call("add_neurons", [group.name, group.size, _Text(group.code)], options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import Example
 from helpers import grid_networks
+from helpers.onnx_models import model, node
 
 import onnx2genn
 from onnx2genn.backends.genn.device.assembly import Target
@@ -126,3 +128,25 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot be written"):
         network.export_genn(tmp_path / "file")
+
+
+def test_names_of_the_model_are_comments_or_quoted(tmp_path: Path) -> None:
+    hostile = ["a\0b", "c\nimport os", 'd"""', "e\\", "f\u2028raise g", "h\rraise i"]
+    nodes = [
+        item
+        for index, name in enumerate(hostile)
+        for item in (
+            node("MatMul", f"{index} w", f"m{index}"),
+            node("Relu", f"m{index}", f"{index + 1}", name=name),
+        )
+    ]
+    proto = model(
+        [*nodes, node("MatMul", f"{len(hostile)} w", "y")],
+        {"0": ["N", 3]},
+        {"w": np.eye(3, dtype=np.float32)},
+    )
+    onnx2genn.convert(proto).export_genn(tmp_path)
+    text = (tmp_path / "network.py").read_text()
+    tree = ast.parse(text)
+    assert not [item for item in ast.walk(tree) if isinstance(item, ast.Raise)]
+    assert text.count("add_neurons(") == len(hostile) + 2  # the definition, and the readout
