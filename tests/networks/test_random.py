@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from helpers.onnx_models import check_model
+from helpers.onnx_models import OLD_ONNXRUNTIME, check_model
 from helpers.random_networks import networks
 from hypothesis import HealthCheck, assume, given, settings, strategies
 
@@ -62,6 +62,7 @@ def close(a: np.ndarray, b: np.ndarray, share: float) -> bool:
     return float(np.quantile(error, 0.75)) <= share
 
 
+@pytest.mark.skipif(OLD_ONNXRUNTIME, reason="some of its operators are wrong")
 @FEW
 @given(networks())
 def test_the_graph_computes_what_the_file_computes(proto: onnx.ModelProto) -> None:
