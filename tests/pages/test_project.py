@@ -32,3 +32,9 @@ def test_no_file_of_the_package_is_long() -> None:
         if (lines := len(path.read_text().splitlines())) > 300
     }
     assert not long
+
+
+def test_links_within_the_repository_lead_somewhere() -> None:
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
