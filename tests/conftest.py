@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from onnx2genn.backends.registry import BACKENDS
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("ONNX2GENN_SHARED", ROOT.parent / "shared"))
+
+# A shell lets what it runs in the background ignore Ctrl-C, and what that starts would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _LACKING = [item.name for item in BACKENDS["single_threaded_cpu"].missing()]
 
 
