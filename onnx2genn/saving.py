@@ -15,7 +15,7 @@ from onnx2genn import coding as codings
 from onnx2genn import files
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.file import Source, load_proto
-from onnx2genn.frontend.pipeline import cut
+from onnx2genn.frontend.partition import cut
 from onnx2genn.ir.graph import Graph, Shape
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Partition

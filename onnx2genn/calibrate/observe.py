@@ -91,6 +91,10 @@ def observe(
             statistics.lower(tensors[name])
         if fits:
             kept.append({name: tensors[name] for name in signed})
+    if signed and len(held):
+        for tensors in model.activations([*signed], held):
+            for name, statistics in signed.items():
+                statistics.lower(tensors[name])
     # Only now it is known what signed values exceed.
     for tensors in kept if fits else passes.run([*signed]):
         for name, statistics in signed.items():

@@ -91,7 +91,7 @@ def choose_output(proto: onnx.ModelProto, wanted: str | None = None) -> str:
     these into dictionaries (ZipMap): then the tensor before is taken.
 
     Raises:
-        UnsupportedModelError: The wanted output does not exist.
+        UnsupportedModelError: The wanted output does not exist, or depends on no input.
     """
     outputs = {info.name: info for info in proto.graph.output}
     if wanted is not None and wanted not in outputs:
@@ -101,8 +101,13 @@ def choose_output(proto: onnx.ModelProto, wanted: str | None = None) -> str:
     zipped = {
         node.output[0]: node.input[0] for node in proto.graph.node if node.op_type == "ZipMap"
     }
-    if wanted is not None:
-        return zipped.get(wanted, wanted)
+    chosen = _chosen(outputs, zipped) if wanted is None else zipped.get(wanted, wanted)
+    if not input_names(proto, chosen):
+        raise UnsupportedModelError(f"The output {chosen!r} does not depend on any input.")
+    return chosen
+
+
+def _chosen(outputs: Mapping[str, onnx.ValueInfoProto], zipped: Mapping[str, str]) -> str:
     floats = [key for key, info in outputs.items() if info.type.tensor_type.elem_type in _FLOATS]
     dictionaries = [zipped[key] for key in outputs if key in zipped]
     return (floats or dictionaries or list(outputs))[0]

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from onnx2genn.errors import Problem
+from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.operators.curves import CONDITION
 from onnx2genn.frontend.rewrite import problem
 from onnx2genn.ir.graph import Graph, Node
@@ -24,15 +24,14 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
     Returns:
         The partition, and the problems of conditions that are left outside of functions.
     """
+    kinds = [(node, kind_of(node)) for node in graph.nodes]
     logits, heads = strip_heads(graph)
-    problems = [
-        problem(graph, node, *CONDITION) for node in graph.nodes if kind_of(node) == "condition"
-    ]
+    problems = [problem(graph, node, *CONDITION) for node, kind in kinds if kind == "condition"]
     cutter = _Cutter(graph)
     names: set[str] = set()
     populations = []
-    for node in graph.nodes:
-        if kind_of(node) != "population" or node.output in heads:
+    for node, kind in kinds:
+        if kind != "population" or node.output in heads:
             continue
         segment = cutter.segment(node.inputs[0], node.output)
         populations.append(
@@ -53,6 +52,57 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
         depth=cutter.depth(readout),
     )
     return parts, problems
+
+
+def cut(graph: Graph) -> Partition:
+    """Cut a graph at its populations.
+
+    Args:
+        graph: Canonical graph.
+
+    Raises:
+        UnsupportedModelError: It has a node that is no part of a spiking network, a part without
+            elements, or weights that are no numbers.
+    """
+    parts, problems = partition(graph)
+    problems = problems or _without_elements(parts) or _broken_weights(graph)
+    if problems:
+        raise UnsupportedModelError("The model cannot be converted.", problems)
+    return parts
+
+
+def _without_elements(parts: Partition) -> list[Problem]:
+    """List the populations, and the readout, that hold nothing."""
+    places = [(item.node.name, item.node.operator, item.shape) for item in parts.populations]
+    places.append((parts.readout.target, "output", parts.readout.shape))
+    return [
+        Problem(
+            node=node,
+            operator=operator,
+            reason=f"it has shape {list(shape)}, which holds nothing.",
+            advice="Look for a cut that leaves nothing, and take it out of the model.",
+        )
+        for node, operator, shape in places
+        if 0 in shape
+    ]
+
+
+def _broken_weights(graph: Graph) -> list[Problem]:
+    """List the nodes with weights that are no numbers."""
+    return [
+        Problem(
+            node=node.name,
+            operator=node.operator,
+            reason="its weights, or a product of them, are infinite or not a number (NaN).",
+            advice="Look for such weights in the trained model, and export it again.",
+        )
+        for node in graph.nodes
+        if any(
+            graph.constants[name].dtype.kind == "f" and not np.isfinite(graph.constants[name]).all()
+            for name in node.inputs
+            if name in graph.constants
+        )
+    ]
 
 
 def misplaced_heads(graph: Graph) -> list[Problem]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +11,9 @@ from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend import size
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.file import InputShape, Source, choose_output, load_proto
-from onnx2genn.frontend.partition import partition
+from onnx2genn.frontend.partition import cut
 from onnx2genn.frontend.passes.batch_first import lead_with_batch
-from onnx2genn.frontend.passes.canonicalise import canonicalise, unknown
+from onnx2genn.frontend.passes.canonicalise import canonicalise, list_problems
 from onnx2genn.frontend.passes.data_movement import straighten_moves
 from onnx2genn.frontend.passes.folding import fold_constants
 from onnx2genn.frontend.passes.foreign import expand
@@ -31,14 +30,12 @@ from onnx2genn.frontend.passes.recognise import recognise
 from onnx2genn.frontend.passes.recurrent.layout import settle_layout
 from onnx2genn.frontend.passes.recurrent.unroll import unroll
 from onnx2genn.frontend.passes.softmax import lower_softmax
-from onnx2genn.frontend.probe import independent
 from onnx2genn.frontend.raw import raw_graph
 from onnx2genn.frontend.reference import Reference
 from onnx2genn.frontend.verify import verify, without_roundings
 from onnx2genn.ir.graph import Graph
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
-from onnx2genn.ir.partition import Partition
 
 _RANGE_SAMPLES = 256
 _REFUSED = "The model cannot be converted."
@@ -84,6 +81,9 @@ PASSES = (
     Pass("inputs", single_input, "a simulator has one input"),
 )
 
+# In place of those that are left, when one cannot go on and does not know why.
+OTHERWISE = Pass("problems", list_problems, "all problems are named at once")
+
 
 def read(
     source: Source,
@@ -119,6 +119,10 @@ def read(
             unfitted = graph if products(graph) else None
             entries = graph.inputs
     error = verify(reference.expect(), graph, entries)
+
+    def verify_again(other: Graph, samples: Mapping[str, np.ndarray]) -> float:
+        return verify(reference.expect(samples), other, entries)
+
     return Model(
         graph=graph,
         entries=entries,
@@ -127,7 +131,7 @@ def read(
         limits=context.limits,
         trace=tuple(context.trace),
         unfitted=unfitted,
-        verify=lambda other, samples: verify(reference.expect(samples), other, entries),
+        verify=verify_again,
     )
 
 
@@ -136,7 +140,8 @@ def _load(
 ) -> tuple[Graph, dict[str, int], int | None]:
     """Load a file as a graph; nothing else of it is kept, for its weights may be large."""
     proto = load_proto(source)
-    return raw_graph(proto, choose_output(proto, output), input_shape)
+    name = choose_output(proto, output)
+    return raw_graph(proto, name, input_shape)
 
 
 def run(graph: Graph, context: Context, passes: Sequence[Pass]) -> Iterator[tuple[Pass, Graph]]:
@@ -155,7 +160,9 @@ def run(graph: Graph, context: Context, passes: Sequence[Pass]) -> Iterator[tupl
         try:
             graph = step.function(graph, context)
         except UnsupportedModelError as error:
-            context.problems += error.problems or _known_problems(before, context)
+            context.problems += error.problems
+            if not context.problems:
+                OTHERWISE.function(before, context)
             if not context.problems:
                 raise
             raise UnsupportedModelError(_REFUSED, context.problems) from error
@@ -196,67 +203,6 @@ def fit(model: Model, samples: np.ndarray) -> Model:
         unfitted=None,
         verify=None,
     )
-
-
-def cut(graph: Graph) -> Partition:
-    """Cut a graph at its populations.
-
-    Args:
-        graph: Canonical graph.
-
-    Raises:
-        UnsupportedModelError: It has a node that is no part of a spiking network, a part without
-            elements, or weights that are no numbers.
-    """
-    parts, problems = partition(graph)
-    problems = problems or _without_elements(parts) or _broken_weights(graph)
-    if problems:
-        raise UnsupportedModelError(_REFUSED, problems)
-    return parts
-
-
-def _without_elements(parts: Partition) -> list[Problem]:
-    """List the populations, and the readout, that hold nothing."""
-    places = [(item.node.name, item.node.operator, item.shape) for item in parts.populations]
-    places.append((parts.readout.target, "output", parts.readout.shape))
-    return [
-        Problem(
-            node=node,
-            operator=operator,
-            reason=f"it has shape {list(shape)}, which holds nothing.",
-            advice="Look for a cut that leaves nothing, and take it out of the model.",
-        )
-        for node, operator, shape in places
-        if 0 in shape
-    ]
-
-
-def _broken_weights(graph: Graph) -> list[Problem]:
-    """List the nodes with weights that are no numbers."""
-    return [
-        Problem(
-            node=node.name,
-            operator=node.operator,
-            reason="its weights, or a product of them, are infinite or not a number (NaN).",
-            advice="Look for such weights in the trained model, and export it again.",
-        )
-        for node in graph.nodes
-        if any(
-            graph.constants[name].dtype.kind == "f" and not np.isfinite(graph.constants[name]).all()
-            for name in node.inputs
-            if name in graph.constants
-        )
-    ]
-
-
-def _known_problems(graph: Graph, context: Context) -> list[Problem]:
-    """List what can be found in a graph that runs at no batch size but its own, or not at all."""
-    if context.batch is not None:
-        frozen = replace(context, problems=[], batches=(context.batch, context.batch))
-        with suppress(UnsupportedModelError):
-            canonicalise(graph, frozen)
-            return frozen.problems
-    return unknown(graph, independent(graph))
 
 
 def check(

@@ -11,7 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnx2genn.errors import Problem, UnsupportedModelError
-from onnx2genn.frontend.file import InputShape, input_names
+from onnx2genn.frontend.file import InputShape
 from onnx2genn.frontend.passes.canonicalise import unknown
 from onnx2genn.frontend.passes.recurrent.layout import time_first_inputs
 from onnx2genn.frontend.probe import independent
@@ -58,8 +58,6 @@ def raw_graph(
         name=proto.graph.name or "network",
     ).only_live()
     _refuse_control_flow(graph)
-    if not input_names(proto, output):
-        raise UnsupportedModelError(f"The output {output!r} does not depend on any input.")
     read = {name for node in graph.nodes for name in node.inputs} | {output}
     infos = {info.name: info for info in proto.graph.input if info.name in read - set(constants)}
     time_first = {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import onnx
 
-from onnx2genn.errors import Problem
+from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.partition import misplaced_heads
 from onnx2genn.frontend.passes.products import oversized
+from onnx2genn.frontend.probe import independent
 from onnx2genn.frontend.rewrite import UNKNOWN, BatchRefusal, Refusal, problem, rewritten
 from onnx2genn.frontend.shapes import with_shapes
 from onnx2genn.ir.graph import CANONICAL_OPSET, Graph, Node
@@ -150,3 +152,20 @@ def _general_refusal(node: Node) -> tuple[str, str] | None:
     except Refusal as refusal:
         return refusal.reason, refusal.advice
     return None
+
+
+def list_problems(graph: Graph, context: Context) -> Graph:
+    """List what can be found in a graph that runs at no batch size but its own, or not at all.
+
+    Args:
+        graph: Graph in its own operators.
+        context: Gets the problems.
+    """
+    if context.batch is not None:
+        frozen = replace(context, problems=[], batches=(context.batch, context.batch))
+        with suppress(UnsupportedModelError):
+            canonicalise(graph, frozen)
+            context.problems += frozen.problems
+            return graph
+    context.problems += unknown(graph, independent(graph))
+    return graph
