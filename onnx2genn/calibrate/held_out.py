@@ -62,7 +62,8 @@ def weigh(seen: Observation, build: Callable[[int], Network]) -> Network:
     networks = [build(evidence) for evidence in EVIDENCE]
     errors = [trial.error(network) for network in networks]
     # The first that is about as good: a small difference on few samples is chance.
-    return networks[next(i for i, error in enumerate(errors) if error <= _AS_GOOD * min(errors))]
+    best = next(index for index, error in enumerate(errors) if error <= _AS_GOOD * min(errors))
+    return networks[best]
 
 
 def keep_if_better(seen: Observation, network: Network, changed: Network) -> Network:
