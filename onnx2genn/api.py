@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnx2genn import coding as codings
 from onnx2genn import saving
-from onnx2genn.backends.genn.own_model import AddedNetwork, add_to
 from onnx2genn.backends.registry import predict, stream
 from onnx2genn.calibrate.encode import encode, guess, require_expressible
 from onnx2genn.calibrate.observe import observe
@@ -22,12 +21,14 @@ from onnx2genn.data import Inputs, Progress, batched, prepare
 from onnx2genn.errors import CalibrationError, CodingError, Problem, UnsupportedModelError
 from onnx2genn.evaluate import result
 from onnx2genn.evaluate.evaluation import evaluate
-from onnx2genn.export.genn import export
 from onnx2genn.frontend.file import InputShape, Source
 from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.model import Model
 from onnx2genn.network import Network
 from onnx2genn.report import html
+
+if TYPE_CHECKING:
+    from onnx2genn.backends.genn.own_model import AddedNetwork
 
 __all__ = ["Evaluation", "SpikingNetwork", "check", "convert", "examine", "load"]
 
@@ -133,24 +134,23 @@ class SpikingNetwork(Network):
         Raises:
             BackendError: The prefix or the input do not fit, or PyGeNN is missing.
         """
+        from onnx2genn.backends.genn.own_model import add_to
+
         return add_to(self, model, prefix=prefix, spikes=input)
 
     def export_genn(self, path: str | Path) -> None:
-        """Write the network as a PyGeNN script with its weights, which runs without onnx2genn.
-
-        Args:
-            path: Folder to write to.
+        """Write a folder with a PyGeNN script and its weights, which runs without onnx2genn.
 
         Raises:
             BackendError: The network has random input, or does not fit into memory.
             DataError: The folder cannot be written.
         """
+        from onnx2genn.export.genn import export
+
         export(self, Path(path))
 
     def save(self, path: str | Path) -> None:
         """Save as one ONNX file, which onnxruntime runs as the ANN and onnx2genn as the SNN.
-
-        The coding is in the metadata, thresholds are initializers. It is never half written.
 
         Args:
             path: File to write.
