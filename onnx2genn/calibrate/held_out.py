@@ -16,7 +16,6 @@ from onnx2genn.network import Network
 EVIDENCE = (0, 30, 300, 3000, 30000)
 UNTRIED = 300  # where no samples were held out
 _SIMULATED = 16
-_AS_GOOD = 1.05
 
 
 class HeldOut:
@@ -59,11 +58,7 @@ def weigh(seen: Observation, build: Callable[[int], Network]) -> Network:
     if not len(seen.held):
         return build(UNTRIED)
     trial = HeldOut(seen)
-    networks = [build(evidence) for evidence in EVIDENCE]
-    errors = [trial.error(network) for network in networks]
-    # The first that is about as good: a small difference on few samples is chance.
-    best = next(index for index, error in enumerate(errors) if error <= _AS_GOOD * min(errors))
-    return networks[best]
+    return min(map(build, EVIDENCE), key=trial.error)
 
 
 def keep_if_better(seen: Observation, network: Network, changed: Network) -> Network:

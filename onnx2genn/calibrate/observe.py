@@ -16,7 +16,7 @@ from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
 
 SIMULATED = 256  # A channel's mean over spikes needs no more samples.
-_HELD_OUT, _LEAST, _ONE_IN = 48, 40, 8
+_HELD_OUT, _LEAST, _ONE_IN = 48, 80, 8
 _KEPT_BYTES = 2**28
 
 
@@ -33,7 +33,7 @@ class Observation:
         input_scales: Largest magnitude of each input by name; 1 where it is 0.
         count: Number of samples.
         samples: The first of them, for what can only be found with spikes.
-        held: Samples that the statistics leave out, to try thresholds on; none of fewer than 40.
+        held: Samples that the statistics leave out, to try thresholds on; none of fewer than 80.
     """
 
     model: Model
