@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -24,12 +25,12 @@ def write(path: Path, content: bytes) -> None:
         DataError: It cannot be written; a file that was there before is left as it was.
     """
     try:
-        place = path.resolve()
+        place = _place(path)
         if place.exists() and not place.is_file():
             place.write_bytes(content)
         else:
             _replace(place, content)
-    except (OSError, RuntimeError) as error:  # the latter for links in a circle
+    except OSError as error:
         raise _refusal(path, error) from error
 
 
@@ -43,12 +44,12 @@ def require_place(path: Path) -> None:
         DataError: There is no such folder, or it is one, or it is closed to this user.
     """
     try:
-        place = path.resolve()
+        place = _place(path)
         if place.is_dir() or not place.parent.is_dir():
             raise DataError(f"{path} cannot be written: there is no such folder, or it is one.")
         if not os.access(place if place.exists() else place.parent, os.W_OK):
             raise DataError(f"{path} cannot be written: permission denied.")
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise _refusal(path, error) from error
 
 
@@ -63,14 +64,21 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(exist_ok=True)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise _refusal(path, error) from error
     require_place(path / "file")
 
 
-def _refusal(path: Path, error: Exception) -> DataError:
-    reason = getattr(error, "strerror", None) or error
-    return DataError(f"{path} cannot be written: {reason}.")
+def _refusal(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path} cannot be written: {error.strerror or error}.")
+
+
+def _place(path: Path) -> Path:
+    """Follow links; those in a circle lead nowhere."""
+    place = Path(os.path.realpath(path))
+    if place.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return place
 
 
 def _replace(place: Path, content: bytes) -> None:

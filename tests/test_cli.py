@@ -371,8 +371,11 @@ def test_no_model_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
 def test_results_that_cannot_be_written_are_found_out_first(
     digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(digits.model, "--json", tmp_path / "no" / "such.json") == 1
-    assert "cannot be written" in capsys.readouterr().err
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    for place in (tmp_path / "no" / "such.json", circle):
+        assert run(digits.model, "--json", place) == 1
+        assert "cannot be written" in capsys.readouterr().err
 
 
 def test_chance_is_said_to_be_the_data(

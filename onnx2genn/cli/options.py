@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def _overwriting(given: argparse.Namespace) -> list[str]:
         path = getattr(given, name)
         if path is None:
             continue
-        place = Path(path).resolve()
+        place = Path(os.path.realpath(path))  # unlike resolve, also for links in a circle
         if place in places and name in RESULTS and not _is_device(place):
             found.append(f"{_flag(name)} would replace {_flag(places[place])}")
         places[place] = name
