@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnx2genn.api import Evaluation, SpikingNetwork, check, convert, load
+    from onnx2genn.api import check, convert, load
     from onnx2genn.errors import (
         BackendError,
         CalibrationError,
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from onnx2genn.frameworks import from_keras, from_torch
     from onnx2genn.frontend.operators import operator
+    from onnx2genn.spiking_network import Evaluation, SpikingNetwork
 
 # Where each public name lives: modules are imported when a name of theirs is first used.
 _HOMES = {
@@ -25,10 +26,10 @@ _HOMES = {
     "CalibrationError": "errors",
     "CodingError": "errors",
     "DataError": "errors",
-    "Evaluation": "api",
+    "Evaluation": "spiking_network",
     "Onnx2GennError": "errors",
     "Problem": "errors",
-    "SpikingNetwork": "api",
+    "SpikingNetwork": "spiking_network",
     "UnsupportedModelError": "errors",
     "check": "api",
     "convert": "api",

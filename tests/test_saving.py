@@ -19,7 +19,6 @@ from onnx import helper, numpy_helper
 
 import onnx2genn
 from onnx2genn import UnsupportedModelError
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.coding import CODINGS, PRESETS
 from onnx2genn.data import samples_of
@@ -27,6 +26,7 @@ from onnx2genn.ir.graph import Node
 from onnx2genn.ir.partition import Partition
 from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
+from onnx2genn.spiking_network import SpikingNetwork
 
 MODELS = Path(__file__).parent / "models"
 

@@ -13,7 +13,7 @@ import onnx
 
 from onnx2genn import coding as codings
 from onnx2genn import files
-from onnx2genn.api import SpikingNetwork, convert, examine, load
+from onnx2genn.api import convert, examine, load
 from onnx2genn.backends.registry import AUTO, BACKENDS, choose, doctor
 from onnx2genn.calibrate.encode import require_expressible
 from onnx2genn.cli.options import coding_options, faults
@@ -26,6 +26,7 @@ from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.frontend.file import load_proto
 from onnx2genn.report import html, terminal
 from onnx2genn.saving import is_saved_network
+from onnx2genn.spiking_network import SpikingNetwork
 
 _RANDOM_SAMPLES = 16
 

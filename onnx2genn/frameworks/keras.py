@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from onnx2genn.api import SpikingNetwork, convert
+from onnx2genn.api import convert
 from onnx2genn.data import Inputs
+from onnx2genn.spiking_network import SpikingNetwork
 
 if TYPE_CHECKING:
     import keras

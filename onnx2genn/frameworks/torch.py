@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from onnx2genn.api import SpikingNetwork, convert
+from onnx2genn.api import convert
 from onnx2genn.data import Inputs
 from onnx2genn.errors import DataError
+from onnx2genn.spiking_network import SpikingNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

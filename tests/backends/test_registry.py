@@ -12,11 +12,11 @@ import pytest
 from helpers.models import mlp
 
 import onnx2genn
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.base import Activity, Backend, Finding
 from onnx2genn.backends.registry import BACKENDS, choose, doctor, open_simulator, register
 from onnx2genn.cli import main
 from onnx2genn.errors import BackendError
+from onnx2genn.spiking_network import SpikingNetwork
 
 ANSWER = 7.0
 

@@ -10,10 +10,10 @@ import pytest
 from conftest import Example
 
 import onnx2genn
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.calibrate.by_spikes import correct_biases
 from onnx2genn.ir.run import session
 from onnx2genn.ir.segment import Segment
+from onnx2genn.spiking_network import SpikingNetwork
 
 
 def up_to(network: SpikingNetwork, segment: Segment) -> SpikingNetwork:

@@ -10,11 +10,11 @@ from conftest import Example
 
 import onnx2genn
 from onnx2genn import CalibrationError, CodingError
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.registry import predict
 from onnx2genn.calibrate.encode import encode
 from onnx2genn.calibrate.observe import observe
 from onnx2genn.ir.run import session
+from onnx2genn.spiking_network import SpikingNetwork
 
 
 def lost(network: SpikingNetwork, x: np.ndarray) -> float:

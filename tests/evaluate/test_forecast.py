@@ -10,9 +10,9 @@ from conftest import Example
 from helpers.onnx_models import model, node
 
 import onnx2genn
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.ir.run import session
+from onnx2genn.spiking_network import SpikingNetwork
 
 
 def exact_network(coding: str, steps: int) -> SpikingNetwork:

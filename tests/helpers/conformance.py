@@ -12,7 +12,6 @@ import onnx
 from onnx import numpy_helper
 
 from helpers.trials import OWN_FAULT
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.calibrate.encode import encode
 from onnx2genn.calibrate.observe import observe
 from onnx2genn.coding import make
@@ -22,6 +21,7 @@ from onnx2genn.frontend.pipeline import fit, read
 from onnx2genn.ir.inputs import join_arrays
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.run import Runner
+from onnx2genn.spiking_network import SpikingNetwork
 
 RIGHT, REFUSED = "right", "refused"
 _CODING = "few-spike"

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 
 from helpers.onnx_models import model, node, side_by_side
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.coding import Coding, make
 from onnx2genn.frontend.pipeline import read
+from onnx2genn.spiking_network import SpikingNetwork
 
 
 def grid(*shape: int, seed: int = 0) -> np.ndarray:

@@ -141,7 +141,7 @@ def _require_as_file(proto: onnx.ModelProto, model: Model) -> None:
 def _require_right(network: Network) -> None:
     """The spikes give what the forecast says, and all of it is numbers."""
     x = np.random.default_rng(1).random((_SAMPLES, *network.input_shape), dtype=np.float32)
-    snn = onnx2genn.api.SpikingNetwork.of(network).predict(x, backend="onnxruntime")
+    snn = onnx2genn.spiking_network.SpikingNetwork.of(network).predict(x, backend="onnxruntime")
     assert np.isfinite(snn).all(), "no numbers"
     if not network.coding.accumulates:
         return

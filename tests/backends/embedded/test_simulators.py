@@ -12,11 +12,11 @@ from helpers.models import mlp
 from helpers.onnx_models import model, node
 
 import onnx2genn
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.base import Activity
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.coding import make
 from onnx2genn.errors import BackendError
+from onnx2genn.spiking_network import SpikingNetwork
 
 
 def simulate(network: SpikingNetwork, x: np.ndarray) -> Activity:

@@ -14,7 +14,6 @@ from conftest import Example
 from helpers import grid_networks
 
 import onnx2genn
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.base import Activity, Simulator
 from onnx2genn.backends.genn import CONNECTIVITY, build_on_cpu
 from onnx2genn.backends.genn.device.assembly import Target, assemble
@@ -22,6 +21,7 @@ from onnx2genn.backends.genn.device.portable import PARALLEL, Limits
 from onnx2genn.backends.genn.planner import make_plan
 from onnx2genn.backends.genn.simulator import GennSimulator
 from onnx2genn.backends.registry import open_simulator
+from onnx2genn.spiking_network import SpikingNetwork
 
 pytestmark = pytest.mark.genn
 

@@ -17,12 +17,12 @@ from helpers.grid_networks import grid
 from helpers.onnx_models import model, node, normal
 
 import onnx2genn
-from onnx2genn.api import SpikingNetwork
 from onnx2genn.backends.genn import CONNECTIVITY, memory
 from onnx2genn.backends.genn import build_on_cpu as build
 from onnx2genn.backends.genn.device import compile
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.errors import BackendError
+from onnx2genn.spiking_network import SpikingNetwork
 
 pytestmark = pytest.mark.genn
 

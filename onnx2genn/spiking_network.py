@@ -1,0 +1,149 @@
+"""What a spiking network can do: answer, be compared with its ANN, be saved and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnx2genn import saving
+from onnx2genn.backends.registry import predict, stream
+from onnx2genn.data import Inputs, Progress, batched, prepare
+from onnx2genn.evaluate import result
+from onnx2genn.evaluate.evaluation import evaluate
+from onnx2genn.network import Network
+from onnx2genn.report import html
+
+if TYPE_CHECKING:
+    from onnx2genn.backends.genn.own_model import AddedNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(result.Evaluation):
+    """How a spiking network does against its ANN, with a page that shows it."""
+
+    @classmethod
+    def of(cls, found: result.Evaluation) -> Evaluation:
+        """Give an evaluation its methods."""
+        return cls(**{item.name: getattr(found, item.name) for item in fields(found)})
+
+    def report(self, path: str | Path, **facts: object) -> None:
+        """Write one HTML page of everything found, which needs nothing beside it.
+
+        Args:
+            path: File to write.
+            facts: What else to say of the run, as ``data="the first 500 test images"``.
+
+        Raises:
+            DataError: jinja2 is missing, or the file cannot be written.
+        """
+        html.write(self, Path(path), {name: str(value) for name, value in facts.items()})
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SpikingNetwork(Network):
+    """A spiking network that gives the answers of the ANN that it was made from."""
+
+    @classmethod
+    def of(cls, network: Network) -> SpikingNetwork:
+        """Give a network its methods."""
+        return cls(**{item.name: getattr(network, item.name) for item in fields(network)})
+
+    def predict(
+        self, x: Inputs, *, backend: str = "auto", batch_size: int | None = None
+    ) -> np.ndarray:
+        """Run the spiking network.
+
+        Args:
+            x: Samples [N, ...] as the ANN takes them; of several inputs, arrays by name or in the
+                order of ``entries``.
+            backend: ``auto``, ``onnxruntime``, ``cuda``, ``hip`` or ``single_threaded_cpu``.
+            batch_size: Samples simulated at once; chosen by the backend if None.
+
+        Returns:
+            Logits in ANN units, float32 [N, classes].
+
+        Raises:
+            DataError: The samples do not fit the model.
+            BackendError: The backend is missing or cannot run the network.
+        """
+        return predict(self, prepare(self.model, x), backend, batch_size=batch_size)
+
+    def evaluate(
+        self,
+        x: Inputs,
+        y: np.ndarray | None = None,
+        *,
+        backend: str = "auto",
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Evaluation:
+        """Compare the spiking network with the ANN on samples.
+
+        Args:
+            x: Samples as for :meth:`predict`.
+            y: Labels [N]; without them accuracies are None and only the agreement is known.
+            backend: As for :meth:`predict`.
+            batch_size: Samples simulated at once; chosen by the backend if None.
+            progress: Called with the number of samples done and the total.
+
+        Raises:
+            DataError: The samples or labels do not fit the model.
+            BackendError: The backend is missing or cannot run the network.
+        """
+        return Evaluation.of(
+            evaluate(self, x, y, backend=backend, batch_size=batch_size, progress=progress)
+        )
+
+    def stream(
+        self, samples: Iterable[Inputs], *, backend: str = "auto", at_once: int = 1
+    ) -> Iterator[np.ndarray]:
+        """Answer samples as they come; the network is built once, with the first of them.
+
+        Args:
+            samples: Single samples, each as the ANN takes it but without the batch axis.
+            backend: As for :meth:`predict`.
+            at_once: Samples to wait for, which then go through the network one behind the other.
+        """
+        ready = (prepare(self.model, batched(item)) for item in samples)
+        return stream(self, ready, backend, at_once=at_once)
+
+    def add_to(self, model: Any, prefix: str = "snn_", *, input: Any = None) -> AddedNetwork:
+        """Add the network to a PyGeNN model of one's own; docs/own_model.md has an example.
+
+        Args:
+            model: PyGeNN model that is not built yet; its owner builds, loads and steps it.
+            prefix: What the names of populations begin with: the start of a C identifier.
+            input: Neurons whose spikes are the input, after ``input="poisson"``; None for currents.
+
+        Raises:
+            BackendError: The prefix or the input do not fit, or PyGeNN is missing.
+        """
+        from onnx2genn.backends.genn.own_model import add_to
+
+        return add_to(self, model, prefix=prefix, spikes=input)
+
+    def export_genn(self, path: str | Path) -> None:
+        """Write a folder with a PyGeNN script and its weights, which runs without onnx2genn.
+
+        Raises:
+            BackendError: The network has random input, or does not fit into memory.
+            DataError: The folder cannot be written.
+        """
+        from onnx2genn.export.genn import export
+
+        export(self, Path(path))
+
+    def save(self, path: str | Path) -> None:
+        """Save as one ONNX file, which onnxruntime runs as the ANN and onnx2genn as the SNN.
+
+        Args:
+            path: File to write.
+
+        Raises:
+            DataError: It cannot be written; a file that was there before is left as it was.
+        """
+        saving.save(self, Path(path))
