@@ -268,3 +268,18 @@ def test_a_compiler_that_is_missing_or_fails(
     assert "Traceback" not in done.stderr
     assert "onnx2genn: error: " in done.stderr
     assert ("no license" if compilers else "C++ compiler is missing") in done.stderr
+
+
+@pytest.mark.genn
+def test_processes_that_build_the_same_network_at_once(small: Path, tmp_path: Path) -> None:
+    words = [*COMMAND, small, "--backend", "single_threaded_cpu", "--json"]
+    env = {**os.environ, "ONNX2GENN_CACHE": str(tmp_path / "cache")}
+    places = [tmp_path / f"{index}.json" for index in range(3)]
+    started = [subprocess.Popen([*words, place], env=env, stdout=subprocess.PIPE) for place in places]
+    for process in started:
+        process.communicate(timeout=WAIT)
+    assert [process.returncode for process in started] == [0, 0, 0]
+    found = [json.loads(place.read_text()) for place in places]
+    assert found[0]["spikes_per_sample"] > 0
+    assert len({item["spikes_per_sample"] for item in found}) == 1
+    assert len([*(tmp_path / "cache").iterdir()]) == 1

@@ -3,7 +3,8 @@
 python scripts/measure/fuzz.py --count 20000 [--kind model] [--first 0] [--workers 1]
 
 Every crash, hang, traceback and wrong answer is printed with its kind and seed; one of them is
-repeated by ``--kind model --first SEED --count 1``. Workers have limits on time and memory.
+repeated by ``--kind model --first SEED --count 1``. Workers have limits on the time that they
+compute, which a busy machine does not shorten, and on memory.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import faulthandler
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -28,6 +30,7 @@ from helpers.trials import TRIALS, attempt
 
 _MEMORY = 8 * 2**30
 _SECONDS = 20
+_WAIT = 600  # for one that does not even compute
 _SHARES = {"model": 10, "bytes": 4, "network": 3, "data": 3}
 
 
@@ -39,10 +42,12 @@ def _work(pipe: Connection) -> None:
     os.dup2(null, 2)
     warnings.simplefilter("ignore")
     while (task := pipe.recv()) is not None:
+        signal.setitimer(signal.ITIMER_PROF, _SECONDS)  # nobody handles its signal, which kills
         try:
             pipe.send((attempt(*task), ""))
         except BaseException as error:  # noqa: BLE001  (that is what is looked for)
             pipe.send((_place(error), traceback.format_exc()))
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _place(error: BaseException) -> str:
@@ -75,19 +80,20 @@ class _Worker:
 
     def result(self) -> tuple[str, str] | None:
         """Return what came of the task; None while it runs."""
-        found = ("the process died", "")
         try:
             if self.pipe.poll():
                 return self.pipe.recv()
-            if time.monotonic() - self.since < _SECONDS:
+            if time.monotonic() - self.since < _WAIT:
                 return None
-            found = (f"no answer in {_SECONDS} s", "")
+            self._process.kill()
         except (EOFError, ConnectionError):
             pass
-        self._process.kill()
         self._process.join()
+        status = self._process.exitcode
         self._start()
-        return found
+        if status in (-signal.SIGPROF, -signal.SIGKILL):
+            return f"no answer in {_SECONDS} s of computing, or in {_WAIT} s at all", ""
+        return f"the process died with status {status}", ""
 
 
 def tasks(kinds: list[str], first: int, count: int) -> list[tuple[str, int]]:

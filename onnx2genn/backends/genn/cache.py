@@ -92,8 +92,6 @@ class CodeDirectory:
             (self._final / _COMPLETE).touch()
             if self._final not in _LOADED:
                 return self._final
-        elif self._final not in _LOADED:
-            shutil.rmtree(self._final, ignore_errors=True)
         self._root.mkdir(parents=True, exist_ok=True)
         self._scratch = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=self._root))
         if self.is_built:
@@ -105,6 +103,9 @@ class CodeDirectory:
         if self.is_built:
             return
         (self.path / _COMPLETE).write_text(json.dumps(_hashes(self.path)))
+        if self._final not in _LOADED and not _is_intact(self._final):
+            # Not before: another process may have put a good one there since this one looked.
+            shutil.rmtree(self._final, ignore_errors=True)
         try:
             self.path.rename(self._final)
         except OSError:

@@ -47,6 +47,28 @@ def test_the_slower_of_two_processes_uses_its_own(root: Path) -> None:
     third.release()
 
 
+def test_what_another_process_puts_there_meanwhile_stays(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep("key")
+    library = root / "key" / "librunner.so"
+    library.write_bytes(b"damaged")
+
+    def look(folder: Path, is_intact=cache._is_intact) -> bool:
+        found = is_intact(folder)
+        monkeypatch.setattr(cache, "_is_intact", is_intact)
+        keep("key")
+        return found
+
+    monkeypatch.setattr(cache, "_is_intact", look)
+    directory = CodeDirectory("key")
+    assert not directory.is_built
+    assert library.read_bytes() == bytes(MIB)
+    directory.publish()
+    directory.release()
+    assert library.read_bytes() == bytes(MIB)
+
+
 def test_what_is_not_used_goes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for key, age in {"old": 3, "used": 4, "young": 1}.items():
         keep(key, age=age)
