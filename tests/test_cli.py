@@ -350,6 +350,7 @@ def test_a_wrong_model_file_is_explained(
         ["--coding", "few-spike", "--steps", "40"],
         ["--option", "reset=hard"],
         ["--option", "reset"],
+        ["--option", "coding=rate"],
         ["--coding", "rate", "--option", "seed=often"],
         ["--steps", "1.5"],
         ["--percentile", "200"],

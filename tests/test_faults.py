@@ -275,7 +275,9 @@ def test_processes_that_build_the_same_network_at_once(small: Path, tmp_path: Pa
     words = [*COMMAND, small, "--backend", "single_threaded_cpu", "--json"]
     env = {**os.environ, "ONNX2GENN_CACHE": str(tmp_path / "cache")}
     places = [tmp_path / f"{index}.json" for index in range(3)]
-    started = [subprocess.Popen([*words, place], env=env, stdout=subprocess.PIPE) for place in places]
+    started = [
+        subprocess.Popen([*words, place], env=env, stdout=subprocess.PIPE) for place in places
+    ]
     for process in started:
         process.communicate(timeout=WAIT)
     assert [process.returncode for process in started] == [0, 0, 0]

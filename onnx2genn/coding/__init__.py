@@ -33,7 +33,7 @@ for _module in pkgutil.iter_modules(__path__):
 DEFAULT = FewSpike.name
 
 
-def make(coding: str | Coding = DEFAULT, **options: Any) -> Coding:
+def make(coding: str | Coding = DEFAULT, /, **options: Any) -> Coding:
     """Make a coding from the name of a coding or preset and options; None leaves a default.
 
     Args:

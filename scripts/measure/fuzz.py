@@ -1,4 +1,4 @@
-"""Try damaged files by the thousand: each is handled right, or refused with a reason.
+"""Try damaged files and odd command lines by the thousand: all are done right or refused.
 
 python scripts/measure/fuzz.py --count 20000 [--kind model] [--first 0] [--workers 1]
 
@@ -31,7 +31,7 @@ from helpers.trials import TRIALS, attempt
 _MEMORY = 8 * 2**30
 _SECONDS = 20
 _WAIT = 600  # for one that does not even compute
-_SHARES = {"model": 10, "bytes": 4, "network": 3, "data": 3}
+_SHARES = {"model": 10, "bytes": 4, "network": 3, "data": 3, "command": 5}
 
 
 def _work(pipe: Connection) -> None:
@@ -69,7 +69,8 @@ class _Worker:
 
     def _start(self) -> None:
         self.pipe, other = multiprocessing.Pipe()
-        self._process = multiprocessing.Process(target=_work, args=(other,), daemon=True)
+        # No daemon: what it tries may start processes. It ends when its parent closes the pipe.
+        self._process = multiprocessing.Process(target=_work, args=(other,))
         self._process.start()
         other.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers.trials import TRIALS, attempt
 
-COUNTS = {"model": 20, "bytes": 20, "network": 20, "data": 60}
+COUNTS = {"model": 20, "bytes": 20, "network": 20, "data": 60, "command": 60}
 
 
 @pytest.mark.parametrize("kind", TRIALS)

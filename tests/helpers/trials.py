@@ -13,6 +13,7 @@ import onnx
 
 import onnx2genn
 from helpers import grid_networks
+from helpers.command_lines import try_command
 from helpers.models import mlp
 from helpers.mutations import mutate_bytes, mutate_message, write_data
 from helpers.onnx_models import signed_inputs
@@ -151,11 +152,12 @@ def _require_right(network: Network) -> None:
     assert np.median(error) <= _TOLERANCE * scale, f"forecast differs by {error.max() / scale:.2g}"
 
 
-TRIALS: dict[str, Callable[[Random, Path], None]] = {
+TRIALS: dict[str, Callable[[Random, Path], str | None]] = {
     "model": _model,
     "bytes": _bytes,
     "network": _network,
     "data": _data,
+    "command": try_command,
 }
 
 
@@ -172,9 +174,8 @@ def attempt(kind: str, seed: int) -> str:
     random = Random(f"{kind} {seed}")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            TRIALS[kind](random, Path(folder))
+            return TRIALS[kind](random, Path(folder)) or _RIGHT
         except Onnx2GennError as error:
             assert OWN_FAULT not in str(error), str(error)
             assert len(str(error)) > 10, f"no reason: {error}"
             return _REFUSED
-    return _RIGHT

@@ -60,7 +60,7 @@ def failure(backend: str, reason: str, lines: list[str]) -> BackendError:
 
 def main() -> None:
     """Compile what comes by the standard input, in the process that may end."""
-    plan, target, texts, folder = pickle.load(sys.stdin.buffer)
+    plan, target, texts, folder = pickle.load(sys.stdin.buffer)  # noqa: S301 - from its parent
     assembly = assemble(plan, target)
     if assembly.texts != texts:
         raise RuntimeError("This process has another version of onnx2genn or PyGeNN.")
