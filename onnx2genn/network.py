@@ -126,6 +126,10 @@ class Network:
         offset = self.offsets[population.name] - np.float32(start) * unit
         return self._in_units(population.segment, unit, offset)
 
+    def port_segments(self, population: Population) -> tuple[Segment, ...]:
+        """Return the map to each port of neurons that send a function of several, in ANN units."""
+        return tuple(self.segment_in_ann_units(item) for item in population.port_segments)
+
     def segment_in_ann_units(self, segment: Segment) -> Segment:
         """Return the map from the spikes of a segment's sources to its target, in ANN units."""
         return self._in_units(segment, np.ones((), np.float32))

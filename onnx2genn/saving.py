@@ -24,7 +24,8 @@ from onnx2genn.ir.stored import pack, unpack
 from onnx2genn.network import Network
 
 _KEY = "onnx2genn"
-_FORMAT = 4
+_FORMAT = 5
+_READ = (4, 5)  # 5 has neurons with two ports
 _DAMAGE = (
     AttributeError,
     LookupError,
@@ -93,7 +94,7 @@ def load(source: Source) -> Network:
         )
     try:
         record = json.loads(metadata[_KEY])
-        if record["format"] == _FORMAT:
+        if record["format"] in _READ:
             onnx.checker.check_model(proto, full_check=True)
             return _rebuilt(proto, record)
     except _DAMAGE as error:

@@ -222,7 +222,7 @@ def test_the_network_is_the_same(name: str, tmp_path: Path) -> None:
 
 def test_relays_stay(tmp_path: Path) -> None:
     network = onnx2genn.convert(NETWORKS["digits_vit"]())
-    assert sum(item.kind == "Identity" for item in network.populations) > 10
+    assert sum(item.kind == "Identity" for item in network.populations) > 5
     loaded, _ = saved(network, tmp_path)
     assert len(loaded.populations) == len(network.populations) == 55
 

@@ -148,7 +148,7 @@ def guess(model: Model, coding: Coding) -> Network:
 
     _, highest = received(model.parts.readout, intervals)
     return Network(
-        model=replace(model, unfitted=None, verify=None),
+        model=replace(model, verify=None),
         coding=coding,
         thresholds=choose_all(populations, threshold),
         offsets=choose_all(populations, lambda item: intervals[item.tensor][0]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -65,21 +65,46 @@ def sent(population: Population, interval: Interval) -> Interval:
     Raises:
         CalibrationError: Its weights, or the values of its function, are infinite or undefined.
     """
-    low, high = interval[0].min(), interval[1].max()
-    if not (np.isfinite(low) and np.isfinite(high)):
+    apart = [np.reshape(end, (population.ports, -1)) for end in interval]
+    low, high = apart[0].min(axis=1), apart[1].max(axis=1)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise _undefined(population)
     if population.pools:
-        return np.asarray(low), np.asarray(high)
+        return low[0], high[0]
     if not population.signed:
-        highest = population.bound if population.bound is not None else max(high, 0.0)
+        highest = population.bound if population.bound is not None else max(high[0], 0.0)
         return np.zeros((), np.float32), np.asarray(highest, np.float32)
     if population.is_function:
         low, high = np.clip((low, high), -_REACH, _REACH)
-    values = population.function(np.linspace(low, high, _POINTS, dtype=np.float32))
+    points = _points(low, high)
+    # All neurons at once: with the least and the largest of constants that they differ in.
+    values = np.concatenate(
+        [
+            replace(population, constants=_of_one_neuron(population, end)).function(points)
+            for end in (np.min, np.max)
+        ]
+    )
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise _undefined(population)
     return np.asarray(finite.min()), np.asarray(finite.max())
+
+
+def _of_one_neuron(
+    population: Population, choose: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, np.ndarray]:
+    return {
+        name: np.asarray(choose(array), array.dtype) if array.size > 1 else array.reshape(())
+        for name, array in population.constants.items()
+    }
+
+
+def _points(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Spread pre-activations over the intervals of one port, [n], or of several, [n, ports]."""
+    count = round(_POINTS ** (1 / len(low)))
+    lines = np.linspace(low, high, count, dtype=np.float32, axis=1)
+    points = np.stack([axis.ravel() for axis in np.meshgrid(*lines)], axis=1)
+    return points[:, 0] if len(low) == 1 else points
 
 
 def _undefined(population: Population) -> CalibrationError:

@@ -7,11 +7,10 @@ WEIGHTS = np.load(HERE / "weights.npz")
 KEPT = []
 
 
-def add_neurons(model, name, size, code, states, constants=(), threshold="", inputs=(), fed=False):
-    """Add a population. The host sets the bias of one that is fed, for each sample."""
+def add_neurons(model, name, size, code, states, constants=(), threshold="", inputs=(), fed=()):
+    """Add a population. The host sets the constants that are fed, for each sample."""
     access = dict.fromkeys(constants, VarAccess.READ_ONLY)
-    if fed:
-        access["bias"] = VarAccess.READ_ONLY_DUPLICATE
+    access |= dict.fromkeys(fed, VarAccess.READ_ONLY_DUPLICATE)
     neuron = create_neuron_model(
         name,
         vars=[*states.items(), *((key, "scalar", mode) for key, mode in access.items())],
@@ -101,13 +100,16 @@ def run(model, samples):
     logits = []
     model.timestep = 0
     while len(logits) < groups:
-        for name, start in FED.items():
+        for name, (start, biases) in FED.items():
             group, phase = divmod(model.timestep - start, STEPS)
             if phase == 0 and 0 <= group < groups:
                 current = currents(sessions[name], padded[group * batch : (group + 1) * batch])
-                bias = model.neuron_populations[name].vars["bias"]
-                bias.view[...] = current[:, WEIGHTS[f"{name}/order"]].reshape(bias.view.shape)
-                bias.push_to_device()
+                order = WEIGHTS[f"{name}/order"]
+                apart = current.reshape(batch, len(biases), -1)[:, :, order]
+                for index, key in enumerate(biases):
+                    bias = model.neuron_populations[name].vars[key]
+                    bias.view[...] = apart[:, index].reshape(bias.view.shape)
+                    bias.push_to_device()
         model.step_time()
         answered, phase = divmod(model.timestep - READOUT_START, STEPS)
         if phase == 0 and answered > 0:

@@ -123,7 +123,7 @@ def _script(
         "INPUTS": shapes,
         "LIMITS": limits,
         "INPUT": network.input_name,
-        "FED": {item.name: item.start for item in plan.neurons if item.is_fed},
+        "FED": {item.name: (item.start, item.biases) for item in plan.neurons if item.is_fed},
         "READOUT": readout.name,
         "READOUT_START": readout.start,
         "OUTPUT_SHAPE": tuple(readout.shape),
@@ -155,7 +155,7 @@ def _neurons(group: NeuronGroup, nodes: Mapping[str, str]) -> str:
         "constants": list(group.constants),
         "threshold": group.threshold,
         "inputs": list(group.inputs),
-        "fed": group.fed,
+        "fed": list(group.fed),
     }
     node = nodes.get(group.name)
     comment = f"    # {printable(' '.join(node.split()))}\n" if node else ""

@@ -44,7 +44,6 @@ class Context:
     Attributes:
         input_types: ONNX element types of the inputs.
         batch: Batch size that the file is fixed to; None if it is open.
-        samples: Inputs [N, ...] by name that ranges are read off; random ones if None.
         batches: Batch sizes that are compared to learn shapes.
         problems: Everything that keeps the model from being converted.
         trace: What each pass did.
@@ -54,7 +53,6 @@ class Context:
 
     input_types: Mapping[str, int]
     batch: int | None = None
-    samples: Mapping[str, np.ndarray] | None = None
     batches: tuple[int, int] = BATCHES
     problems: list[Problem] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)

@@ -24,7 +24,7 @@ from onnx2genn.frontend.passes.max_pooling import settle_pools
 from onnx2genn.frontend.passes.open_batch import free_batch
 from onnx2genn.frontend.passes.picks import take_from_parts
 from onnx2genn.frontend.passes.piecewise import lower_activations
-from onnx2genn.frontend.passes.products import lower_products, products
+from onnx2genn.frontend.passes.products import lower_products
 from onnx2genn.frontend.passes.quantisation import dequantise
 from onnx2genn.frontend.passes.recognise import recognise
 from onnx2genn.frontend.passes.recurrent.layout import settle_layout
@@ -37,11 +37,10 @@ from onnx2genn.ir.graph import Graph
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
 
-_RANGE_SAMPLES = 256
 _REFUSED = "The model cannot be converted."
-# After these, the graph is the file as onnxruntime can run it; the file without roundings; and
-# independent of samples, which the passes after it may read.
-EXPANDED, DEQUANTISED, FUSED = "expand", "dequantise", "functions"
+# After these, the graph is the file as onnxruntime can run it; the file without roundings; and one
+# of a single input.
+EXPANDED, DEQUANTISED, JOINED = "expand", "dequantise", "inputs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +72,12 @@ PASSES = (
     Pass("heads", sink_heads, "a head can be taken off at the end alone"),
     Pass("picks", take_from_parts, "what reads one step must not wait for all"),
     Pass("softmax", lower_softmax, "within the network it is a quotient of exponentials"),
-    Pass(FUSED, fuse_functions, "a neuron sends a function of one sum"),
-    Pass("products", lower_products, "a neuron cannot multiply what two sources send"),
+    Pass("functions", fuse_functions, "a neuron sends a function of one sum"),
+    Pass("products", lower_products, "or of two sums, collected apart"),
     Pass("piecewise", lower_activations, "neurons have Relu and Clip from 0 to m"),
     Pass("fold", fold_constants, "scales and shifts belong into the weights"),
     Pass("pools", settle_pools, "the largest count is that of neurons right before the pool"),
-    Pass("inputs", single_input, "a simulator has one input"),
+    Pass(JOINED, single_input, "a simulator has one input"),
 )
 
 # In place of those that are left, when one cannot go on and does not know why.
@@ -107,7 +106,7 @@ def read(
     file, types, batch = _load(source, output, input_shape)
     size.require(size.estimate(file, types, batch), memory)
     context = Context(input_types=types, batch=batch)
-    unfitted = None
+    entries = file.inputs
     for step, graph in run(file, context, PASSES):
         if step.name == EXPANDED:
             reference = Reference(
@@ -115,8 +114,7 @@ def read(
             )
         elif step.name == DEQUANTISED and context.roundings:
             reference = without_roundings(reference, graph, context.roundings)
-        elif step.name == FUSED:
-            unfitted = graph if products(graph) else None
+        if step.name != JOINED:
             entries = graph.inputs
     error = verify(reference.expect(), graph, entries)
 
@@ -130,7 +128,6 @@ def read(
         error=error,
         limits=context.limits,
         trace=tuple(context.trace),
-        unfitted=unfitted,
         verify=verify_again,
     )
 
@@ -175,10 +172,10 @@ def run(graph: Graph, context: Context, passes: Sequence[Pass]) -> Iterator[tupl
 
 
 def fit(model: Model, samples: np.ndarray) -> Model:
-    """Fit a model to the ranges of its activations, and compare it with the file on samples.
+    """Compare a model with its file on samples.
 
     Args:
-        model: Model as :func:`read` returns it; one that was fitted stays as it is.
+        model: Model as :func:`read` returns it; one that was compared stays as it is.
         samples: Calibration samples [N, ...] of its one input.
 
     Raises:
@@ -186,23 +183,8 @@ def fit(model: Model, samples: np.ndarray) -> Model:
     """
     if model.verify is None:
         return model
-    graph, parts = model.graph, model.parts
-    if model.unfitted is not None:
-        chosen = samples[:: -(-len(samples) // _RANGE_SAMPLES)]
-        context = Context(input_types={}, samples=separate_arrays(model.entries, chosen))
-        start = next(index for index, step in enumerate(PASSES) if step.name == FUSED) + 1
-        *_, (_, graph) = run(model.unfitted, context, PASSES[start:])
-    error = model.verify(graph, separate_arrays(model.entries, samples))
-    if graph is not model.graph:
-        parts = cut(graph)
-    return replace(
-        model,
-        graph=graph,
-        parts=parts,
-        error=max(model.error, error),
-        unfitted=None,
-        verify=None,
-    )
+    error = model.verify(model.graph, separate_arrays(model.entries, samples))
+    return replace(model, error=max(model.error, error), verify=None)
 
 
 def check(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import entry_of
 
 DOMAIN = "onnx2genn"
 FUSED = "Function"
 IDENTITY = "Identity"
+PORT = "Gather"
 
 
 def root_of(graph: Graph, node: Node) -> str | None:
@@ -70,9 +73,28 @@ def identity(source: str, output: str, name: str) -> Node:
     )
 
 
-def square(source: str, output: str, name: str) -> Node:
-    """Write neurons that send the square of what they collected."""
-    product = Node(op="Mul", inputs=(source, source), outputs=(output,), name=output)
+def of_ports(sums: str, ports: Sequence[str], body: Sequence[Node], *, name: str) -> Node:
+    """Write neurons that collect several sums apart and send a function of all.
+
+    Args:
+        sums: The sums, [N, ports, *shape].
+        ports: What the body calls each of them, [N, *shape]; by this name and ``/index`` a
+            constant is its number.
+        body: The function, [N, *shape].
+        name: Name of the node.
+    """
+    taken = [
+        Node(op=PORT, inputs=(sums, f"{port}/index"), outputs=(port,), attributes={"axis": 1})
+        for port in ports
+    ]
+    whole = (*taken, *body)
+    written = {sums, *(item.output for item in whole)}
+    constants = dict.fromkeys(x for item in whole for x in item.inputs if x not in written)
     return Node(
-        op=FUSED, domain=DOMAIN, inputs=(source,), outputs=(output,), name=name, body=(product,)
+        op=FUSED,
+        domain=DOMAIN,
+        inputs=(sums, *filter(None, constants)),
+        outputs=body[-1].outputs,
+        name=name,
+        body=whole,
     )

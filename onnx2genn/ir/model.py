@@ -27,7 +27,6 @@ class Model:
         error: Largest relative difference to the file, over all tensors that both have.
         limits: What the file clips its inputs to, by name: its quantisation has this range.
         trace: What each pass did, a line for each.
-        unfitted: The graph before the first pass that reads samples; None if none of them does.
         verify: Compares a graph with the file on samples by name; None once it has been done with
             those that the network is calibrated on.
     """
@@ -38,7 +37,6 @@ class Model:
     error: float
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     trace: tuple[str, ...] = ()
-    unfitted: Graph | None = None
     verify: Callable[[Graph, Mapping[str, np.ndarray]], float] | None = None
 
     def to_onnx(self, extra_outputs: Sequence[str] = ()) -> onnx.ModelProto:

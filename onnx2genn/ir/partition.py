@@ -10,7 +10,7 @@ import numpy as np
 from onnx2genn.ir.functions import IDENTITY, is_function
 from onnx2genn.ir.graph import Node, Shape, to_onnx
 from onnx2genn.ir.run import Runner
-from onnx2genn.ir.segment import Segment
+from onnx2genn.ir.segment import Segment, narrowed
 
 POOL = "MaxPool"
 
@@ -76,10 +76,23 @@ class Population:
         """Tensor whose values its threshold is chosen from."""
         return self.segment.target if self.kind == "Relu" else self.tensor
 
+    @property
+    def ports(self) -> int:
+        """Sums that its neurons collect apart: those that its function is of."""
+        pair = len(self.segment.shape) > len(self.shape)
+        return self.segment.shape[0] if pair else 1
+
+    @property
+    def port_segments(self) -> tuple[Segment, ...]:
+        """The map to each port."""
+        if self.ports == 1:
+            return (self.segment,)
+        return tuple(narrowed(self.segment, index, self.shape) for index in range(self.ports))
+
     def function(self, values: np.ndarray) -> np.ndarray:
-        """Compute the activation of pre-activations [n]."""
+        """Compute the activation of pre-activations [n, ...]; [n, ports, ...] of several ports."""
         entry, output = self.node.inputs[0], self.tensor
-        model = to_onnx([self.node], self.constants, {entry: ()}, {output: None})
+        model = to_onnx([self.node], self.constants, {entry: values.shape[1:]}, {output: None})
         return Runner(model)({entry: values})[output]
 
     @property

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.fold import fold
-from onnx2genn.ir.graph import Node, Shape, to_onnx
+from onnx2genn.ir.graph import Node, Shape, live, to_onnx
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,3 +111,32 @@ class Segment:
                     "beyond the range of 32-bit floats. Look for absurd weights in the model."
                 )
         return replace(self, target=target, nodes=tuple(left), constants=used, shapes=shapes)
+
+
+def narrowed(segment: Segment, port: int, shape: Shape) -> Segment:
+    """Return the map to one port of neurons that collect several sums.
+
+    Args:
+        segment: Map to all ports, [ports, *shape]; its last node joins them.
+        port: Number of the port.
+        shape: Shape of the neurons.
+    """
+    producers = {node.output: node for node in segment.nodes}
+    name = producers[segment.target].inputs[port]
+    before, constants = producers[name], dict(segment.constants)
+    if before.op == "Reshape" and segment.shapes[before.inputs[0]] == shape:
+        name, nodes = before.inputs[0], segment.nodes
+    else:
+        target = f"{segment.target}/port_{port}"
+        constants[f"{target}/shape"] = np.array([0, *shape], np.int64)
+        last = Node(op="Reshape", inputs=(name, f"{target}/shape"), outputs=(target,), name=target)
+        name, nodes = target, (*segment.nodes, last)
+    kept, used = live(nodes, constants, [name])
+    read = {name, *(item for node in kept for item in node.inputs)}
+    return Segment(
+        sources=tuple(item for item in segment.sources if item in read),
+        target=name,
+        nodes=tuple(kept),
+        constants=used,
+        shapes={**segment.shapes, name: shape},
+    )

@@ -13,7 +13,7 @@ from helpers.onnx_models import ints, model, node, normal, one_node
 import onnx2genn
 from onnx2genn import UnsupportedModelError
 from onnx2genn.frontend import pipeline
-from onnx2genn.frontend.pipeline import PASSES, Pass, fit, read
+from onnx2genn.frontend.pipeline import PASSES, Pass, read
 from onnx2genn.frontend.verify import difference
 from onnx2genn.ir.registry import REGISTRY
 
@@ -209,30 +209,6 @@ def test_a_wrong_pass(monkeypatch, function, after):
     )
     with pytest.raises(UnsupportedModelError, match="does not compute"):
         read(proto)
-
-
-def test_what_is_fitted_to_samples_is_compared_again(monkeypatch):
-    """The lowering of products runs once more on calibration samples."""
-    nodes = [node("Sigmoid", "x", "s"), node("MatMul", "x w", "m"), node("Mul", "s m", "y")]
-    found = read(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 4)}))
-    assert found.unfitted is not None
-    samples = normal(50, 4)
-    fitted = fit(found, samples)
-    assert fitted.verify is None and fitted.error < 1e-3
-    wrong = tuple(
-        replace(
-            item,
-            function=lambda graph, context, right=item.function: with_weights(one_weight)(
-                right(graph, context), context
-            ),
-        )
-        if item.name == "products"
-        else item
-        for item in PASSES
-    )
-    monkeypatch.setattr(pipeline, "PASSES", wrong)
-    with pytest.raises(UnsupportedModelError, match="does not compute"):
-        fit(found, samples)
 
 
 def test_calibration_samples_are_compared():

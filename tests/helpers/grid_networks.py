@@ -244,6 +244,43 @@ def largest(size: int = 4) -> onnx.ModelProto:
     return model(nodes, {"x": ["N", 2, size, size]}, weights)
 
 
+def gates() -> onnx.ModelProto:
+    """Products of spikes and of input currents, of equal shapes and of some that repeat."""
+    nodes = [
+        node("Conv", "x w0 b0", "c0", pads=[1] * 4),
+        relu("c0", "r0"),
+        node("Conv", "x w1", "c1", pads=[1] * 4),
+        node("Mul", "c1 r0", "p1", name="p1"),
+        node("GlobalAveragePool", "r0", "m"),
+        node("Conv", "m w2 b2", "c2"),
+        relu("c2", "r2"),
+        node("Mul", "r2 p1", "p2", name="p2"),
+        node("Conv", "p2 w3 b3", "c3", strides=[2, 2]),
+        node("Conv", "p1 w4", "c4", strides=[2, 2]),
+        relu("c4", "r4"),
+        node("Mul", "c3 r4", "p3"),
+        node("Mul", "p3 gain", "g3"),
+        node("Add", "g3 shift", "s3"),
+        relu("s3", "r5"),
+        node("Flatten", "r5", "f"),
+        node("Gemm", "f w5", "y"),
+    ]
+    weights = {
+        "w0": 2 * grid(4, 2, 3, 3),
+        "b0": 2 * grid(4),
+        "w1": 2 * grid(4, 2, 3, 3),
+        "w2": np.abs(4 * grid(4, 4, 1, 1)),
+        "b2": np.float32([0.5, 0.25, 0.75, 0.125]),
+        "gain": 4 * grid(6, 1, 1),
+        "shift": np.abs(grid(6, 1, 1)),
+        "w3": 4 * grid(6, 4, 2, 2),
+        "b3": 4 * grid(6),
+        "w4": 4 * grid(6, 4, 2, 2),
+        "w5": grid(24, 3),
+    }
+    return model(nodes, {"x": ["N", 2, 4, 4]}, weights)
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "residual": residual,
     "mobile": mobile,
@@ -253,6 +290,9 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "tokens": tokens,
     "largest": largest,
 }
+
+# For neurons that know their whole input before they fire.
+ACCUMULATING: dict[str, Callable[[], onnx.ModelProto]] = {"gates": gates}
 
 FOUR = ("r2", "r4")
 TOGETHER = "together"
@@ -264,17 +304,20 @@ def convert(
     """Convert a network with thresholds of two, and of four in some populations.
 
     Args:
-        name: One of ``NETWORKS``, or ``TOGETHER`` for all of them side by side.
+        name: One of ``NETWORKS`` or ``ACCUMULATING``, or ``TOGETHER`` for all that the coding has
+            side by side.
         coding: Name of the coding, or the coding.
         scale: Factor of the thresholds, so that the value of the smallest spike is on the grid.
         options: Of the coding.
     """
-    parts = {key: make_proto() for key, make_proto in NETWORKS.items() if name in (key, TOGETHER)}
+    coded = make(coding, **options)
+    known = {**NETWORKS, **(ACCUMULATING if coded.accumulates else {})}
+    parts = {key: make_proto() for key, make_proto in known.items() if name in (key, TOGETHER)}
     proto = side_by_side(parts, batch=1) if name == TOGETHER else parts[name]
     found = replace(read(proto), verify=None)  # as a network that is encoded
     return SpikingNetwork(
         model=found,
-        coding=make(coding, **options),
+        coding=coded,
         thresholds={
             item.name: np.full((), scale * (4.0 if item.name.endswith(FOUR) else 2.0), np.float32)
             for item in found.parts.populations

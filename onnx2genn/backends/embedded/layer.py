@@ -94,7 +94,8 @@ class Layer:
         item = self._population
         if not item.is_function:
             return argument
-        values = item.function(argument.ravel()).reshape(argument.shape)
+        flat = argument.reshape(-1, *argument.shape[2:])
+        values = item.function(flat).reshape(*argument.shape[:2], *item.shape)
         return (values - self._network.offsets[item.name]) / self._network.units[item.tensor]
 
     def _pool(self, trains: Trains) -> np.ndarray:

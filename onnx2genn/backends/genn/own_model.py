@@ -99,8 +99,7 @@ class AddedInput:
         earlier = [item for item in sorted(self._currents) if item < window]
         self._currents = {item: self._currents[item] for item in earlier[-self._pending :]}
         self._currents[window] = [
-            item.neurons.currents(samples).reshape(len(samples), -1)[:, item.order]
-            for item in self._fed
+            item.neurons.fed(item.neurons.currents(samples)) for item in self._fed
         ]
         return self._due + (window * self._steps)
 
@@ -110,10 +109,11 @@ class AddedInput:
             window, phase = divmod(self._model.timestep - item.neurons.start, self._steps)
             shown = [key for key in self._currents if key <= window]
             if phase == 0 and shown:
-                variable = item.group.vars["bias"]
-                current = self._currents[max(shown)][index]
-                variable.view[...] = current.reshape(variable.view.shape)
-                variable.push_to_device()
+                currents = self._currents[max(shown)][index]
+                for name, current in zip(item.neurons.biases, currents, strict=True):
+                    variable = item.group.vars[name]
+                    variable.view[...] = current.reshape(variable.view.shape)
+                    variable.push_to_device()
 
 
 class AddedReadout(AddedPopulation):

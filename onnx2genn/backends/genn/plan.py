@@ -27,11 +27,13 @@ class Projection:
         source: Name of the neurons that they come from.
         linear: Their weights.
         delay: Steps of delay beyond the one step that every spike takes.
+        port: Which of the sums that a target keeps apart they add to.
     """
 
     source: str
     linear: Linear
     delay: int
+    port: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,9 @@ class Neurons:
         signed: Whether they also send negative spikes.
         ports: Inputs that a neuron keeps apart: the elements of the window of a max pooling, of
             whose sums only the largest counts.
+        operands: Sums that a neuron keeps apart, to send a function of all. Their names in the
+            equation are ``sum_0``, ... where what arrives at each is ``arrived_0``, ... and its
+            constant part ``bias_0``, ...
         constants: Values that the equation reads under these names; they broadcast to the shape.
         output: Expression of what a window gave, which is then kept until the next one has ended;
             empty if only the host reads it.
@@ -69,6 +74,7 @@ class Neurons:
     largest: int = 1
     signed: bool = False
     ports: int = 1
+    operands: int = 1
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
     output: str = ""
 
@@ -98,6 +104,13 @@ class Neurons:
         return self.reads_input is not None and (self.code is not None or bool(self.output))
 
     @property
+    def biases(self) -> tuple[str, ...]:
+        """Constants that hold what arrives without any spike, for each of the operands."""
+        if self.operands == 1:
+            return ("bias",)
+        return tuple(f"bias_{index}" for index in range(self.operands))
+
+    @property
     def results(self) -> tuple[str, ...]:
         """Variables that hold what the current window gave so far; the value first."""
         if self.segment is None:
@@ -121,6 +134,11 @@ class Neurons:
         if self.reads_input and samples is not None:
             feeds[self.reads_input] = samples
         return self._runner(feeds)[self.segment.target]
+
+    def fed(self, currents: np.ndarray) -> np.ndarray:
+        """Turn currents [N, ...] into those of neurons for each bias, [biases, N, neurons]."""
+        apart = currents.reshape(len(currents), self.operands, self.size)
+        return apart[:, :, self.order].swapaxes(0, 1)
 
     @cached_property
     def _runner(self) -> Runner:

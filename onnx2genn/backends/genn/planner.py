@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnx2genn.backends.genn.functions import expression
+from onnx2genn.backends.genn.functions import expression, varying
 from onnx2genn.backends.genn.lowering.projection import lower, lower_pool
 from onnx2genn.backends.genn.plan import INPUT, READOUT, Neurons, Plan, Projection
 from onnx2genn.coding import Coding
 from onnx2genn.coding.neuron import NeuronCode
-from onnx2genn.ir.graph import Node
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
 
@@ -84,10 +83,9 @@ class _Planner:
             largest=code.largest,
             signed=code.signed,
             ports=int(np.prod(item.node.attributes["kernel_shape"])) if item.pools else 1,
+            operands=item.ports,
             constants=_function_constants(self._network, item) if item.is_function else {},
-            **self._fed_by(
-                self._network.segment_in_units(item), item.depth, item.node if item.pools else None
-            ),
+            **self._fed_by(self._network.segment_in_units(item), item.depth, item),
         )
 
     def _readout(self) -> Neurons:
@@ -107,8 +105,14 @@ class _Planner:
             **self._fed_by(segment, depth),
         )
 
-    def _fed_by(self, segment: Segment, depth: int, pool: Node | None = None) -> dict[str, Any]:
+    def _fed_by(
+        self, segment: Segment, depth: int, population: Population | None = None
+    ) -> dict[str, Any]:
         arrival = self._coding.input_start(depth)
+        pool = population.node if population is not None and population.pools else None
+        apart: tuple[Segment, ...] = (segment,)
+        if population is not None and population.ports > 1:
+            apart = self._network.port_segments(population)
         return {
             "segment": segment,
             "reads_input": next(
@@ -117,10 +121,12 @@ class _Planner:
             "projections": tuple(
                 Projection(
                     source=self._names[name],
-                    linear=lower_pool(segment, name, pool) if pool else lower(segment, name),
+                    linear=lower_pool(part, name, pool) if pool else lower(part, name),
                     delay=arrival - self._starts[name] - 1,
+                    port=index,
                 )
-                for name in segment.sources
+                for index, part in enumerate(apart)
+                for name in part.sources
                 if name in self._names
             ),
         }
@@ -136,10 +142,28 @@ def neuron_code(network: Network, population: Population) -> NeuronCode:
     code = network.coding.neuron()
     if _relays(network, population):
         return replace(_RELAY, largest=code.largest, signed=code.signed)
-    if population.is_function:
-        value = expression(population, code.collected)
-        return replace(code, collected=f"({value} - {_OFFSET}) / {_UNIT}")
-    return code
+    if not population.is_function:
+        return code
+    if population.ports > 1:
+        code, arguments = _apart(code, population.ports)
+    else:
+        arguments = [code.collected]
+    value = expression(population, arguments)
+    return replace(code, collected=f"({value} - {_OFFSET}) / {_UNIT}")
+
+
+def _apart(code: NeuronCode, count: int) -> tuple[NeuronCode, list[str]]:
+    """Let a neuron collect several sums; return their expressions, too."""
+    ports = range(count)
+    resets = " ".join(f"sum_{index} = 0.0;" for index in ports)
+    adds = " ".join(f"sum_{index} += arrived_{index} * weight;" for index in ports)
+    apart = replace(
+        code,
+        variables=(*code.variables, *(f"sum_{index}" for index in ports)),
+        begin=f"{code.begin} {resets}",
+        step=f"{adds} {code.step}",
+    )
+    return apart, [f"sum_{index} + bias_{index}" for index in ports]
 
 
 def _relays(network: Network, population: Population) -> bool:
@@ -149,6 +173,7 @@ def _relays(network: Network, population: Population) -> bool:
 
 def _function_constants(network: Network, population: Population) -> dict[str, np.ndarray]:
     return {
+        **{name: values for name, (_, values) in varying(population).items()},
         _OFFSET: network.offsets[population.name],
         _UNIT: network.units[population.tensor],
     }

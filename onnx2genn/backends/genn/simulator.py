@@ -72,7 +72,7 @@ class GennSimulator:
                 if 0 <= group < groups:
                     self._write(item, entering.current(item, group))
             if random:
-                self._write(random.neurons, random.next_step(step // self._steps))
+                self._write(random.neurons, random.next_step(step // self._steps)[None])
             self._step()
             for item in leaving.get(step % self._steps, ()):
                 group = (step - item.start) // self._steps
@@ -99,10 +99,11 @@ class GennSimulator:
         if self._model.timestep == self._settled + _CLOCK // self._steps * self._steps:
             self._model.timestep = self._settled
 
-    def _write(self, item: Neurons, current: np.ndarray) -> None:
-        variable = self._model.group(item.name).vars["bias"]
-        variable.view[...] = current.reshape(variable.view.shape)
-        variable.push_to_device()
+    def _write(self, item: Neurons, currents: np.ndarray) -> None:
+        for name, current in zip(item.biases, currents, strict=True):
+            variable = self._model.group(item.name).vars[name]
+            variable.view[...] = current.reshape(variable.view.shape)
+            variable.push_to_device()
 
     def _read(self, item: Neurons, name: str) -> np.ndarray:
         variable = self._model.group(item.name).vars[name]
@@ -161,14 +162,13 @@ class _Input:
         self._blocks: dict[str, np.ndarray] = {}
 
     def current(self, item: Neurons, group: int) -> np.ndarray:
-        """Return what a group of samples lets arrive at neurons, [batch, neurons]."""
+        """Return what a group of samples lets arrive at neurons, [biases, batch, neurons]."""
         offset = group % self._ahead
         if offset == 0:
             start = group * self._batch
             part = self._samples[start : start + self._ahead * self._batch]
-            values = item.currents(part).reshape(len(part), -1)
-            self._blocks[item.name] = values[:, item.order]
-        return self._blocks[item.name][offset * self._batch : (offset + 1) * self._batch]
+            self._blocks[item.name] = item.fed(item.currents(part))
+        return self._blocks[item.name][:, offset * self._batch : (offset + 1) * self._batch]
 
 
 class _RandomInput:

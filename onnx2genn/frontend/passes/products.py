@@ -1,23 +1,19 @@
-"""Products of two tensors, as gates make them, by neurons that square: quarter-square products.
+"""Products of two tensors, as gates make them, by neurons that collect both operands apart.
 
-A neuron sums, so it cannot multiply what two sources send. But a square is a function of one sum,
-which a neuron can send, and the difference of two squares is a product::
+A neuron that accumulates first may send any function of what it collected. So one that collects
+two sums, a and b, each on a port of its own, sends their product; or with more of them, as in a
+gated recurrent unit or behind a normalisation, what else is computed of it element by element::
 
-    a b = (u + v)^2 - (u - v)^2 + b0 a + a0 b - a0 b0,    u = r (a - a0) / 2,  v = (b - b0) / (2 r)
+    f(a, b, c, ...) = g(h(a) b + c)
 
-Two populations send the squares; all else is affine. The centres a0 and b0 and the ratio r are
-those of the operands' ranges in each channel: the squares then reach no further than the product
-of both half ranges, so their rounding errors are about as small as those of neurons which would
-send the product itself.
-
-An operand that is a sum over many neurons, as a query or a residual stream, is sent by relays,
-neurons of its own: else each square, and all behind it, had a synapse from each of the many.
+An operand that many products read and that is a sum over many neurons, as a query or a mean, is
+sent by relays, neurons of its own: else each of the products had a synapse from each of the many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -25,41 +21,13 @@ import numpy as np
 from onnx2genn.errors import Problem
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.passes.node_by_node import rewrite_nodes
-from onnx2genn.frontend.probe import random_inputs
+from onnx2genn.frontend.passes.regions import Region, Regions, products
 from onnx2genn.frontend.rewrite import Rewrite, problem
-from onnx2genn.ir.functions import identity, square
+from onnx2genn.ir.functions import identity, of_ports
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import entry_of, kind_of
-from onnx2genn.ir.run import Runner, samples_at_once
 
-_BATCH = 32
-_RANDOM = 8
-_WIDE = 3
 _MOST_NEURONS = 2**26
-_SQUARES = 2
-# Half width of the narrowest channel, in those of the widest: few random samples show little.
-_NARROWEST, _NARROWEST_RANDOM = 1e-3, 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """Centre and half width of a tensor in each channel, [1, channels, 1, ...]."""
-
-    centre: np.ndarray
-    half: np.ndarray
-
-
-def products(graph: Graph) -> list[Node]:
-    """List the products of two tensors that both depend on the inputs.
-
-    Args:
-        graph: Canonical graph, functions of one tensor fused.
-    """
-    return [
-        node
-        for node in graph.nodes
-        if node.op == "Mul" and not graph.constants.keys() & set(node.inputs)
-    ]
 
 
 def oversized(graph: Graph, original: Graph) -> list[Problem]:
@@ -76,7 +44,7 @@ def oversized(graph: Graph, original: Graph) -> list[Problem]:
         if node.op == "ReduceSum" and node.inputs[0] in made:
             product = producers[node.inputs[0]]
             shapes = [_target(graph, producers.get(name)) for name in product.inputs]
-            counts[product.name] = _SQUARES * prod(np.broadcast_shapes(*shapes))
+            counts[product.name] = prod(np.broadcast_shapes(*shapes))
     total = sum(counts.values())
     if total <= _MOST_NEURONS:
         return []
@@ -85,8 +53,8 @@ def oversized(graph: Graph, original: Graph) -> list[Problem]:
         problem(
             original,
             next(node for node in (*original.nodes, *graph.nodes) if node.name == largest),
-            f"it multiplies activations with {counts[largest]:,} neurons, one for each product "
-            f"and sign; all such nodes together take {total:,}, more than {_MOST_NEURONS:,}.",
+            f"it multiplies activations with {counts[largest]:,} neurons, one for each product; "
+            f"all such nodes together take {total:,}, more than {_MOST_NEURONS:,}.",
             "Shorten the sequence: larger patches, or pooling between the blocks.",
         )
     ]
@@ -100,40 +68,35 @@ def _target(graph: Graph, node: Node | None) -> tuple[int, ...]:
 
 
 def lower_products(graph: Graph, context: Context) -> Graph:
-    """Write every product of two tensors with squares and affine operators.
+    """Write every product of two tensors as a function of several sums.
 
     Args:
         graph: Canonical graph with shapes, functions of one tensor fused.
-        context: With the samples whose activations show the operands' ranges.
+        context: Not needed.
     """
     found = products(graph)
     if not found:
         return graph
-    operands = {name for node in found for name in node.inputs}
-    graph = _with_relays(graph, operands | _sums(graph, found))
-    fitted = context.samples is not None
-    samples = context.samples if context.samples is not None else _unfitted(graph)
-    ranges = _ranges(graph, samples, operands, fitted=fitted)
-    made = {node.output for node in products(graph)}
+    repeated = {
+        name
+        for node in found
+        for name in node.inputs
+        if graph.shapes[name] != graph.shapes[node.output]
+    }
+    graph = _with_relays(graph, repeated | _sums(graph, found))
+    regions = {item.end.output: item for item in Regions(graph).all()}
 
     def rule(rewrite: Rewrite, node: Node) -> str | None:
-        if node.output not in made:
-            return None
-        return _product(rewrite, *(ranges[name] for name in node.inputs))
+        region = regions.get(node.output)
+        return None if region is None else _function(rewrite, region)
 
-    return rewrite_nodes(graph, rule)
-
-
-def _unfitted(graph: Graph) -> dict[str, np.ndarray]:
-    """Make samples as wide as those that the graph is compared with the file on."""
-    drawn = random_inputs(graph, _RANDOM)
-    return {name: (2 * array - 1) * _WIDE for name, array in drawn.items()}
+    return rewrite_nodes(graph, rule).only_live()
 
 
 def _with_relays(graph: Graph, operands: set[str]) -> Graph:
     """Put neurons that send an operand's values where it gathers those of many neurons.
 
-    The squares, and all that reads the operand, then have one synapse for each element of it.
+    All that reads the operand then has one synapse for each element of it.
     """
     producers = graph.producers
     nodes: list[Node] = []
@@ -191,56 +154,21 @@ def _gathers(graph: Graph, producers: Mapping[str, Node], name: str) -> bool:
     return False
 
 
-def _product(rewrite: Rewrite, of_a: _Range, of_b: _Range) -> str:
-    """Write one product; see the equation above."""
-    a, b = (_expanded(rewrite, name) for name in rewrite.node.inputs)
-    both = of_a.half * of_b.half
-    ratio = np.sqrt(np.divide(of_b.half, of_a.half, out=np.ones_like(both), where=both > 0))
-    u = rewrite.emit("Mul", rewrite.emit("Add", a, -of_a.centre), ratio / 2)
-    v = rewrite.emit("Mul", rewrite.emit("Add", b, -of_b.centre), 1 / (2 * ratio))
-    plus = _squared(rewrite, rewrite.emit("Add", u, v), "sum")
-    minus = _squared(rewrite, rewrite.minus(u, v), "difference")
-    centred = rewrite.minus(plus, minus)
-    linear = rewrite.emit(
-        "Add", rewrite.emit("Mul", a, of_b.centre), rewrite.emit("Mul", b, of_a.centre)
-    )
-    shifted = rewrite.emit("Add", linear, -of_a.centre * of_b.centre)
-    return rewrite.emit("Add", centred, shifted)
+def _function(rewrite: Rewrite, region: Region) -> str:
+    """Write a region as neurons with a port for each of its tensors."""
+    ports = [_port(rewrite, name) for name in region.ports]
+    for index, name in enumerate(region.ports.values()):
+        rewrite.store(np.int64(index), f"{name}/index")
+    result = f"{region.end.output}/value"
+    body = [item.renamed({region.end.output: result}) for item in region.body]
+    body = [replace(item, name=item.output) for item in body]
+    sums = rewrite.emit("Concat", *ports, axis=1)
+    return rewrite.add(of_ports(sums, [*region.ports.values()], body, name=region.end.name))
 
 
-def _expanded(rewrite: Rewrite, name: str) -> str:
+def _port(rewrite: Rewrite, name: str) -> str:
+    """Repeat a tensor to the shape of the neurons, with an axis for the ports."""
     shape = rewrite.output_shape
-    if rewrite.shape(name) == shape:
-        return name
-    return rewrite.emit("Expand", name, np.array([1, *shape], np.int64))
-
-
-def _squared(rewrite: Rewrite, x: str, label: str) -> str:
-    output = f"{rewrite.node.output}/{label}"
-    rewrite.nodes.append(square(x, output, f"{rewrite.node.name}/{label}"))
-    return output
-
-
-def _ranges(
-    graph: Graph, samples: Mapping[str, np.ndarray], names: set[str], *, fitted: bool
-) -> dict[str, _Range]:
-    """Run a graph on samples and return the range of some of its tensors."""
-    runner = Runner.of(graph, sorted(names), optimise=fitted)
-    feeds = {name: np.asarray(samples[name], np.float32) for name in graph.inputs}
-    size = samples_at_once(sum(int(np.prod(graph.shapes[name])) for name in names), _BATCH)
-    low: dict[str, np.ndarray] = {}
-    high: dict[str, np.ndarray] = {}
-    for values in runner.batches(feeds, size):
-        for name, value in values.items():
-            axes = tuple(axis for axis in range(value.ndim) if axis != 1)
-            least, most = (pick(value, axis=axes, keepdims=True) for pick in (np.min, np.max))
-            low[name] = np.minimum(low.get(name, least), least)
-            high[name] = np.maximum(high.get(name, most), most)
-    narrowest = _NARROWEST if fitted else _NARROWEST_RANDOM
-    return {name: _range(low[name], high[name], narrowest) for name in names}
-
-
-def _range(low: np.ndarray, high: np.ndarray, narrowest: float) -> _Range:
-    """Return a range; channels that hardly vary may do so on other samples."""
-    half = (high - low) / 2
-    return _Range(centre=(low + high) / 2, half=np.maximum(half, narrowest * half.max()))
+    if rewrite.shape(name) != shape:
+        name = rewrite.emit("Expand", name, np.array([1, *shape], np.int64))
+    return rewrite.emit("Reshape", name, np.array([0, 1, *shape], np.int64))

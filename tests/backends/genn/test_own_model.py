@@ -66,7 +66,11 @@ def answers(added: AddedNetwork, model: Any, samples: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "dt", "coding"),
-    [*(("residual", 0.1, coding) for coding in CODINGS), ("branches", 1.0, "few-spike")],
+    [
+        *(("residual", 0.1, coding) for coding in CODINGS),
+        ("branches", 1.0, "few-spike"),
+        ("gates", 1.0, "two-phase"),
+    ],
 )
 def test_equal_to_the_last_spike(name: str, dt: float, coding: str, tmp_path: Path) -> None:
     """Pipelined, recorded by GeNN's own means, a second time without any reset."""

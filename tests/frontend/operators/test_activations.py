@@ -316,7 +316,7 @@ def test_a_gate_is_no_function_of_one_tensor():
     ]
     found = check_model(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 4)}))
     kinds = [item.kind for item in found.parts.populations]
-    assert kinds == ["Sigmoid", "Function", "Function"]
+    assert kinds == ["Function"]
 
 
 def test_a_function_that_others_read_too():

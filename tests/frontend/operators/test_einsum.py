@@ -51,7 +51,7 @@ def test_einsum_that_mixes_samples_is_refused(equation):
 )
 def test_einsum_of_two_activations(equation, shapes):
     found = check_op("Einsum", shapes, equation=equation)
-    assert [item.kind for item in found.parts.populations] == ["Function", "Function"]
+    assert [item.kind for item in found.parts.populations] == ["Function"]
 
 
 @pytest.mark.parametrize("equation", ["nij,mjk->nmik", "nij,njk,nkl->nil", "nii,nij->nj"])

@@ -37,7 +37,7 @@ def test_gemm_of_the_transposed_batch_is_refused():
 )
 def test_matmul_of_two_tensors(shapes):
     found = check_op("MatMul", list(shapes))
-    assert len(found.parts.populations) == 2
+    assert len(found.parts.populations) == 1
 
 
 def test_matmul_of_tensors_of_other_rank_is_refused():

@@ -44,7 +44,7 @@ def largest_batch(plan: Plan, backend: str, wanted: int | None = None) -> int:
 def bytes_per_sample(plan: Plan) -> int:
     """Return the memory that the neurons of one sample take on a GPU.
 
-    A neuron has its state, its bias, and the input of every port. For each step that its spikes
+    A neuron has its state, its biases, and the input of every port. For each step that its spikes
     are delayed, and for the current one, there is a place in every list of events, and one for the
     value of a graded spike.
     """
@@ -55,7 +55,9 @@ def bytes_per_sample(plan: Plan) -> int:
     total = 0
     for item in plan.neurons:
         lists = 1 + (1 + len(updates(item, "TOEPLITZ"))) * item.graded
-        numbers = len(states_of(item, buffered=False)) + 1 + item.ports
+        numbers = (
+            len(states_of(item, buffered=False)) + len(item.biases) + max(item.ports, item.operands)
+        )
         total += _BYTES * item.size * (numbers + (delays[item.name] + 1) * lists)
     return total
 

@@ -17,7 +17,7 @@ class NeuronGroup:
         size: Number of neurons.
         states: Types of the variables that start at 0, by name.
         constants: What neurons read and do not change, by name, [neurons].
-        fed: Whether the host sets the constant ``bias``, for each instance of a batch.
+        fed: Constants that the host sets for each instance of a batch.
         code: What neurons do in a step.
         threshold: Condition of a spike.
         inputs: Input variables beside ``Isyn``.
@@ -28,7 +28,7 @@ class NeuronGroup:
     size: int
     states: Mapping[str, str]
     constants: Mapping[str, np.ndarray]
-    fed: bool
+    fed: tuple[str, ...]
     code: str
     threshold: str
     inputs: tuple[str, ...] = ()

@@ -35,17 +35,20 @@ def describe_neurons(item: Neurons, steps: int, *, scatter: bool) -> NeuronGroup
     buffered = scatter and bool(item.projections)
     buffers = [ARRIVING, *([_SUMS] if item.ports > 1 else [])] if buffered else []
     states = states_of(item, buffered=buffered)
-    ports = item.ports if item.ports > 1 and not buffered else 0
+    ports = 0 if buffered else max(item.ports, item.operands)
+    places = dict.fromkeys(buffers, item.size * item.ports)
+    if buffered and item.operands > 1:
+        places = dict.fromkeys(map(arriving, range(item.operands)), item.size)
     return NeuronGroup(
         name=item.name,
         size=item.size,
         states=states,
         constants=_constants(item),
-        fed=item.is_fed or item.segment is None,
+        fed=item.biases if item.is_fed or item.segment is None else (),
         code=_simulation(item, steps, states, buffered=buffered, scatter=scatter),
         threshold="" if scatter or "S" not in states else "S != 0.0",
-        inputs=tuple(port(index) for index in range(ports)),
-        buffers={name: np.zeros(item.size * item.ports, np.float32) for name in buffers},
+        inputs=tuple(map(port, range(ports))) if ports > 1 else (),
+        buffers={name: np.zeros(size, np.float32) for name, size in places.items()},
     )
 
 
@@ -54,8 +57,7 @@ def add_neurons(model: Any, group: NeuronGroup) -> str:
     from pygenn import VarAccess, create_neuron_model
 
     access = dict.fromkeys(group.constants, VarAccess.READ_ONLY)
-    if group.fed:
-        access["bias"] = VarAccess.READ_ONLY_DUPLICATE
+    access |= dict.fromkeys(group.fed, VarAccess.READ_ONLY_DUPLICATE)
     neuron = create_neuron_model(
         group.name,
         vars=[*group.states.items(), *((name, "scalar", mode) for name, mode in access.items())],
@@ -69,6 +71,11 @@ def add_neurons(model: Any, group: NeuronGroup) -> str:
     for name, values in group.buffers.items():
         added.extra_global_params[name].set_init_values(values)
     return f"{group.name} {group.size} {group.states} {access} {group.code}"
+
+
+def arriving(index: int) -> str:
+    """Return the buffer of one of several operands."""
+    return f"{ARRIVING}_{index}"
 
 
 def port(index: int) -> str:
@@ -100,12 +107,13 @@ def _constants(item: Neurons) -> dict[str, np.ndarray]:
     """
     if item.segment is not None and item.code is None and not item.output:
         return {}
-    bias = np.zeros(item.shape, np.float32)
+    biases = dict.fromkeys(item.biases, np.zeros(item.size, np.float32))
     if item.segment is not None and not item.is_fed and item.ports == 1:
-        bias = item.currents(None)[0]
-    return {
+        fed = item.fed(item.currents(None))[:, 0]
+        biases = dict(zip(item.biases, fed, strict=True))
+    return biases | {
         name: np.broadcast_to(values, item.shape).ravel()[item.order]
-        for name, values in {"bias": bias, **item.constants}.items()
+        for name, values in item.constants.items()
     }
 
 
@@ -151,6 +159,14 @@ def _arrival(item: Neurons, *, buffered: bool, scatter: bool) -> list[str]:
         sums = _sums_in_buffer(item) if buffered else _sums_in_variables(item)
         # In the worth of this step, as all that arrives.
         return [*sums, "const scalar arrived = (now - largest) / weight;", "largest = now;"]
+    if item.operands > 1:
+        parts = [
+            f"const scalar arrived_{index} = {arriving(index)}[id]; {arriving(index)}[id] = 0.0;"
+            if buffered
+            else f"const scalar arrived_{index} = {port(index)};"
+            for index in range(item.operands)
+        ]
+        return ["const scalar arrived = 0.0;", *parts]
     if not buffered:
         source = "0.0" if scatter or not item.projections else "Isyn"
         return [f"const scalar arrived = {source};"]

@@ -134,6 +134,10 @@ def describe_projection(
     """
     linear = projection.linear
     name = f"{source.name}_to_{target.name}"
+    if target.operands > 1:
+        at = projection.port
+        yield from _groups(f"{name}_{at}", projection, source, target, limits, port(at))
+        return
     if target.ports == 1:
         yield from _groups(name, projection, source, target, limits)
         return

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from onnx2genn.backends.genn.device.neurons import ARRIVING
+from onnx2genn.backends.genn.device.neurons import ARRIVING, arriving
 from onnx2genn.backends.genn.lowering.convolution import Convolution
 from onnx2genn.backends.genn.lowering.projection import Dense, Linear, Sparse
 from onnx2genn.backends.genn.plan import Neurons, Projection
@@ -71,7 +71,9 @@ class ScatterUpdates:
             ]
         code = "\n".join([*lines, "if(spike != 0.0) {", scatter.code, "}"])
         groups = self._model.neuron_populations
-        name = f"{source.name}_to_{target.name}"
+        name, buffer = f"{source.name}_to_{target.name}", ARRIVING
+        if target.operands > 1:
+            name, buffer = f"{name}_{projection.port}", arriving(projection.port)
         model = create_custom_update_model(
             name,
             vars=[("place", "int", CustomUpdateVarAccess.READ_WRITE)] if projection.delay else [],
@@ -86,7 +88,7 @@ class ScatterUpdates:
             model,
             vars={"place": 0} if projection.delay else {},
             var_refs={"S": create_var_ref(groups[source.name], "S")},
-            egp_refs={"target": create_egp_ref(groups[target.name], ARRIVING)},
+            egp_refs={"target": create_egp_ref(groups[target.name], buffer)},
         )
         for key, item in arrays.items():
             update.extra_global_params[key].set_init_values(item)
