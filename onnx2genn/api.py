@@ -29,6 +29,7 @@ def convert(
     *,
     steps: int | str | None = None,
     loss: float | None = None,
+    metric: str | None = None,
     output: str | None = None,
     memory: float | None = None,
     progress: Progress | None = None,
@@ -44,8 +45,11 @@ def convert(
             result is poor.
         coding: Name of a coding or preset, or a coding.
         steps: Time steps of a window; ``"auto"`` for the fewest that keep the ANN's answers.
-        loss: For ``"auto"``, the share of calibration samples that may be answered differently;
-            0.01 by default.
+        loss: For ``"auto"``, what the metric may be off its best value on the calibration samples:
+            of classes, the share of samples that may be answered differently; of values, the error
+            as a share of their spread. 0.01 by default.
+        metric: For ``"auto"``, the metric to judge by; by default the one that suits the output,
+            as ``evaluate`` chooses it.
         output: Name of the output to convert; by default the first one of floats.
         memory: GiB that reading may take; a quarter of the machine's memory if None.
         progress: Called with the number of calibration samples done and the total.
@@ -67,15 +71,18 @@ def convert(
     """
     automatic = steps == "auto"
     chosen = codings.make(coding, steps=None if automatic else steps, **options)
-    if loss is not None and not automatic:
-        raise CodingError("loss is for steps='auto'.")
+    for name, given in (("loss", loss), ("metric", metric)):
+        if given is not None and not automatic:
+            raise CodingError(f"{name} is for steps='auto'.")
     if automatic and calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
     model, samples = read_with_samples(source, calibration, output, memory=memory)
     if samples is None:
         return SpikingNetwork.of(guess(model, chosen))
     if automatic:
-        found = encode_with_fewest_steps(model, chosen, samples, loss=loss, progress=progress)
+        found = encode_with_fewest_steps(
+            model, chosen, samples, loss=loss, metric=metric, progress=progress
+        )
         return SpikingNetwork.of(found)
     require_expressible(model, chosen)
     seen = observe(

@@ -13,7 +13,7 @@ from onnx2genn import saving
 from onnx2genn.backends.registry import predict, stream
 from onnx2genn.data import Inputs, Progress, batched, prepare
 from onnx2genn.evaluate import result
-from onnx2genn.evaluate.evaluation import evaluate
+from onnx2genn.evaluate.evaluation import Truth, evaluate
 from onnx2genn.network import Network
 from onnx2genn.report import html
 
@@ -53,30 +53,42 @@ class SpikingNetwork(Network):
         return cls(**{item.name: getattr(network, item.name) for item in fields(network)})
 
     def predict(
-        self, x: Inputs, *, backend: str = "auto", batch_size: int | None = None
+        self,
+        x: Inputs,
+        *,
+        heads: bool = False,
+        backend: str = "auto",
+        batch_size: int | None = None,
     ) -> np.ndarray:
         """Run the spiking network.
+
+        By default it answers with logits: what comes before the heads of the model (Softmax,
+        Sigmoid, ArgMax...), which have no spiking form and are taken off. With ``heads=True``
+        onnxruntime applies them to the logits, and the answer is what the model itself returns.
 
         Args:
             x: Samples [N, ...] as the ANN takes them; of several inputs, arrays by name or in the
                 order of ``entries``.
+            heads: Whether to apply the heads that were taken off.
             backend: ``auto``, ``onnxruntime``, ``cuda``, ``hip`` or ``single_threaded_cpu``.
             batch_size: Samples simulated at once; chosen by the backend if None.
 
         Returns:
-            Logits in ANN units, float32 [N, classes].
+            Logits in ANN units, float32 [N, classes]; with heads, the output of the model.
 
         Raises:
             DataError: The samples do not fit the model.
             BackendError: The backend is missing or cannot run the network.
         """
-        return predict(self, prepare(self.model, x), backend, batch_size=batch_size)
+        found = predict(self, prepare(self.model, x), backend, batch_size=batch_size)
+        return next(iter(self.model.with_heads(found).values())) if heads else found
 
     def evaluate(
         self,
         x: Inputs,
-        y: np.ndarray | None = None,
+        y: Truth = None,
         *,
+        metric: str | None = None,
         backend: str = "auto",
         batch_size: int | None = None,
         progress: Progress | None = None,
@@ -85,17 +97,33 @@ class SpikingNetwork(Network):
 
         Args:
             x: Samples as for :meth:`predict`.
-            y: Labels [N]; without them accuracies are None and only the agreement is known.
+            y: What the answers should be: labels [N], or one for each position [N, ...], or values
+                in the shape of the output. Without them accuracies are None and only the agreement
+                with the ANN is known.
+            metric: ``accuracy``, ``top-5``, ``iou``, ``correlation``, ``mae``, ``rmse`` or
+                ``nrmse`` (the error as a share of the spread). By default the one that suits the
+                output: accuracy where Softmax, ArgMax or a row of scores tells of classes, at each
+                position if there are several; of Sigmoid, accuracy of all labels, and IoU where
+                these have positions; else the error.
             backend: As for :meth:`predict`.
             batch_size: Samples simulated at once; chosen by the backend if None.
             progress: Called with the number of samples done and the total.
 
         Raises:
-            DataError: The samples or labels do not fit the model.
+            CodingError: There is no such metric.
+            DataError: The samples, the labels or the metric do not fit the model.
             BackendError: The backend is missing or cannot run the network.
         """
         return Evaluation.of(
-            evaluate(self, x, y, backend=backend, batch_size=batch_size, progress=progress)
+            evaluate(
+                self,
+                x,
+                y,
+                metric=metric,
+                backend=backend,
+                batch_size=batch_size,
+                progress=progress,
+            )
         )
 
     def stream(

@@ -12,9 +12,11 @@ from onnx2genn.calibrate.observe import SIMULATED, observe
 from onnx2genn.coding import Coding
 from onnx2genn.data import Progress
 from onnx2genn.errors import CalibrationError, CodingError
-from onnx2genn.evaluate.answers import predicted_classes
 from onnx2genn.evaluate.forecast import Forecast
+from onnx2genn.evaluate.metrics import chosen
+from onnx2genn.evaluate.task import task_of
 from onnx2genn.ir.model import Model
+from onnx2genn.ir.outputs import separate_outputs
 from onnx2genn.network import Network
 
 DEFAULT_LOSS = 0.01
@@ -26,12 +28,15 @@ def encode_with_fewest_steps(
     samples: np.ndarray,
     *,
     loss: float | None = None,
+    metric: str | None = None,
     progress: Progress | None = None,
 ) -> Network:
     """Encode a model with the shortest window that keeps its answers.
 
-    The window doubles until the share of calibration samples for which the ANN chooses another
-    class is at most ``loss``, and is then narrowed down. The answers are those of the forecast
+    The window doubles until on the calibration samples the metric between SNN and ANN is off its
+    best value by at most ``loss``, for every output, and is then narrowed down: with classes this
+    is the share of samples for which the ANN chooses another one, with values the error as a share
+    of their spread. The answers are those of the forecast
     where neurons accumulate before they fire. Other codings lose more than their forecast says,
     so that a part of the samples is simulated.
 
@@ -39,16 +44,18 @@ def encode_with_fewest_steps(
         model: Canonical model.
         coding: Coding, whose own ``steps`` do not matter.
         samples: Training samples [N, ...], as the network takes them.
-        loss: Share of samples that may be answered differently, 0 to 1; 0.01 if None.
+        loss: What the metric may be off, 0 to 1; 0.01 if None. Of a metric in units, any number of
+            these; it has to be given.
+        metric: As for :func:`onnx2genn.evaluate.evaluation.evaluate`.
         progress: Called with the number of samples observed and the total.
 
     Raises:
         CalibrationError: There are no samples, or no window is long enough.
-        CodingError: The loss is out of range.
+        CodingError: The loss is out of range, or there is no such metric.
+        DataError: An output has no answers for the metric.
     """
-    loss = DEFAULT_LOSS if loss is None else loss
-    if not 0 <= loss < 1:
-        raise CodingError(f"loss={loss} is not a share in 0..1.")
+    judge = _Judge(model, metric)
+    loss = judge.allowed(loss)
     require_expressible(model, coding)
     seen = observe(
         model,
@@ -59,20 +66,20 @@ def encode_with_fewest_steps(
     )
     # Neurons that fire while they integrate are simulated step by step, on fewer samples.
     compared = samples if coding.accumulates else samples[:SIMULATED]
-    wanted = _choices_of_ann(seen.model, compared)
+    target = seen.model.parts.readout.target
+    wanted = np.concatenate([part[target] for part in seen.model.activations([target], compared)])
 
     def attempt(steps: int) -> Network | None:
         network = encode(seen, replace(coding, steps=steps))
-        lost = np.mean(_choices(network, compared) != wanted)
-        return network if lost <= loss else None
+        return network if judge.lost(_readout(network, compared), wanted) <= loss else None
 
     below, steps = 0, 1
     while (found := attempt(steps)) is None:
         if steps >= coding.most_steps:
             raise CalibrationError(
-                f"With {steps} steps, coding {coding.name!r} still answers more than a share of "
-                f"{loss} of the calibration samples differently. Allow a greater loss, or choose "
-                "another coding."
+                f"With {steps} steps, coding {coding.name!r} still loses more than {loss} of the "
+                f"ANN's answers ({judge.names}) on the calibration samples. Allow a greater loss, "
+                "or choose another coding."
             )
         below, steps = steps, min(2 * steps, coding.most_steps)
     while found.coding.steps - below > 1:
@@ -82,17 +89,40 @@ def encode_with_fewest_steps(
     return found
 
 
-def _choices_of_ann(model: Model, samples: np.ndarray) -> np.ndarray:
-    target = model.parts.readout.target
-    found = model.activations([target], samples)
-    return np.concatenate([_chosen(tensors[target]) for tensors in found])
-
-
-def _choices(network: Network, samples: np.ndarray) -> np.ndarray:
+def _readout(network: Network, samples: np.ndarray) -> np.ndarray:
     if network.coding.accumulates:
-        return _chosen(Forecast(network).logits(samples))
-    return _chosen(predict(network, samples, EMBEDDED))
+        return Forecast(network).logits(samples)
+    return predict(network, samples, EMBEDDED)
 
 
-def _chosen(logits: np.ndarray) -> np.ndarray:
-    return predicted_classes(logits.reshape(len(logits), -1))
+class _Judge:
+    """Compares readouts with the ANN's by the metric of each output."""
+
+    def __init__(self, model: Model, metric: str | None) -> None:
+        self._outputs = model.parts.outputs
+        self._chosen = [chosen(task_of(item), metric, labelled=False) for item in self._outputs]
+
+    @property
+    def names(self) -> str:
+        """The metrics."""
+        return ", ".join(dict.fromkeys(metric.name for metric, _ in self._chosen))
+
+    def allowed(self, loss: float | None) -> float:
+        """Return the loss that is allowed, if it can be."""
+        units = [metric.name for metric, _ in self._chosen if metric.units]
+        if loss is None and units:
+            raise CodingError(f"{units[0]} is in the units of the output: say which loss is right.")
+        loss = DEFAULT_LOSS if loss is None else loss
+        if loss < 0 or (loss >= 1 and not units):
+            raise CodingError(f"loss={loss} is not a share in 0..1.")
+        return loss
+
+    def lost(self, readout: np.ndarray, wanted: np.ndarray) -> float:
+        """Return what the worst output loses."""
+        ours, anns = (separate_outputs(self._outputs, item) for item in (readout, wanted))
+        losses = []
+        for output, (kind, task) in zip(self._outputs, self._chosen, strict=True):
+            metric = kind(task)
+            metric.add(ours[output.name], task.targets(anns[output.name]))
+            losses.append(metric.loss(metric.value()))
+        return max(losses)

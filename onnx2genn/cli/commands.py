@@ -22,6 +22,7 @@ from onnx2genn.coding import Coding
 from onnx2genn.data import Samples, load_samples
 from onnx2genn.errors import CodingError
 from onnx2genn.evaluate.evaluation import evaluate
+from onnx2genn.evaluate.metrics import metric_for
 from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.frontend.file import load_proto
 from onnx2genn.report import html, terminal
@@ -85,6 +86,8 @@ def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], outpu
     proto = load_proto(given.model)
     saved = is_saved_network(proto)
     _require(given, "saved" if saved else "convert")
+    if given.metric is not None:
+        metric_for(given.metric)
     for name in (given.save, given.json, given.report):
         if name is not None:
             files.require_place(Path(name))
@@ -128,6 +131,7 @@ def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output
             _coding(given),
             steps="auto" if given.steps == "auto" else None,
             loss=given.loss,
+            metric=given.metric if given.steps == "auto" else None,
             output=given.output,
             memory=given.memory,
             progress=report,
@@ -185,12 +189,15 @@ def _evaluated(given: argparse.Namespace, network: SpikingNetwork, output: Outpu
         output.say(f"No --evaluate data: running {_RANDOM_SAMPLES} random inputs.")
     backend = choose(given.backend or AUTO)
     output.print(terminal.layers(network))
+    for line in terminal.heads(network):
+        output.say(line)
     output.say(f"Backend {backend.name}: {backend.reason}")
     with progress("Simulating") as report:
         return evaluate(
             network,
             samples.x,
             samples.y,
+            metric=given.metric,
             backend=given.backend or AUTO,
             batch_size=given.batch_size,
             progress=report,

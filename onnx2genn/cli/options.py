@@ -11,7 +11,7 @@ from typing import Any
 
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
 RESULTS = ("save", "json", "report", "export_genn")
-RUNNING = ("evaluate", "limit", "backend", "batch_size", "workers", "seed", *RESULTS)
+RUNNING = ("evaluate", "limit", "metric", "backend", "batch_size", "workers", "seed", *RESULTS)
 TAKEN = {
     "doctor": (),
     "check": ("model", "output", "calibrate", "coding", "memory", "trace"),
@@ -59,6 +59,13 @@ def parser() -> argparse.ArgumentParser:
         help="training samples, to choose thresholds from",
     )
     add("--evaluate", metavar="FILE", type=_file, help="test samples and labels")
+    add(
+        "--metric",
+        metavar="NAME",
+        type=_word,
+        help="what to judge answers by: accuracy, top-5, iou, correlation, mae, rmse or nrmse "
+        "(default: what suits the output: accuracy of classes, iou of masks, errors of values)",
+    )
     add("--limit", metavar="N", type=_positive, help="evaluate only the first N samples")
     add(
         "--memory",
@@ -83,9 +90,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--loss",
         metavar="SHARE",
-        type=_share,
-        help="for --steps auto, the share of calibration samples that may be answered differently "
-        "(default 0.01)",
+        type=_loss,
+        help="for --steps auto, the share of calibration samples that may be answered differently, "
+        "or what the metric may otherwise be off (default 0.01)",
     )
     add("--threshold", choices=THRESHOLD_RULES, help="how thresholds are chosen")
     add("--percentile", metavar="P", type=float, help="for --threshold percentile")
@@ -214,9 +221,9 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _share(text: str) -> float:
-    if not 0 <= float(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share in 0..1")
+def _loss(text: str) -> float:
+    if not 0 <= float(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
     return float(text)
 
 

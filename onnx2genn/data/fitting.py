@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -172,28 +173,31 @@ def _hint(array: np.ndarray, shape: Shape) -> str:
     return ""
 
 
-def labels_for(classes: int, samples: int, y: np.ndarray) -> np.ndarray:
+def labels_for(classes: int, samples: int, y: np.ndarray, positions: Shape = ()) -> np.ndarray:
     """Check labels against samples and classes and return them as whole numbers.
 
     Args:
         classes: Outputs of the model.
         samples: Number of samples.
-        y: Labels [N], or one-hot [N, classes].
+        y: Labels [N, *positions], or one-hot [N, classes] where a sample has one.
+        positions: Shape of the labels of one sample.
 
     Raises:
         DataError: Their number, type or range does not fit.
     """
-    array = _array(y, "y")
+    array, wanted = _array(y, "y"), (samples, *positions)
     if array.dtype.kind not in "fiub":
         raise DataError(f"y holds values of type {array.dtype}; labels are whole numbers.")
     if not np.isfinite(array).all():
         raise DataError("y has infinite or undefined values (NaN); labels are whole numbers.")
-    if array.shape == (samples, classes) and classes > 1:
+    if array.shape == (samples, classes) and classes > 1 and prod(positions) == 1:
         array = array.argmax(axis=1)
-    array = array.reshape(-1) if array.shape == (samples, 1) else array
-    if array.shape != (samples,):
+    if array.shape[:1] == (samples,) and array.size == prod(wanted):
+        array = array.reshape(wanted)
+    if array.shape != wanted:
+        needed = f"labels of shape {list(positions)}" if prod(positions) != 1 else "one label"
         raise DataError(
-            f"y has shape {list(array.shape)} for {samples} samples: it needs one label for each."
+            f"y has shape {list(array.shape)} for {samples} samples: it needs {needed} for each."
         )
     if array.dtype.kind == "f" and not np.array_equal(array, np.floor(array)):
         raise DataError("y has fractions; labels are whole numbers.")

@@ -1,105 +1,136 @@
-"""How ANN, forecast and spiking network answer, added up over batches."""
+"""How ANN, forecast and spiking network answer, added up over batches, for one output."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from onnx2genn.evaluate.metrics import Metric, chosen
 from onnx2genn.evaluate.moments import Moments
-from onnx2genn.evaluate.result import Difference
+from onnx2genn.evaluate.result import Difference, Score
+from onnx2genn.evaluate.task import CLASSES, as_told, task_of
+from onnx2genn.ir.outputs import Output
 
 _MOST_DIFFERENCES = 100
+_NAMES = ("ann", "forecast", "snn")
 
-
-def predicted_classes(logits: np.ndarray) -> np.ndarray:
-    """Choose classes from logits [..., classes]; a single logit says yes above 0."""
-    return (logits[..., 0] > 0).astype(np.int64) if logits.shape[-1] == 1 else logits.argmax(-1)
+Heads = Callable[[np.ndarray], np.ndarray]
+"""Makes the user's output of logits [N, *shape]."""
 
 
 class Answers:
-    """Counts how often they agree with each other and with the labels.
+    """Compares answers with each other and, where it is known, with what they should be.
 
     Attributes:
         count: Samples so far.
-        differences: The first samples that ANN and SNN answer differently.
+        task: What the output is for.
+        differences: The first samples for which ANN and SNN choose another class.
 
     Args:
+        output: The output.
         steps: Time steps of a window.
-        labels: Labels of all samples, or None.
+        samples: Number of all samples.
+        y: What the answers to all samples should be, or None.
+        metric: Name of the metric; the one that suits the output if None.
+        heads: What values are compared behind, where users know those only.
     """
 
-    def __init__(self, steps: int, labels: np.ndarray | None) -> None:
+    def __init__(
+        self,
+        output: Output,
+        steps: int,
+        samples: int,
+        y: np.ndarray | None,
+        metric: str | None,
+        heads: Heads,
+    ) -> None:
+        known = task_of(output)
+        if y is not None:
+            known = as_told(known, samples, y)
+        self._metric, self.task = chosen(known, metric, labelled=y is not None)
+        self._labels = None if y is None else self.task.labels(samples, y)
         self.count = 0
         self.differences: list[Difference] = []
-        self._labels = labels
-        self._right = dict.fromkeys(("ann", "forecast", "snn"), 0)
-        self._agreed = 0
-        self._right_by_step = np.zeros(steps)
-        self._agreed_by_step = np.zeros(steps)
-        self._error = 0.0
-        self._logits = Moments()
+        self._output, self._heads = output, heads
+        self._right = {name: self._metric(self.task) for name in _NAMES}
+        self._right_by_step = self._metrics(steps)
+        self._to_ann = {name: self._metric(self.task) for name in ("forecast", "snn")}
+        self._to_ann_by_step = self._metrics(steps)
+        self._squares, self._logits = 0.0, Moments()
+
+    def _metrics(self, count: int) -> list[Metric]:
+        return [self._metric(self.task) for _ in range(count)]
 
     def add(
         self, ann: np.ndarray, forecast: np.ndarray, snn: np.ndarray, by_step: np.ndarray
     ) -> None:
-        """Add logits [N, ...] of the next samples, those of the SNN also by step [T, N, ...]."""
-        n = len(ann)
-        ann, forecast, snn = (item.reshape(n, -1) for item in (ann, forecast, snn))
-        chosen = {
-            "ann": predicted_classes(ann),
-            "forecast": predicted_classes(forecast),
-            "snn": predicted_classes(snn),
-        }
-        over_time = predicted_classes(by_step.reshape(len(by_step), n, -1))
-        self._agreed += int((chosen["snn"] == chosen["ann"]).sum())
-        self._agreed_by_step += (over_time == chosen["ann"]).sum(axis=1)
-        self._error += float(np.square(snn - ann, dtype=np.float64).sum())
+        """Add logits [N, *shape] of the next samples, those of the SNN also by step [T, ...]."""
+        self._squares += float(np.square(snn - ann, dtype=np.float64).sum())
         self._logits.add(ann, snn)
-        self._add_differences(ann, chosen["ann"], chosen["snn"])
+        values = {"ann": ann, "forecast": forecast, "snn": snn}
+        steps = list(by_step)
+        if self.task.heads:
+            values = {name: self._heads(item) for name, item in values.items()}
+            steps = [self._heads(item) for item in steps]
+        wanted = self.task.targets(values["ann"])
+        for name, metric in self._to_ann.items():
+            metric.add(values[name], wanted)
+        for step, metric in zip(steps, self._to_ann_by_step, strict=True):
+            metric.add(step, wanted)
         if self._labels is not None:
-            labels = self._labels[self.count : self.count + n]
-            for key, answer in chosen.items():
-                self._right[key] += int((answer == labels).sum())
-            self._right_by_step += (over_time == labels).sum(axis=1)
-        self.count += n
+            labels = self._labels[self.count : self.count + len(ann)]
+            for name, metric in self._right.items():
+                metric.add(values[name], labels)
+            for step, metric in zip(steps, self._right_by_step, strict=True):
+                metric.add(step, labels)
+        if self.task.single:
+            self._add_differences(ann, snn)
+        self.count += len(ann)
 
-    def _add_differences(self, logits: np.ndarray, ann: np.ndarray, snn: np.ndarray) -> None:
+    def _add_differences(self, ann: np.ndarray, snn: np.ndarray) -> None:
+        n = len(ann)
+        of_ann, of_snn = (self.task.targets(item).reshape(n) for item in (ann, snn))
+        logits = ann.reshape(n, -1)
         room = _MOST_DIFFERENCES - len(self.differences)
-        for index in np.flatnonzero(ann != snn)[:room]:
-            values, a, b = logits[index], int(ann[index]), int(snn[index])
+        for index in np.flatnonzero(of_ann != of_snn)[:room]:
+            values, a, b = logits[index], int(of_ann[index]), int(of_snn[index])
             sample = self.count + int(index)
+            margin = values[a] - values[b] if self.task.kind == CLASSES else abs(values[0])
             self.differences.append(
                 Difference(
                     sample=sample,
-                    label=None if self._labels is None else int(self._labels[sample]),
+                    label=None if self._labels is None else int(self._labels[sample].item()),
                     ann=a,
                     snn=b,
-                    margin=abs(float(values[0]))
-                    if len(values) == 1
-                    else float(values[a] - values[b]),
+                    margin=float(margin),
                 )
             )
 
-    def accuracy(self, of: str) -> float | None:
-        """Return the accuracy of ``ann``, ``forecast`` or ``snn``; None without labels."""
-        return None if self._labels is None else self._right[of] / self.count
-
-    @property
-    def accuracy_by_step(self) -> list[float] | None:
-        """Accuracy of the SNN after each step; None without labels."""
-        return None if self._labels is None else (self._right_by_step / self.count).tolist()
-
-    @property
-    def agreement(self) -> float:
-        """Share of samples for which SNN and ANN choose the same class."""
-        return self._agreed / self.count
-
-    @property
-    def agreement_by_step(self) -> list[float]:
-        """Likewise after each step."""
-        return (self._agreed_by_step / self.count).tolist()
-
-    @property
-    def logits_error(self) -> float:
-        """Root mean square of the logits' error over the standard deviation of the ANN's."""
+    def score(self) -> Score:
+        """Return how they did over all samples."""
         variance, _ = self._logits.variances()
-        return float(np.sqrt(self._error / self._logits.count / max(variance, 1e-12)))
+        error, spread = np.sqrt(self._squares / self._logits.count), np.sqrt(variance)
+        right = dict.fromkeys(_NAMES)
+        if self._labels is not None:
+            right = {name: metric.value() for name, metric in self._right.items()}
+        return Score(
+            output=self._output.name,
+            shape=self._output.shape,
+            task=self.task.kind,
+            classes=self.task.classes,
+            metric=self._metric.name,
+            title=self._metric.title,
+            more=self._metric.more,
+            units=self._metric.units,
+            **right,
+            forecast_to_ann=self._to_ann["forecast"].value(),
+            to_ann=self._to_ann["snn"].value(),
+            by_step=None
+            if self._labels is None
+            else [item.value() for item in self._right_by_step],
+            to_ann_by_step=[item.value() for item in self._to_ann_by_step],
+            correlation=self._logits.correlation(),
+            error=float(error),
+            spread=float(spread),
+        )

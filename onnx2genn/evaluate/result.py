@@ -9,6 +9,16 @@ from typing import Any
 from onnx2genn.ir.graph import Shape
 
 _NEAR_CHANCE = 1.5
+_OF_FIRST_OUTPUT = (
+    "classes",
+    "ann_accuracy",
+    "forecast_accuracy",
+    "snn_accuracy",
+    "agreement",
+    "accuracy_by_step",
+    "agreement_by_step",
+    "logits_error",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +92,84 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Score:
+    """How one output of the spiking network does, by the metric that suits it.
+
+    Attributes:
+        output: Its name.
+        shape: Shape of its logits without the batch axis.
+        task: What it is for: ``classes``, ``labels`` or ``values``.
+        classes: Number of classes, 2 for labels, 0 for values.
+        metric: Name of the metric.
+        title: What tables call it.
+        more: Whether more is better.
+        units: Whether it is in the units of the output, and not a share.
+        ann: The metric for the ANN against what the answers should be; None if that is not known.
+        forecast: Likewise for the forecast.
+        snn: Likewise for the SNN.
+        by_step: Likewise after each step of the window.
+        forecast_to_ann: The metric for the forecast against the answers of the ANN.
+        to_ann: Likewise for the SNN.
+        to_ann_by_step: Likewise after each step of the window.
+        correlation: Pearson correlation of the logits of SNN and ANN; None where one is constant.
+        error: Root mean square of the logits' error, in their units.
+        spread: Standard deviation of the ANN's logits.
+    """
+
+    output: str
+    shape: Shape
+    task: str
+    classes: int
+    metric: str
+    title: str
+    more: bool
+    units: bool
+    ann: float | None
+    forecast: float | None
+    snn: float | None
+    by_step: list[float] | None
+    forecast_to_ann: float
+    to_ann: float
+    to_ann_by_step: list[float]
+    correlation: float | None
+    error: float
+    spread: float
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it says how many answers are right."""
+        return self.more and not self.units and self.classes > 0
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it is the accuracy."""
+        return self.metric == "accuracy"
+
+    def share(self, value: float) -> float:
+        """Return a value of the metric as a share, 0..1, of which 1 is the best."""
+        if self.units:
+            value /= max(self.spread, 1e-12)
+        return min(max(value if self.more else 1 - value, 0.0), 1.0)
+
+    @property
+    def share_title(self) -> str:
+        """What tables call the metric as a share."""
+        if self.more:
+            return self.title
+        return f"1 - {self.title}" + (" / spread" if self.units else "")
+
+    @property
+    def relative_error(self) -> float:
+        """The error of the logits over their spread."""
+        return self.error / max(self.spread, 1e-12)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How a spiking network does against its ANN, on the same samples.
 
-    Accuracies are shares between 0 and 1, and None without labels.
+    ``scores`` has how each output does, by the metric that suits it. What speaks of accuracies is
+    of the first output: shares between 0 and 1, None without labels and where it has no classes.
 
     Attributes:
         model: Name of the model.
@@ -94,21 +178,13 @@ class Evaluation:
         latency_steps: Steps from the presentation of a sample to the answer.
         backend: Backend that ran the network.
         samples: Number of samples.
-        ann_accuracy: Of the ANN, by onnxruntime.
-        forecast_accuracy: Of the ANN with its activations rounded to the coding's values.
-        snn_accuracy: Of the spiking network.
-        agreement: Share of samples for which SNN and ANN choose the same class.
-        accuracy_by_step: Of the readout after each step of its window.
-        agreement_by_step: Likewise for the agreement.
-        logits_error: Root mean square of the logits' error over the standard deviation of the
-            ANN's logits.
+        scores: How each output does.
         spikes_per_sample: Spikes of all populations.
         sops_per_sample: Synaptic operations: one spike arriving over one synapse. A constant
             input current causes none; it costs the multiply-accumulates of the first segment once.
         macs_per_sample: Multiply-accumulates of the ANN.
         samples_per_second: Of the simulation, with spikes recorded.
         populations: Each population's activity.
-        classes: Number of classes.
         settings: The coding with all its options.
         calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed.
         inputs: Inputs of the spiking network with their shapes.
@@ -122,24 +198,62 @@ class Evaluation:
     latency_steps: int
     backend: str
     samples: int
-    ann_accuracy: float | None
-    forecast_accuracy: float | None
-    snn_accuracy: float | None
-    agreement: float
-    accuracy_by_step: list[float] | None
-    agreement_by_step: list[float]
-    logits_error: float
+    scores: list[Score]
     spikes_per_sample: float
     sops_per_sample: float
     macs_per_sample: int
     samples_per_second: float
     populations: list[PopulationActivity] = field(default_factory=list)
-    classes: int = 0
     settings: str = ""
     calibration_samples: int = 0
     inputs: dict[str, Shape] = field(default_factory=dict)
     projections: list[Projection] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def score(self) -> Score:
+        """How the first output does."""
+        return self.scores[0]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 2 for labels that hold or not, 0 for values."""
+        return self.score.classes
+
+    @property
+    def ann_accuracy(self) -> float | None:
+        """Accuracy of the ANN, by onnxruntime."""
+        return self.score.ann if self.score.is_accuracy else None
+
+    @property
+    def forecast_accuracy(self) -> float | None:
+        """Accuracy of the ANN with its activations rounded to the coding's values."""
+        return self.score.forecast if self.score.is_accuracy else None
+
+    @property
+    def snn_accuracy(self) -> float | None:
+        """Accuracy of the spiking network."""
+        return self.score.snn if self.score.is_accuracy else None
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of the ANN's answers that are those of the SNN, by the metric."""
+        return self.score.to_ann if self.score.is_share else None
+
+    @property
+    def accuracy_by_step(self) -> list[float] | None:
+        """Accuracy of the readout after each step of its window."""
+        return self.score.by_step if self.score.is_accuracy else None
+
+    @property
+    def agreement_by_step(self) -> list[float] | None:
+        """Likewise for the agreement."""
+        return self.score.to_ann_by_step if self.score.is_share else None
+
+    @property
+    def logits_error(self) -> float:
+        """Root mean square of the logits' error over the standard deviation of the ANN's."""
+        return self.score.relative_error
 
     @property
     def near_chance(self) -> bool:
@@ -148,7 +262,8 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON; what is no number is None there."""
-        return _plain(asdict(self))
+        found = _plain(asdict(self))
+        return {**found, **{name: _plain(getattr(self, name)) for name in _OF_FIRST_OUTPUT}}
 
 
 def _plain(value: Any) -> Any:

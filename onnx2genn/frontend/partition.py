@@ -10,6 +10,7 @@ from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.operators.curves import CONDITION
 from onnx2genn.frontend.rewrite import problem
 from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.outputs import Output
 from onnx2genn.ir.partition import Partition, Population
 from onnx2genn.ir.registry import entry_of, kind_of
 from onnx2genn.ir.segment import Segment
@@ -50,6 +51,13 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
         populations=tuple(populations),
         readout=readout,
         depth=cutter.depth(readout),
+        outputs=(
+            Output(
+                name=graph.output,
+                shape=readout.shape,
+                heads=tuple(node for node in graph.nodes if node.output in heads),
+            ),
+        ),
     )
     return parts, problems
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import onnx
 
-from onnx2genn.ir.graph import Graph, Shape, to_onnx
+from onnx2genn.ir.graph import Graph, Shape, live, to_onnx
+from onnx2genn.ir.outputs import separate_outputs
 from onnx2genn.ir.partition import Partition
 from onnx2genn.ir.run import Runner, samples_at_once
 
@@ -54,6 +56,29 @@ class Model:
         return Runner(
             self.to_onnx([name for name in tensors if name not in self.graph.inputs]), tensors
         )
+
+    @cached_property
+    def _heads(self) -> Runner:
+        """Runs what comes after the readout."""
+        graph, readout = self.graph, self.parts.readout
+        nodes = [node for item in self.parts.outputs for node in item.heads]
+        _, constants = live(nodes, graph.constants, [graph.output])
+        entry, names = {readout.target: readout.shape}, [item.name for item in self.parts.outputs]
+        model = to_onnx(
+            nodes, constants, entry, {name: None for name in names if name not in entry}
+        )
+        return Runner(model, names)
+
+    def with_heads(self, readout: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs [N, ...] by name that the model has where its readout is this one.
+
+        Args:
+            readout: What is before the heads, [N, ...]: the logits.
+        """
+        target, outputs = self.parts.readout.target, self.parts.outputs
+        if not any(item.heads for item in outputs):
+            return separate_outputs(outputs, readout)
+        return self._heads({target: readout})
 
     def activations(
         self, tensors: Sequence[str], samples: np.ndarray, most: int = _BATCH

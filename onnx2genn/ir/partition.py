@@ -9,6 +9,7 @@ import numpy as np
 
 from onnx2genn.ir.functions import IDENTITY, is_function
 from onnx2genn.ir.graph import Node, Shape, to_onnx
+from onnx2genn.ir.outputs import Output
 from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment, narrowed
 
@@ -114,12 +115,14 @@ class Partition:
         populations: In topological order.
         readout: Affine map to the logits.
         depth: Populations on the longest way from the input to the readout.
+        outputs: The model's outputs, whose logits lie side by side in the readout.
     """
 
     inputs: dict[str, Shape]
     populations: tuple[Population, ...]
     readout: Segment
     depth: int
+    outputs: tuple[Output, ...]
 
     @property
     def neurons(self) -> int:

@@ -1,4 +1,4 @@
-"""The chart of accuracy over time steps, as places in a picture."""
+"""The chart of the first output's metric over time steps, as places in a picture."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from onnx2genn.evaluate.result import Evaluation
+from onnx2genn.report.scores import agreement
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 408, 12, 196
 _LONG_WINDOW = 40
@@ -22,7 +23,7 @@ class Reached:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """Accuracy, or agreement where there are no labels, after each step.
+    """The metric, or the agreement with the ANN where there are no labels, after each step.
 
     Attributes:
         measure: Its name.
@@ -55,20 +56,24 @@ class Chart:
 
 def chart(evaluation: Evaluation) -> Chart:
     """Lay out the chart."""
-    by_step, measure, ann = evaluation.accuracy_by_step, "accuracy", evaluation.ann_accuracy
-    if by_step is None or ann is None:
-        by_step, measure, ann = evaluation.agreement_by_step, "agreement with the ANN", 1.0
+    score = evaluation.score
+    if score.by_step is None or score.ann is None:
+        values, measure, ann = score.to_ann_by_step, f"{agreement(score)} with the ANN", 1.0
+    else:
+        values, measure, ann = score.by_step, score.share_title, score.share(score.ann)
+    by_step = [score.share(value) for value in values]
+    forecast = None if score.forecast is None else score.share(score.forecast)
     reached = [
         Reached(points=points, step=_reached(by_step, ann - points / 100)) for points in (1.0, 0.1)
     ]
     places = _places(len(by_step))
-    lowest = min(*by_step, ann, evaluation.forecast_accuracy or ann)
+    lowest = min(*by_step, ann, ann if forecast is None else forecast)
     floor = next(share for share in _FLOORS if share <= lowest)
     heights = [_height(share, floor) for share in by_step]
     return Chart(
         measure=measure,
         ann=ann,
-        forecast=evaluation.forecast_accuracy,
+        forecast=forecast,
         final=by_step[-1],
         reached=reached,
         line=" ".join(f"{x},{y}" for x, y in zip(places, heights, strict=True)),

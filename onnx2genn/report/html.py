@@ -14,19 +14,17 @@ from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.report import layout
 from onnx2genn.report.chart import chart
 from onnx2genn.report.energy import energies
+from onnx2genn.report.scores import all_rows, percent, verdict
 from onnx2genn.report.terminal import (
     LOW_CORRELATION,
     MANY_SATURATED,
     advice,
     is_poor,
-    percent,
     quantity,
     span,
 )
 
 _PACKAGES = ("onnx2genn", "numpy", "onnx", "onnxruntime", "pygenn")
-_LEAST_LOSS = 0.0005
-"""Less than this is not seen in a percentage of one digit."""
 
 
 def require() -> None:
@@ -90,39 +88,14 @@ def page(evaluation: Evaluation, facts: Mapping[str, str] | None = None) -> str:
         box=(layout.WIDTH, layout.HEIGHT),
         rows=_rows(evaluation),
         energies=energies(evaluation),
-        differing=round((1 - evaluation.agreement) * evaluation.samples),
+        scores=all_rows(evaluation),
+        differing=round((1 - evaluation.score.to_ann) * evaluation.samples),
         current_macs=sum(item.current_macs for item in evaluation.projections),
         poor=is_poor,
         low_correlation=LOW_CORRELATION,
         many_saturated=MANY_SATURATED,
         span=span,
     )
-
-
-def verdict(evaluation: Evaluation) -> str:
-    """Say in a sentence or two how the spiking network does."""
-    agrees = f"the class of the ANN on {percent(evaluation.agreement)}"
-    samples = f"{evaluation.samples:,} samples"
-    ann, snn = evaluation.ann_accuracy, evaluation.snn_accuracy
-    if ann is None or snn is None:
-        return (
-            f"The spiking network chooses {agrees} of {samples}. Without labels it is not known "
-            "how many of them are right."
-        )
-    loss = ann - snn
-    if abs(loss) < _LEAST_LOSS:
-        how = "keeps the accuracy of the ANN"
-    elif loss < 0:
-        how = f"is {-100 * loss:.2f} points better than the ANN"
-    else:
-        how = f"loses {100 * loss:.2f} points of the ANN's accuracy"
-    found = (
-        f"The spiking network {how}: {percent(snn)} against {percent(ann)} on {samples}. "
-        f"It chooses {agrees} of them."
-    )
-    if evaluation.near_chance:
-        found += " The ANN itself is near chance, so this says little."
-    return found
 
 
 def _versions() -> dict[str, str]:

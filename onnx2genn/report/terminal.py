@@ -12,6 +12,7 @@ from rich.text import Text
 
 from onnx2genn.errors import printable
 from onnx2genn.evaluate.result import Evaluation, PopulationActivity
+from onnx2genn.report.scores import all_rows, percent
 
 if TYPE_CHECKING:
     from onnx2genn.backends.base import Backend, Finding
@@ -23,11 +24,6 @@ LOW_CORRELATION = 0.95
 """Correlation with the ANN below which activity is said to follow it poorly."""
 MANY_SATURATED = 0.05
 """Share of activity at the highest level from which on thresholds are called too low."""
-
-
-def percent(share: float | None) -> str:
-    """Write a share as a percentage; a dash for None."""
-    return "-" if share is None else f"{100 * share:.2f} %"
 
 
 def quantity(value: float) -> str:
@@ -99,6 +95,17 @@ def layers(network: Network) -> Table:
     return table
 
 
+def heads(network: Network) -> list[str]:
+    """Say which heads were taken off: the network answers with what comes before them."""
+    return [
+        f"Output {printable(item.name)}: "
+        f"{', '.join(dict.fromkeys(node.op for node in item.heads))} taken off, the answers are "
+        "logits. In Python, predict(x, heads=True) gives what the model gives."
+        for item in network.model.parts.outputs
+        if item.heads
+    ]
+
+
 def activity(evaluation: Evaluation) -> Table:
     """One line for each population: what it did, and how that compares with the ANN."""
     table = Table(box=box.SIMPLE_HEAD, title="Activity", title_justify="left")
@@ -119,20 +126,23 @@ def activity(evaluation: Evaluation) -> Table:
 
 
 def over_time(evaluation: Evaluation) -> Table:
-    """Accuracy (or agreement, without labels) after a choice of steps, next to the ANN's."""
-    by_step = evaluation.accuracy_by_step
-    what, ann = "accuracy", evaluation.ann_accuracy
-    if by_step is None:
-        by_step, what, ann = evaluation.agreement_by_step, "agreement", 1.0
-    title = f"{what.capitalize()} over time, in %"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    """The first output's metric (against the ANN, without labels) after a choice of steps."""
+    score = evaluation.score
+    values, what, ann = score.by_step, score.title, score.ann
+    if values is None:
+        values, ann = score.to_ann_by_step, float(score.more)
+        what = "agreement" if score.is_accuracy else f"{score.title}, against the ANN"
+    factor = 1 if score.units else 100
+    title = f"{what.capitalize()} over time" + ("" if score.units else ", in %")
+    table = Table(box=box.SIMPLE_HEAD, title=_name(title), title_justify="left")
     table.add_column("step", no_wrap=True)
     steps = _some(range(1, evaluation.steps + 1))
     for step in steps:
         table.add_column(str(step), justify="right")
     table.add_column("ANN", justify="right")
-    shown = [f"{100 * by_step[step - 1]:.1f}" for step in steps]
-    table.add_row("SNN", *shown, f"{100 * (ann or 0.0):.1f}")
+    digits = ".4g" if score.units else ".1f"
+    shown = [f"{factor * values[step - 1]:{digits}}" for step in steps]
+    table.add_row("SNN", *shown, f"{factor * (ann or 0.0):{digits}}")
     return table
 
 
@@ -143,14 +153,13 @@ def _some(steps: Sequence[int]) -> list[int]:
 
 
 def summary(evaluation: Evaluation) -> Table:
-    """Accuracy, cost and speed, one line each."""
+    """How each output does, cost and speed, one line each."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     rows: dict[str, str | Text] = {
-        "ANN accuracy": percent(evaluation.ann_accuracy),
-        "forecast": percent(evaluation.forecast_accuracy),
-        "SNN accuracy": Text(percent(evaluation.snn_accuracy), "bold"),
-        "agreement with the ANN": percent(evaluation.agreement),
-        "error of the logits": f"{100 * evaluation.logits_error:.2g} % of their spread",
+        name: Text(value, "bold" if "SNN " in name else "")
+        for name, value in all_rows(evaluation).items()
+    }
+    rows |= {
         "samples": f"{evaluation.samples:,}",
         "time steps": f"{evaluation.steps} a sample; first answer after "
         f"{evaluation.latency_steps}, then one every {evaluation.steps}",
@@ -160,7 +169,7 @@ def summary(evaluation: Evaluation) -> Table:
         "samples / second": f"{quantity(evaluation.samples_per_second)} on {evaluation.backend}",
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(_name(name), value)
     return table
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import onnx2genn
-from onnx2genn.evaluate.answers import predicted_classes
 
 pytest.importorskip("sklearn", reason="SCIKIT-LEARN IS MISSING: its exports are not tested")
 skl2onnx = pytest.importorskip("skl2onnx", reason="SKL2ONNX IS MISSING: its exports are not tested")
@@ -30,7 +29,7 @@ def test_classifier(classes, zipmap, scaler):
     proto = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": zipmap})
     network = onnx2genn.convert(proto, X, steps=12)
     assert len(network.populations) == 2
-    answers = predicted_classes(network.predict(X, backend="onnxruntime"))
+    answers = network.predict(X, heads=True, backend="onnxruntime").argmax(axis=1)
     np.testing.assert_array_equal(answers, pipeline.predict(X))
 
 
@@ -41,7 +40,7 @@ def test_principal_components_and_a_norm(norm):
     pipeline = make_pipeline(PCA(3), Normalizer(norm), classifier).fit(X, y)
     proto = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
     network = onnx2genn.convert(proto, X, steps=14)
-    answers = predicted_classes(network.predict(X, backend="onnxruntime"))
+    answers = network.predict(X, heads=True, backend="onnxruntime").argmax(axis=1)
     assert np.mean(answers == pipeline.predict(X)) > 0.98
 
 
@@ -58,7 +57,7 @@ def test_tanh_in_double_precision():
     model.fit(X, y)
     network = onnx2genn.convert(skl2onnx.to_onnx(model, X[:1].astype(np.float64)), X, steps=12)
     assert any("float64" in note for note in network.model.graph.notes)
-    answers = predicted_classes(network.predict(X, backend="onnxruntime"))
+    answers = network.predict(X, heads=True, backend="onnxruntime").argmax(axis=1)
     np.testing.assert_array_equal(answers, model.predict(X))
 
 

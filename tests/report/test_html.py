@@ -162,6 +162,11 @@ def test_facts_are_told(evaluation: Evaluation, tmp_path: Path) -> None:
     assert "one hundred digits" in page.text
 
 
+def scored(evaluation: Evaluation, **changes: object) -> Evaluation:
+    """Change the score of the only output."""
+    return replace(evaluation, scores=[replace(evaluation.score, **changes)])
+
+
 @pytest.mark.parametrize(
     ("by_step", "within"),
     [
@@ -175,14 +180,14 @@ def test_facts_are_told(evaluation: Evaluation, tmp_path: Path) -> None:
 def test_the_ann_is_reached_where_the_snn_stays(
     evaluation: Evaluation, by_step: list[float], within: tuple[int | None, ...]
 ) -> None:
-    found = replace(evaluation, accuracy_by_step=by_step, ann_accuracy=0.9)
+    found = scored(evaluation, by_step=by_step, ann=0.9)
     assert tuple(item.step for item in chart(found).reached) == within
     Page(html.page(found))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 41, 2500])
 def test_any_length_of_a_window_is_drawn(evaluation: Evaluation, steps: int) -> None:
-    found = chart(replace(evaluation, accuracy_by_step=[0.5] * steps, steps=steps))
+    found = chart(scored(evaluation, by_step=[0.5] * steps))
     places = [float(point.split(",")[0]) for point in found.line.split()]
     assert len(places) == steps
     assert places == sorted(places)
@@ -199,7 +204,7 @@ def test_without_labels_the_agreement_is_told(branching: Evaluation) -> None:
 def test_samples_answered_differently_are_told(evaluation: Evaluation) -> None:
     assert "answered differently" not in Page(html.page(evaluation)).text
     some = [Difference(sample=12345, label=None, ann=1, snn=2, margin=0.25)]
-    found = replace(evaluation, differences=some, agreement=0.98)
+    found = replace(scored(evaluation, to_ann=0.98), differences=some)
     text = Page(html.page(found)).text
     assert "The first 1 of 2" in text
     assert "12345" in text
