@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ _KEPT_BYTES = 2**29
 # Larger constants are fed as they lie in memory: within a model they would be copied four times.
 _FED_BYTES = 2**20
 _FED_KINDS = "fiub"
+_AS_REQUESTED = {"arena_extend_strategy": 1}  # by default memory grows by powers of two
 
 
 def samples_at_once(values: int, most: int) -> int:
@@ -41,6 +43,7 @@ class Runner:
         fed: Inputs that are the same in each run.
         threads: Threads within an operator; 0 takes one per core.
         optimise: Whether onnxruntime may rewrite the graph.
+        share: Whether to share memory, as of :func:`session`.
 
     Raises:
         UnsupportedModelError: The model is too large, or onnxruntime refuses it.
@@ -54,8 +57,9 @@ class Runner:
         fed: Constants | None = None,
         threads: int = 0,
         optimise: bool = True,
+        share: bool = False,
     ) -> None:
-        self._session = session(model, threads=threads, optimise=optimise)
+        self._session = session(model, threads=threads, optimise=optimise, share=share)
         self._fed = dict(fed or {})
         names = (item.name for item in self._session.get_inputs())
         self.inputs = tuple(name for name in names if name not in self._fed)
@@ -121,7 +125,7 @@ class Runner:
 
 
 def session(
-    model: onnx.ModelProto, *, threads: int = 0, optimise: bool = True
+    model: onnx.ModelProto, *, threads: int = 0, optimise: bool = True, share: bool = False
 ) -> onnxruntime.InferenceSession:
     """Make a session on the CPU.
 
@@ -130,6 +134,8 @@ def session(
         threads: Threads within an operator; 0 takes one per core. Idle threads sleep: the threads
             of several sessions would otherwise spin against each other.
         optimise: Whether onnxruntime may rewrite the graph.
+        share: Whether to take memory from all sessions that share theirs, and not to keep as much
+            as this one ever needed for itself: for sessions that run one after the other.
 
     Raises:
         UnsupportedModelError: The model is too large, or onnxruntime refuses it; the message has
@@ -142,6 +148,8 @@ def session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if share and _shared_memory():
+        options.add_session_config_entry("session.use_env_allocators", "1")
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     content = serialised(model)
@@ -149,6 +157,20 @@ def session(
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise UnsupportedModelError(_refusal(model, error)) from error
+
+
+@cache
+def _shared_memory() -> bool:
+    """Make the memory that sessions share; say whether that is possible."""
+    import onnxruntime
+
+    arena = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    place = onnxruntime.OrtMemoryInfo("Cpu", arena, 0, onnxruntime.OrtMemType.DEFAULT)
+    try:
+        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(_AS_REQUESTED))
+    except Exception:  # noqa: BLE001 - its exceptions share no public base class
+        return False  # another part of the process has made some, with sizes of its own
+    return True
 
 
 def serialised(model: onnx.ModelProto) -> bytes:

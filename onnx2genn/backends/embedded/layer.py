@@ -27,7 +27,7 @@ class Input:
 
     def __init__(self, segment: Segment) -> None:
         self.sources = segment.sources
-        self._runner = Runner(segment.to_onnx(), threads=1)
+        self._runner = Runner(segment.to_onnx(), threads=1, share=True)
 
     def __call__(self, trains: Trains) -> np.ndarray:
         """Run all steps at once, or one step if all sources are constant; return [T, N, ...]."""
