@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 
 if TYPE_CHECKING:
     from onnx2genn.ir.builder import Builder
@@ -19,17 +21,20 @@ class Quantiser:
 
         n = clip(floor(a / s + rounding), 0, levels)
 
-    and a code n stands for the value n s.
+    and a code n stands for the value n s. Where only some codes occur, n then goes to the nearest
+    of them, half way to the larger one.
 
     Attributes:
         levels: Largest code.
         parts: Steps s that make up a threshold.
         rounding: Fraction of a step that rounding down adds first; one half rounds to the nearest.
+        codes: The codes that occur, ascending from 0 to ``levels``; none if all of these do.
     """
 
     levels: int
     parts: int
     rounding: float = 0.5
+    codes: tuple[int, ...] = ()
 
     def step_value(self, threshold: np.ndarray) -> np.ndarray:
         """Return s, in the units of the threshold."""
@@ -37,7 +42,8 @@ class Quantiser:
 
     def code(self, steps: np.ndarray) -> np.ndarray:
         """Return the codes, as whole numbers in float, of values in units of s."""
-        return np.clip(np.floor(steps + self.rounding), 0, self.levels)
+        whole = np.clip(np.floor(steps + self.rounding), 0, self.levels)
+        return _nearest(self.codes)[whole.astype(np.int32)] if self.codes else whole
 
     def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
         """Round values to those that codes stand for."""
@@ -45,7 +51,7 @@ class Quantiser:
         return self.code(values / step) * step
 
     def expression(self, steps: str) -> str:
-        """Write the code of a value in units of s for a neuron's text."""
+        """Write the code of a value in units of s for a neuron's text, as if all codes occurred."""
         return f"fmin(fmax(floor({steps} + {float(self.rounding)}), 0.0), {float(self.levels)})"
 
     def write(
@@ -77,4 +83,16 @@ class Quantiser:
         name: the activation whose tensor it computes may have that.
         """
         clipped = builder.emit("Clip", raised, np.float32(0), np.float32(self.levels))
-        return builder.emit("Floor", clipped, output=output, name="")
+        if not self.codes:
+            return builder.emit("Floor", clipped, output=output, name="")
+        # The fraction is cut off.
+        whole = builder.emit("Cast", clipped, to=onnx.TensorProto.INT32)
+        return builder.emit("Gather", _nearest(self.codes), whole, output=output, name="")
+
+
+@lru_cache(maxsize=4)
+def _nearest(codes: tuple[int, ...]) -> np.ndarray:
+    """Return the nearest code that occurs for each whole number, float32 [levels + 1]."""
+    found = np.array(codes, np.float32)
+    bounds = (found[1:] + found[:-1]) / 2
+    return found[np.searchsorted(bounds, np.arange(codes[-1] + 1), side="right")]

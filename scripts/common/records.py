@@ -14,6 +14,7 @@ from typing import Any
 from common import DOCS, ROOT
 
 ACCURACY = DOCS / "results.json"
+IMAGENET = DOCS / "imagenet.json"
 SPEED = DOCS / "benchmarks.json"
 
 Record = dict[str, Any]

@@ -12,6 +12,11 @@ ACCURACY = {
     "`rate` T=16": "rate:16",
     "T=32": "rate:32",
 }
+IMAGENET = (
+    "few-spike:10", "few-spike:8", "few-spike:6", "few-spike:5", "few-spike:4",
+    "two-phase:32", "two-phase:16",
+    "rate:64", "rate:32",
+)  # fmt: skip
 OPERATIONS = {
     "`few-spike` T=8": "few-spike:8",
     "T=4": "few-spike:4",

@@ -114,7 +114,7 @@ def test_a_registered_coding_is_known_by_name(tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded.predict(x, backend="onnxruntime"), wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("coding", ["few-spike", "two-phase", "rate"])
+@pytest.mark.parametrize("coding", ["few-spike", "two-phase", "first-spike", "rate"])
 def test_what_a_neuron_is_told_is_what_arrays_are_told(coding: str) -> None:
     """The expression for compilers, evaluated as Python, against the arrays."""
     quantiser = make(coding, steps=4).quantiser

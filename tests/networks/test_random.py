@@ -31,7 +31,7 @@ FEW = settings(
     suppress_health_check=list(HealthCheck),
 )
 FEWEST = settings(FEW, max_examples=max(2, EXAMPLES // 100))
-ACCUMULATING = {"few-spike": 10, "two-phase": 64}
+ACCUMULATING = {"few-spike": 10, "two-phase": 64, "first-spike": 64}
 
 
 def samples(proto: onnx.ModelProto, *, grid: bool = False) -> np.ndarray:

@@ -42,6 +42,7 @@ def test_the_page_has_the_latency(name: str) -> None:
     [
         ("`few-spike`", make("few-spike", steps=6)),
         ("`two-phase`", make("two-phase", steps=6)),
+        ("`first-spike`", make("first-spike", steps=6)),
         ("`rate`", make("rate", steps=6)),
         ("`rate` with `bits=b`", make("rate", steps=6, bits=3)),
     ],

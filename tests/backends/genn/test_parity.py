@@ -30,6 +30,8 @@ MNIST = Path(__file__).parents[2] / "models" / "mnist.onnx"
 CODINGS: dict[str, dict[str, Any]] = {
     "few-spike": {"coding": "few-spike", "steps": 6},
     "two-phase": {"coding": "two-phase", "steps": 8},
+    "first-spike": {"coding": "first-spike", "steps": 8},
+    "octaves": {"coding": "first-spike", "steps": 8, "per_octave": 2},
     "ahead": {"coding": "rate", "steps": 8, "lookahead": 2},
     "all ahead": {"coding": "rate", "steps": 4, "lookahead": 4},
     # Spikes of 1 to 3 thirds of the threshold.
