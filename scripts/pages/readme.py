@@ -1,8 +1,8 @@
-"""Write the README's tables of results from ``docs/results.json`` and ``docs/benchmarks.json``.
+"""Write the results on the README and on ``docs/benchmarks.md`` from the records in ``docs/``.
 
     python scripts/pages/readme.py
 
-``scripts/measure/`` measures what the two files hold.
+``scripts/measure/`` measures what ``docs/results.json`` and ``docs/benchmarks.json`` hold.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from common.networks import NETWORKS
 from common.records import Record
 from common.rows import Row, row
 
-PAGE = ROOT / "README.md"
+PAGES = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
 _ALL = 10_000
 
 
@@ -59,6 +59,22 @@ def accuracy() -> str:
             f"signed spikes in its place {_points(signed)} (both on {at_once['samples']:,} images)."
         ),
     ])  # fmt: skip
+
+
+def sentence() -> str:
+    """Say what the tables say in a sentence."""
+    losses, shares = [], []
+    for name in NETWORKS:
+        found = _found(name, row("few-spike:8"), _ALL)
+        counted = _first(name, "few-spike:8")
+        accuracy = np.mean([item["snn_accuracy"] for item in found])
+        losses.append(100 * (counted["ann_accuracy"] - accuracy))
+        shares.append(counted["sops_per_sample"] / counted["macs_per_sample"])
+    return paragraph(
+        f"In a sentence: with 8 steps of the default coding, these {len(losses)} networks lose at "
+        f"most {max(losses):.2f} points of accuracy, and take {min(shares):.1f} to "
+        f"{max(shares):.1f} synaptic operations for each MAC of the ANN."
+    )
 
 
 def tensorgenn() -> str:
@@ -176,8 +192,10 @@ def _count(value: float) -> str:
     return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value / 1e3:.3g} k"
 
 
-BLOCKS: Blocks = {item.__name__: item for item in (accuracy, tensorgenn, operations, speed)}
+_WRITERS = accuracy, sentence, tensorgenn, operations, speed
+BLOCKS: Blocks = {item.__name__: item for item in _WRITERS}
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(), BLOCKS))
+    for page in PAGES:
+        page.write_text(written(page.read_text(), BLOCKS))
