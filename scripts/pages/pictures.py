@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import onnx2genn
 from common import DOCS, EXAMPLES
-from onnx2genn.report import html
+from onnx2genn.report import html, scores
 
 _COLOURS = """
 text { fill: #1c2024; font: 12px system-ui, sans-serif; text-anchor: middle; }
@@ -87,7 +87,7 @@ def report() -> str:
     (style,) = re.findall(r"<style>\n(.*?)</style>", page, re.DOTALL)
     (chart,) = re.findall(r'<svg class="chart".*?</svg>', page, re.DOTALL)
     (graph,) = re.findall(r'<figure class="graph">\s*(<svg.*?</svg>)', page, re.DOTALL)
-    verdict = textwrap.wrap(html.verdict(found), 62)
+    verdict = textwrap.wrap(scores.verdict(found), 62)
     lines = [
         f'<text x="20" y="{34 + 24 * index}" style="font-size:18px">{escape(line)}</text>'
         for index, line in enumerate(verdict)

@@ -28,4 +28,4 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
 def test_every_page_is_in_the_site() -> None:
     listed = (ROOT / "mkdocs.yml").read_text("utf-8")
     for page in (ROOT / "docs").glob("*.md"):
-        assert f" {page.name}\n" in listed, page.name
+        assert f" {page.name}\n" in listed, f"{page.name} is not in the nav of mkdocs.yml"
