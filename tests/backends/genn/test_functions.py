@@ -137,14 +137,16 @@ def test_every_curve_has_an_expression(snn):
     functions = [item for item in snn.populations if item.is_function]
     assert {item.kind for item in functions} == {*CURVES, "Function"}
     for item in functions:
-        assert "u" in expression(item, "u")
+        names = [f"u{port}" for port in range(item.ports)]
+        assert all(name in expression(item, names) for name in names)
 
 
 def test_nothing_that_is_wrong_under_fast_mathematics(snn):
     """Of negative numbers, pow is not a number then; tanh is right to three digits."""
     for item in snn.populations:
         if item.is_function:
-            assert not {"pow(", "tanh("} & set(re.findall(r"[a-z]*\(", expression(item, "u")))
+            text = expression(item, ["u"] * item.ports)
+            assert not {"pow(", "tanh("} & set(re.findall(r"[a-z]*\(", text))
 
 
 @pytest.mark.parametrize("exponent", [-3.0, -2.0, 1.0, 2.0, 3.0, 9.0, 10.0, 0.0])
