@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnx2genn import saving
-from onnx2genn.backends.registry import predict, stream
+from onnx2genn.backends.registry import EMBEDDED, predict, stream
 from onnx2genn.data import Inputs, Progress, batched, prepare
 from onnx2genn.evaluate import result
+from onnx2genn.evaluate.cross_check import CrossCheck, cross_check
 from onnx2genn.evaluate.evaluation import Truth, evaluate
 from onnx2genn.network import Network
 from onnx2genn.report import html
@@ -124,6 +125,41 @@ class SpikingNetwork(Network):
                 batch_size=batch_size,
                 progress=progress,
             )
+        )
+
+    def cross_check(
+        self,
+        x: Inputs,
+        *,
+        backend: str | None = None,
+        against: str = EMBEDDED,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> CrossCheck:
+        """Run the same samples on two backends and compare what every neuron sent.
+
+        Args:
+            x: Samples as for :meth:`predict`.
+            backend: Backend to check; if None the first other one that this machine has.
+            against: Backend to compare with.
+            batch_size: Samples simulated at once on the backend that is checked.
+            progress: Called with the number of samples done and the total.
+
+        Returns:
+            Differences of spikes and logits, population by population; ``fault`` says where the
+            first one is that rounding does not explain.
+
+        Raises:
+            DataError: The samples do not fit the model.
+            BackendError: A backend is missing or cannot run the network, or both are the same.
+        """
+        return cross_check(
+            self,
+            x,
+            backend=backend,
+            against=against,
+            batch_size=batch_size,
+            progress=progress,
         )
 
     def stream(

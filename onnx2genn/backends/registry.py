@@ -62,6 +62,28 @@ def choose(backend: str = AUTO) -> Choice:
     return Choice(name=item.name, reason=reason)
 
 
+def first_other(than: str) -> Choice:
+    """Choose the first backend of this machine beside one.
+
+    Args:
+        than: Name of the backend that is left out.
+
+    Raises:
+        BackendError: This machine has no other; the message says what each of them lacks.
+    """
+    passed = []
+    for item in BACKENDS.values():
+        if item.name == _named(than).name:
+            continue
+        lacking = item.missing()
+        if not lacking:
+            reason = f"{item.description}, the first that this machine has beside {than}"
+            return Choice(name=item.name, reason=reason)
+        passed.append(f"  {item.name} lacks {lacking[0].name}. {lacking[0].remedy}")
+    reasons = "\n".join(passed)
+    raise BackendError(f"This machine has no other backend to compare {than} with:\n{reasons}")
+
+
 def doctor() -> tuple[Finding, ...]:
     """Look for everything that any backend needs, and return what was found."""
     return tuple(dict.fromkeys(item for entry in BACKENDS.values() for item in entry.needs()))

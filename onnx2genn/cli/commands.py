@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,13 +15,14 @@ import onnx
 from onnx2genn import coding as codings
 from onnx2genn import files
 from onnx2genn.api import convert, examine, load
-from onnx2genn.backends.registry import AUTO, BACKENDS, choose, doctor
+from onnx2genn.backends.registry import AUTO, BACKENDS, EMBEDDED, choose, doctor, first_other
 from onnx2genn.calibrate.encode import require_expressible
 from onnx2genn.cli.options import coding_options, faults
 from onnx2genn.cli.output import Output, progress
 from onnx2genn.coding import Coding
 from onnx2genn.data import Samples, load_samples
-from onnx2genn.errors import CodingError
+from onnx2genn.errors import BackendError, CodingError
+from onnx2genn.evaluate.cross_check import cross_check
 from onnx2genn.evaluate.evaluation import evaluate
 from onnx2genn.evaluate.metrics import metric_for
 from onnx2genn.evaluate.result import Evaluation
@@ -106,11 +108,11 @@ def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], outpu
     if given.export_genn is not None:
         network.export_genn(given.export_genn)
         output.say(f"Exported the spiking network: python {given.export_genn}/network.py --help")
+    if given.cross_check is not None:
+        _cross_check(given, network, output)
+        return
     evaluation = _evaluated(given, network, output)
-    if given.json is not None:
-        record = {**evaluation.to_dict(), "model": given.model}
-        content = json.dumps(record, indent=2, allow_nan=False)
-        files.write(Path(given.json), content.encode())
+    _write_json(given, evaluation.to_dict())
     if given.report is not None:
         html.write(evaluation, Path(given.report), _facts(given, words))
     for part in (
@@ -180,13 +182,16 @@ def _coding_line(network: SpikingNetwork) -> str:
     )
 
 
-def _evaluated(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> Evaluation:
-    """Evaluate on the data given, else on a few random inputs."""
+def _samples(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> Samples:
+    """Load the data given, or make a few random inputs."""
     if given.evaluate is not None:
-        samples = load_samples(given.evaluate, network.entries, given.limit)
-    else:
-        samples = _random(network, given.seed or 0)
-        output.say(f"No --evaluate data: running {_RANDOM_SAMPLES} random inputs.")
+        return load_samples(given.evaluate, network.entries, given.limit)
+    output.say(f"No --evaluate data: running {_RANDOM_SAMPLES} random inputs.")
+    return _random(network, given.seed or 0)
+
+
+def _evaluated(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> Evaluation:
+    samples = _samples(given, network, output)
     backend = choose(given.backend or AUTO)
     output.print(terminal.layers(network))
     for line in terminal.heads(network):
@@ -203,6 +208,37 @@ def _evaluated(given: argparse.Namespace, network: SpikingNetwork, output: Outpu
             progress=report,
             workers=given.workers,
         )
+
+
+def _cross_check(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> None:
+    """Compare two backends; refuse one that differs."""
+    samples = _samples(given, network, output)
+    against = choose(given.backend or EMBEDDED).name
+    checked = given.cross_check if given.cross_check != AUTO else first_other(against).name
+    with progress("Simulating") as report:
+        found = cross_check(
+            network,
+            samples.x,
+            backend=checked,
+            against=against,
+            batch_size=given.batch_size,
+            progress=report,
+            workers=given.workers,
+        )
+    _write_json(given, found.to_dict())
+    output.print(terminal.cross_check(found))
+    if found.fault:
+        raise BackendError(
+            f"{found.backend} differs from {found.reference} by more than rounding, first in "
+            f"{found.fault}. Do not trust it with this network."
+        )
+    output.say(terminal.agreement_of_backends(found))
+
+
+def _write_json(given: argparse.Namespace, record: dict[str, Any]) -> None:
+    if given.json is not None:
+        content = json.dumps({**record, "model": given.model}, indent=2, allow_nan=False)
+        files.write(Path(given.json), content.encode())
 
 
 def _facts(given: argparse.Namespace, words: Sequence[str]) -> dict[str, str]:

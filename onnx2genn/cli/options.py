@@ -11,7 +11,10 @@ from typing import Any
 
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
 RESULTS = ("save", "json", "report", "export_genn")
-RUNNING = ("evaluate", "limit", "metric", "backend", "batch_size", "workers", "seed", *RESULTS)
+RUNNING = (
+    *("evaluate", "limit", "metric", "backend", "cross_check", "batch_size", "workers", "seed"),
+    *RESULTS,
+)
 TAKEN = {
     "doctor": (),
     "check": ("model", "output", "calibrate", "coding", "memory", "trace"),
@@ -106,6 +109,15 @@ def parser() -> argparse.ArgumentParser:
     )
     add = found.add_argument_group("simulation").add_argument
     add("--backend", choices=[AUTO, *BACKENDS], help=f"simulator (default {AUTO})")
+    add(
+        "--cross-check",
+        metavar="BACKEND",
+        nargs="?",
+        const=AUTO,
+        choices=[AUTO, *BACKENDS],
+        help="run the samples on this backend and on that of --backend (default onnxruntime), and "
+        "compare what every neuron sends; without a name, the first other one of this machine",
+    )
     add("--batch-size", metavar="N", type=_positive, help="samples simulated at once")
     add("--workers", metavar="N", type=_positive, help="processes, on single_threaded_cpu")
     add("--seed", metavar="N", type=_whole, help="of random input (default 0)")
@@ -153,6 +165,9 @@ def faults(given: argparse.Namespace, mode: str) -> list[str]:
         if name in names and getattr(given, name) is not None
     ]
     found += [f"--option {name}= is given twice" for name in {*names} if names.count(name) > 1]
+    if given.cross_check is not None:
+        evaluating = [name for name in ("report", "metric") if name in named]
+        found += [f"{_flag(name)} has no effect with --cross-check" for name in evaluating]
     return found + _overwriting(given)
 
 

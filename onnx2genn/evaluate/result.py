@@ -262,13 +262,14 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON; what is no number is None there."""
-        found = _plain(asdict(self))
-        return {**found, **{name: _plain(getattr(self, name)) for name in _OF_FIRST_OUTPUT}}
+        found = plain(asdict(self))
+        return {**found, **{name: plain(getattr(self, name)) for name in _OF_FIRST_OUTPUT}}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return values as JSON has them; what is no number is None there."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

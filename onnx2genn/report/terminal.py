@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnx2genn.errors import printable
+from onnx2genn.evaluate.cross_check import CrossCheck
 from onnx2genn.evaluate.result import Evaluation, PopulationActivity
 from onnx2genn.report.scores import all_rows, percent
 
@@ -123,6 +124,41 @@ def activity(evaluation: Evaluation) -> Table:
             percent(item.silent),
         )
     return table
+
+
+def cross_check(found: CrossCheck) -> Table:
+    """One line for each population: how far two backends agree on it."""
+    title = f"{found.backend} against {found.reference}, {found.samples:,} samples"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column("ONNX node", overflow="fold")
+    for name in ("neurons", "spikes", f"on {found.reference}", "different", "first here"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for item in found.populations:
+        spikes = (f"{count:,}" for count in reversed(item.spikes))
+        counts = f"{item.different:,}", f"{item.own:,}"
+        verdict = _verdict(wrong=item.wrong, equal=not item.different, follows=not item.own)
+        table.add_row(_name(item.node), f"{item.neurons:,}", *spikes, *counts, verdict)
+    verdict = _verdict(wrong=found.logits_wrong, equal=found.logits == 0, follows=False)
+    table.add_row("readout", "", "", "", f"{found.logits:.2g}", "", verdict, style="dim")
+    return table
+
+
+def _verdict(*, wrong: bool, equal: bool, follows: bool) -> Text:
+    if wrong:
+        return Text("differs", "red")
+    return Text("equal" if equal else "follows" if follows else "rounding")
+
+
+def agreement_of_backends(found: CrossCheck) -> str:
+    """Say in a line whether two backends agree."""
+    answers = f"logits differ by {100 * found.error:.2g} % of their spread"
+    if found.identical:
+        return f"Every neuron sends the same spikes; {answers}."
+    return (
+        "The same up to the order of float sums, where these lie on a threshold (rounding), and "
+        f"what follows from that; {answers}."
+    )
 
 
 def over_time(evaluation: Evaluation) -> Table:
