@@ -224,7 +224,7 @@ def test_relays_stay(tmp_path: Path) -> None:
     network = onnx2genn.convert(NETWORKS["digits_vit"]())
     assert sum(item.kind == "Identity" for item in network.populations) > 5
     loaded, _ = saved(network, tmp_path)
-    assert len(loaded.populations) == len(network.populations) == 39
+    assert len(loaded.populations) == len(network.populations) == 35
 
 
 @pytest.mark.parametrize("coding", [*CODINGS, *PRESETS])

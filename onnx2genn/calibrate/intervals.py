@@ -74,6 +74,8 @@ def sent(population: Population, interval: Interval) -> Interval:
     if not population.signed:
         highest = population.bound if population.bound is not None else max(high[0], 0.0)
         return np.zeros((), np.float32), np.asarray(highest, np.float32)
+    if population.multiplies:
+        return _of_matrices(population, *interval)
     if population.is_function:
         low, high = np.clip((low, high), -_REACH, _REACH)
     points = _points(low, high)
@@ -88,6 +90,15 @@ def sent(population: Population, interval: Interval) -> Interval:
     if not finite.size:
         raise _undefined(population)
     return np.asarray(finite.min()), np.asarray(finite.max())
+
+
+def _of_matrices(population: Population, low: np.ndarray, high: np.ndarray) -> Interval:
+    """Bound a product of matrices by the extremes of their elements."""
+    left, right = population.node.body[-1].inputs
+    elements = [population.constants[f"{name}/elements"] for name in (left, right)]
+    a, b = ((low.ravel()[at].min(), high.ravel()[at].max()) for at in elements)
+    corners = np.outer(a, b) * np.float32(population.constants[f"{left}/shape"][-1])
+    return corners.min(), corners.max()
 
 
 def _of_one_neuron(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.frontend.size import macs_of
+from onnx2genn.ir.functions import MATRICES
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
@@ -41,6 +42,9 @@ def current_macs(segment: Segment, entry: str) -> int:
 
 
 def _node_macs(node: Node, graph: Graph | Segment) -> int:
+    if node.op == MATRICES:
+        left = node.body[-1].inputs[0]
+        return int(np.prod(graph.shapes[node.output]) * graph.constants[f"{left}/shape"][-1])
     if node.op not in ("Conv", "ConvTranspose", "MatMul"):
         return 0
     data, weight = node.inputs[:2]

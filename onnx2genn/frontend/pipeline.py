@@ -71,7 +71,9 @@ PASSES = (
     Pass("canonicalise", canonicalise, "each operator in one way only"),
     Pass("heads", sink_heads, "a head can be taken off at the end alone"),
     Pass("picks", take_from_parts, "what reads one step must not wait for all"),
-    Pass("softmax", lower_softmax, "within the network it is a quotient of exponentials"),
+    Pass(
+        "softmax", lower_softmax, "within the network it takes a maximum, exponentials, a logarithm"
+    ),
     Pass("functions", fuse_functions, "a neuron sends a function of one sum"),
     Pass("products", lower_products, "or of two sums, collected apart"),
     Pass("piecewise", lower_activations, "neurons have Relu and Clip from 0 to m"),

@@ -89,7 +89,7 @@ class Rewrite(Builder):
 
     def becomes_neurons(self, node: Node) -> bool:
         """Whether a canonical node is a population, or a product that becomes some."""
-        product = node.op == "Mul" and not any(map(self.is_constant, node.inputs))
+        product = node.op in ("Mul", "MatMul") and not any(map(self.is_constant, node.inputs))
         return product or kind_of(node) == "population"
 
     def type(self, name: str) -> np.dtype:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import entry_of
@@ -11,6 +12,7 @@ DOMAIN = "onnx2genn"
 FUSED = "Function"
 IDENTITY = "Identity"
 PORT = "Gather"
+MATRICES = "MatrixProduct"
 
 
 def root_of(graph: Graph, node: Node) -> str | None:
@@ -97,4 +99,33 @@ def of_ports(sums: str, ports: Sequence[str], body: Sequence[Node], *, name: str
         outputs=body[-1].outputs,
         name=name,
         body=whole,
+    )
+
+
+def of_matrices(values: str, factors: Sequence[str], output: str, *, name: str) -> Node:
+    """Write neurons each of which sends an element of the product of two matrices.
+
+    Args:
+        values: The elements of both factors one after the other, [N, of the first + of the second].
+        factors: Names of the factors. The constants of these names and ``/elements`` say where a
+            factor lies in the values, those with ``/shape`` what its shape is, 0 for the batch.
+        output: Product of the factors as MatMul has it.
+        name: Name of the node.
+    """
+    body, constants = [], []
+    for factor in factors:
+        read, flat = [f"{factor}/elements", f"{factor}/shape"], f"{factor}/flat"
+        body += [
+            Node(op="Gather", inputs=(values, read[0]), outputs=(flat,), attributes={"axis": 1}),
+            Node(op="Reshape", inputs=(flat, read[1]), outputs=(factor,)),
+        ]
+        constants += read
+    body.append(Node(op="MatMul", inputs=tuple(factors), outputs=(output,)))
+    return Node(
+        op=MATRICES,
+        domain=DOMAIN,
+        inputs=(values, *constants),
+        outputs=(output,),
+        name=name,
+        body=tuple(replace(item, name=item.output) for item in body),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from onnx2genn.ir.functions import IDENTITY, is_function
+from onnx2genn.ir.functions import IDENTITY, MATRICES, is_function
 from onnx2genn.ir.graph import Node, Shape, to_onnx
 from onnx2genn.ir.outputs import Output
 from onnx2genn.ir.run import Runner
@@ -78,17 +78,27 @@ class Population:
         return self.segment.target if self.kind == "Relu" else self.tensor
 
     @property
+    def multiplies(self) -> bool:
+        """Whether it sends the product of two matrices, which are its two ports."""
+        return self.node.op == MATRICES
+
+    @property
     def ports(self) -> int:
         """Sums that its neurons collect apart: those that its function is of."""
-        pair = len(self.segment.shape) > len(self.shape)
-        return self.segment.shape[0] if pair else 1
+        if self.multiplies:
+            return 2
+        apart = len(self.segment.shape) > len(self.shape)
+        return self.segment.shape[0] if apart else 1
 
     @property
     def port_segments(self) -> tuple[Segment, ...]:
-        """The map to each port."""
+        """The map to each port; to a matrix, its elements in a row."""
         if self.ports == 1:
             return (self.segment,)
-        return tuple(narrowed(self.segment, index, self.shape) for index in range(self.ports))
+        return tuple(
+            narrowed(self.segment, index, None if self.multiplies else self.shape)
+            for index in range(self.ports)
+        )
 
     def function(self, values: np.ndarray) -> np.ndarray:
         """Compute the activation of pre-activations [n, ...]; [n, ports, ...] of several ports."""
@@ -99,11 +109,33 @@ class Population:
     @property
     def synapses(self) -> Segment:
         """Map whose non-zero weights are the synapses to it: those of a pool are its windows."""
+        if self.multiplies:
+            return self._synapses_of_matrices()
         if not self.pools:
             return self.segment
         window = replace(self.node, op="AveragePool", inputs=(self.segment.target,))
         nodes = (*self.segment.nodes, window)
         return replace(self.segment, target=self.tensor, nodes=nodes)
+
+    def _synapses_of_matrices(self) -> Segment:
+        """Sum instead of the products A B what each element reads: A 1 + 1 B."""
+        *taken, product = self.node.body
+        left, right = product.inputs
+        sizes = [self.constants[f"{name}/shape"][-2:] for name in (left, right)]
+        ones = {
+            f"{right}/ones": np.ones(sizes[1], np.float32),
+            f"{left}/ones": np.ones(sizes[0], np.float32),
+        }
+        parts = (f"{left}/read", f"{right}/read")
+        nodes = (
+            *self.segment.nodes,
+            *taken,
+            Node(op="MatMul", inputs=(left, f"{right}/ones"), outputs=parts[:1]),
+            Node(op="MatMul", inputs=(f"{left}/ones", right), outputs=parts[1:]),
+            Node(op="Add", inputs=parts, outputs=(self.tensor,)),
+        )
+        constants = {**self.segment.constants, **self.constants, **ones}
+        return replace(self.segment, target=self.tensor, nodes=nodes, constants=constants)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -113,18 +113,21 @@ class Segment:
         return replace(self, target=target, nodes=tuple(left), constants=used, shapes=shapes)
 
 
-def narrowed(segment: Segment, port: int, shape: Shape) -> Segment:
+def narrowed(segment: Segment, port: int, shape: Shape | None) -> Segment:
     """Return the map to one port of neurons that collect several sums.
 
     Args:
-        segment: Map to all ports, [ports, *shape]; its last node joins them.
+        segment: Map to all ports; its last node joins them.
         port: Number of the port.
-        shape: Shape of the neurons.
+        shape: Shape of the neurons, where ports are joined as [ports, *shape]; None where they are
+            joined one behind the other.
     """
     producers = {node.output: node for node in segment.nodes}
     name = producers[segment.target].inputs[port]
     before, constants = producers[name], dict(segment.constants)
-    if before.op == "Reshape" and segment.shapes[before.inputs[0]] == shape:
+    if shape is None:
+        shape, nodes = segment.shapes[name], segment.nodes
+    elif before.op == "Reshape" and segment.shapes[before.inputs[0]] == shape:
         name, nodes = before.inputs[0], segment.nodes
     else:
         target = f"{segment.target}/port_{port}"

@@ -60,6 +60,7 @@ def run(*words: object) -> None:
         ("branches", "few-spike", {"steps": 6}),
         ("fusion", "two-phase", {"steps": 8}),
         ("gates", "few-spike", {"steps": 6}),
+        ("mixing", "two-phase", {"steps": 8}),
         ("residual", "rate", {"steps": 8, "lookahead": 2}),
         ("signal", "signed", {"steps": 8, "readout": "spikes"}),
     ],

@@ -281,6 +281,37 @@ def gates() -> onnx.ModelProto:
     return model(nodes, {"x": ["N", 2, 4, 4]}, weights)
 
 
+def mixing() -> onnx.ModelProto:
+    """Products of matrices: of two populations, with a group for both heads, and of the input."""
+    nodes = [
+        node("MatMul", "x w0", "q0"),
+        node("Reshape", "q0 heads", "q1"),
+        node("Transpose", "q1", "q2", perm=[0, 2, 1, 3]),
+        relu("q2", "q"),
+        node("MatMul", "x w1", "k0"),
+        relu("k0", "k"),
+        node("Reshape", "k one", "k1"),
+        node("Transpose", "k1", "k2", perm=[0, 1, 3, 2]),
+        node("MatMul", "q k2", "s", name="scores"),
+        node("Add", "s shift", "s1"),
+        relu("s1", "r4"),
+        node("Reshape", "r4 rows", "r5"),
+        node("MatMul", "r5 x", "m", name="mix"),
+        node("Flatten", "m", "f"),
+        node("Gemm", "f w2", "y"),
+    ]
+    weights = {
+        "w0": 2 * grid(5, 6),
+        "w1": 2 * grid(5, 3),
+        "w2": grid(40, 3),
+        "shift": grid(2, 4, 1),
+        "heads": np.array([0, 4, 2, 3]),
+        "one": np.array([0, 1, 4, 3]),
+        "rows": np.array([0, 8, 4]),
+    }
+    return model(nodes, {"x": ["N", 4, 5]}, weights)
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "residual": residual,
     "mobile": mobile,
@@ -292,7 +323,7 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
 }
 
 # For neurons that know their whole input before they fire.
-ACCUMULATING: dict[str, Callable[[], onnx.ModelProto]] = {"gates": gates}
+ACCUMULATING: dict[str, Callable[[], onnx.ModelProto]] = {"gates": gates, "mixing": mixing}
 
 FOUR = ("r2", "r4")
 TOGETHER = "together"

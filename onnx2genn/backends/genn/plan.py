@@ -58,6 +58,7 @@ class Neurons:
             equation are ``sum_0``, ... where what arrives at each is ``arrived_0``, ... and its
             constant part ``bias_0``, ...
         constants: Values that the equation reads under these names; they broadcast to the shape.
+        hidden: Whether they only compute for others, and nobody reads what they sent.
         output: Expression of what a window gave, which is then kept until the next one has ended;
             empty if only the host reads it.
     """
@@ -76,6 +77,7 @@ class Neurons:
     ports: int = 1
     operands: int = 1
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
+    hidden: bool = False
     output: str = ""
 
     @property
@@ -113,7 +115,7 @@ class Neurons:
     @property
     def results(self) -> tuple[str, ...]:
         """Variables that hold what the current window gave so far; the value first."""
-        if self.segment is None:
+        if self.segment is None or self.hidden:
             return ()
         if self.code is None:
             return ("V",)

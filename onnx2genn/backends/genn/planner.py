@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnx2genn.backends.genn.functions import expression, varying
+from onnx2genn.backends.genn.equations import (
+    function_constants,
+    multiplying,
+    neuron_code,
+    relays,
+)
 from onnx2genn.backends.genn.lowering.projection import lower, lower_pool
+from onnx2genn.backends.genn.memory import require
 from onnx2genn.backends.genn.plan import INPUT, READOUT, Neurons, Plan, Projection
 from onnx2genn.coding import Coding
-from onnx2genn.coding.neuron import NeuronCode
+from onnx2genn.ir.graph import Node
+from onnx2genn.ir.matrices import count_products, factors, sums
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
+
+# Of a neuron for a product: its state and constants, and two synapses with their sources.
+_BYTES = 64
 
 
 def make_plan(network: Network) -> Plan:
@@ -47,7 +58,8 @@ class _Planner:
         if network.poisson:
             self._names[network.input_name] = INPUT
             groups.append(self._input())
-        groups += [self._population(item) for item in network.populations]
+        for item in network.populations:
+            groups += self._matrices(item) if item.multiplies else [self._population(item)]
         groups.append(self._readout())
         # A random input starts before step 0, and so does a readout without neurons before it.
         early = min(0, *(item.start for item in groups))
@@ -67,7 +79,7 @@ class _Planner:
     def _start(self, item: Population) -> int:
         """Return the first step in which a population may fire; a relay passes on what arrives."""
         start = (
-            self._coding.input_start if _relays(self._network, item) else self._coding.window_start
+            self._coding.input_start if relays(self._network, item) else self._coding.window_start
         )
         return start(item.depth)
 
@@ -84,9 +96,53 @@ class _Planner:
             signed=code.signed,
             ports=int(np.prod(item.node.attributes["kernel_shape"])) if item.pools else 1,
             operands=item.ports,
-            constants=_function_constants(self._network, item) if item.is_function else {},
-            **self._fed_by(self._network.segment_in_units(item), item.depth, item),
+            constants=function_constants(self._network, item) if item.is_function else {},
+            **self._fed_by(
+                self._network.segment_in_units(item),
+                item.depth,
+                self._network.port_segments(item) if item.ports > 1 else (),
+                item.node if item.pools else None,
+            ),
         )
+
+    def _matrices(self, item: Population) -> list[Neurons]:
+        """Sums of products: a neuron for each product sends it at the end of its sources' window.
+
+        All arrives together in the first step of the window of the neurons that add up.
+        """
+        arrival, name = self._coding.input_start(item.depth), f"{item.name}_products_"
+        require(f"The products of {item.name}", count_products(item) * _BYTES)
+        joined, *apart = map(self._network.segment_in_ann_units, factors(item))
+        code = multiplying(self._coding)
+        products = Neurons(
+            name=name,
+            shape=apart[0].shape,
+            code=code,
+            weight=code.weight,
+            start=arrival,
+            largest=code.largest,
+            signed=code.signed,
+            operands=2,
+            hidden=True,
+            **self._fed_by(joined, item.depth, apart),
+        )
+        whole = sums(item)
+        (source,) = whole.sources
+        code = neuron_code(self._network, item)
+        total = Neurons(
+            name=item.name,
+            shape=item.shape,
+            code=code,
+            weight=code.weight,
+            start=self._starts[item.tensor],
+            ahead=self._starts[item.tensor] - arrival,
+            largest=code.largest,
+            signed=code.signed,
+            constants=function_constants(self._network, item),
+            segment=whole,
+            projections=(Projection(source=name, linear=lower(whole, source), delay=0),),
+        )
+        return [products, total]
 
     def _readout(self) -> Neurons:
         """The output: neurons if it fires, else integrators, which start when spikes arrive."""
@@ -106,13 +162,14 @@ class _Planner:
         )
 
     def _fed_by(
-        self, segment: Segment, depth: int, population: Population | None = None
+        self,
+        segment: Segment,
+        depth: int,
+        ports: Sequence[Segment] = (),
+        pool: Node | None = None,
     ) -> dict[str, Any]:
+        """Name what feeds neurons: a segment, which has parts of its own for several ports."""
         arrival = self._coding.input_start(depth)
-        pool = population.node if population is not None and population.pools else None
-        apart: tuple[Segment, ...] = (segment,)
-        if population is not None and population.ports > 1:
-            apart = self._network.port_segments(population)
         return {
             "segment": segment,
             "reads_input": next(
@@ -125,59 +182,8 @@ class _Planner:
                     delay=arrival - self._starts[name] - 1,
                     port=index,
                 )
-                for index, part in enumerate(apart)
+                for index, part in enumerate(ports or (segment,))
                 for name in part.sources
                 if name in self._names
             ),
         }
-
-
-def neuron_code(network: Network, population: Population) -> NeuronCode:
-    """Return the equation of a population.
-
-    What arrives in a max pooling is by how much the largest of its ports has grown. Neurons that
-    accumulate first then send it as any other sum; others pass it on at once. Neurons that send a
-    function accumulate its argument in ANN units.
-    """
-    code = network.coding.neuron()
-    if _relays(network, population):
-        return replace(_RELAY, largest=code.largest, signed=code.signed)
-    if not population.is_function:
-        return code
-    if population.ports > 1:
-        code, arguments = _apart(code, population.ports)
-    else:
-        arguments = [code.collected]
-    value = expression(population, arguments)
-    return replace(code, collected=f"({value} - {_OFFSET}) / {_UNIT}")
-
-
-def _apart(code: NeuronCode, count: int) -> tuple[NeuronCode, list[str]]:
-    """Let a neuron collect several sums; return their expressions, too."""
-    ports = range(count)
-    resets = " ".join(f"sum_{index} = 0.0;" for index in ports)
-    adds = " ".join(f"sum_{index} += arrived_{index} * weight;" for index in ports)
-    apart = replace(
-        code,
-        variables=(*code.variables, *(f"sum_{index}" for index in ports)),
-        begin=f"{code.begin} {resets}",
-        step=f"{adds} {code.step}",
-    )
-    return apart, [f"sum_{index} + bias_{index}" for index in ports]
-
-
-def _relays(network: Network, population: Population) -> bool:
-    """Whether a population sends at once what arrives: a max pooling of stepwise spikes."""
-    return population.pools and not network.coding.accumulates
-
-
-def _function_constants(network: Network, population: Population) -> dict[str, np.ndarray]:
-    return {
-        **{name: values for name, (_, values) in varying(population).items()},
-        _OFFSET: network.offsets[population.name],
-        _UNIT: network.units[population.tensor],
-    }
-
-
-_OFFSET, _UNIT = "offset", "unit"
-_RELAY = NeuronCode(variables=(), begin="", step="S = arrived;")

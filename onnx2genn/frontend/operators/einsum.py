@@ -1,7 +1,7 @@
 """Einsum, and what other operators write by it: sums of products.
 
-One tensor times constants is affine. Two tensors are multiplied element by element first, which
-takes neurons for each product, and then summed.
+One tensor times constants is affine. Of two tensors it becomes products of matrices, each element
+of which takes a neuron.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx2genn.frontend.operators.elementwise import multiplied
+from onnx2genn.frontend.operators.elementwise import require_fractions
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.registry import operator
@@ -62,9 +62,17 @@ class Factor:
     letters: str
     shape: Shape
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size of each axis but the batch."""
+        return dict(zip(self.letters[1:], self.shape, strict=True))
+
 
 def sum_of_products(rewrite: Rewrite, factors: Sequence[Factor], out: str) -> str:
-    """Write the sum of products of tensors over the axes that ``out`` lacks.
+    """Write the sum of products of two tensors over the axes that ``out`` lacks.
+
+    It is the product of two matrices for each group of the axes that all three have; without axes
+    to sum over, of the elements.
 
     Args:
         rewrite: Rewrite of the node.
@@ -76,22 +84,68 @@ def sum_of_products(rewrite: Rewrite, factors: Sequence[Factor], out: str) -> st
     """
     if any(item.letters[0] != out[0] for item in factors):
         raise Refusal("it mixes samples.", "Keep the batch as the first axis of each operand.")
-    summed = sorted(set("".join(item.letters for item in factors)) - set(out))
-    axes = [*out, *summed]
-    a, b = (_spread(rewrite, item, axes) for item in factors)
-    product = multiplied(rewrite, a, b)
-    if not summed:
-        return product
-    over = np.arange(len(out), len(axes), dtype=np.int64)
-    return rewrite.emit("ReduceSum", product, over, keepdims=0)
+    require_fractions(rewrite)
+    a, b = factors
+    a, b = _summed_alone(rewrite, a, b, out), _summed_alone(rewrite, b, a, out)
+    inner = [letter for letter in a.letters if letter not in out]
+    if not inner:
+        return rewrite.emit("Mul", *(_spread(rewrite, item, out) for item in (a, b)))
+    groups = [letter for letter in out[1:] if letter in a.letters and letter in b.letters]
+    rows = [letter for letter in out[1:] if letter in a.letters and letter not in groups]
+    columns = [letter for letter in out[1:] if letter in b.letters and letter not in groups]
+    product = rewrite.emit(
+        "MatMul",
+        _as_matrices(rewrite, a, groups, rows, inner),
+        _as_matrices(rewrite, b, groups, inner, columns),
+    )
+    sizes = _broadcast(a, b)
+    order = [*groups, *rows, *columns]
+    apart = np.array([0, *(sizes[letter] for letter in order)], np.int64)
+    product = rewrite.emit("Reshape", product, apart)
+    return _transposed(rewrite, product, [[out[0], *order].index(letter) for letter in out])
+
+
+def _broadcast(a: Factor, b: Factor) -> dict[str, int]:
+    """Return the size of every axis but the batch."""
+    return {
+        letter: max(item.sizes.get(letter, 1) for item in (a, b))
+        for letter in (*a.letters[1:], *b.letters[1:])
+    }
+
+
+def _summed_alone(rewrite: Rewrite, factor: Factor, other: Factor, out: str) -> Factor:
+    """Sum a tensor over the axes that neither the other one nor the output has."""
+    sizes = factor.sizes
+    alone = [
+        letter
+        for letter in factor.letters[1:]
+        if letter not in out and other.sizes.get(letter) != sizes[letter]
+    ]
+    if not alone:
+        return factor
+    kept = [letter for letter in factor.letters if letter not in alone]
+    axes = np.array([factor.letters.index(letter) for letter in alone], np.int64)
+    name = rewrite.emit("ReduceSum", factor.name, axes, keepdims=0)
+    return Factor(name, "".join(kept), tuple(sizes[letter] for letter in kept[1:]))
+
+
+def _as_matrices(
+    rewrite: Rewrite, factor: Factor, groups: list[str], rows: list[str], columns: list[str]
+) -> str:
+    """Bring a tensor to [N, *groups, rows, columns]."""
+    sizes, own = factor.sizes, factor.letters
+    order = [own[0], *groups, *rows, *columns]
+    moved = _transposed(rewrite, factor.name, [own.index(letter) for letter in order])
+    ends = (_size(sizes, rows), _size(sizes, columns))
+    shape = [0, *(sizes[letter] for letter in groups), *ends]
+    return rewrite.emit("Reshape", moved, np.array(shape, np.int64))
 
 
 def _spread(rewrite: Rewrite, factor: Factor, axes: Sequence[str]) -> str:
     """Bring the axes of a tensor in order, with one element for those that it lacks."""
-    sizes = dict(zip(factor.letters[1:], factor.shape, strict=True))
     own = [letter for letter in axes if letter in factor.letters]
     moved = _transposed(rewrite, factor.name, [factor.letters.index(letter) for letter in own])
-    shape = [0, *(sizes.get(letter, 1) for letter in axes[1:])]
+    shape = [0, *(factor.sizes.get(letter, 1) for letter in axes[1:])]
     return rewrite.emit("Reshape", moved, np.array(shape, np.int64))
 
 

@@ -73,11 +73,12 @@ def mul(rewrite: Rewrite, a: str, b: str) -> str:
     if rewrite.is_constant(b):
         return rewrite.emit("Mul", a, aligned(rewrite, b, a))
     _same_rank(rewrite, a, b)
-    return multiplied(rewrite, a, b)
+    require_fractions(rewrite)
+    return rewrite.emit("Mul", a, b)
 
 
-def multiplied(rewrite: Rewrite, a: str, b: str) -> str:
-    """Write the product of two tensors.
+def require_fractions(rewrite: Rewrite) -> None:
+    """Refuse a product of two tensors of whole numbers.
 
     Raises:
         Refusal: They are whole numbers.
@@ -87,7 +88,6 @@ def multiplied(rewrite: Rewrite, a: str, b: str) -> str:
             "it multiplies whole numbers, and neurons send a product only nearly.",
             "Cast both to float32 before it.",
         )
-    return rewrite.emit("Mul", a, b)
 
 
 @operator("Div", restrictions=_PRODUCT, elementwise=True, expression="{x} / {y}")

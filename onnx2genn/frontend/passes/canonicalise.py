@@ -12,7 +12,6 @@ import onnx
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.partition import misplaced_heads
-from onnx2genn.frontend.passes.products import oversized
 from onnx2genn.frontend.probe import independent
 from onnx2genn.frontend.rewrite import UNKNOWN, BatchRefusal, Refusal, problem, rewritten
 from onnx2genn.frontend.shapes import with_shapes
@@ -30,17 +29,15 @@ def canonicalise(graph: Graph, context: Context) -> Graph:
 
     Args:
         graph: Graph in its own operators, with an open batch axis.
-        context: Gets the problems: nodes that cannot be rewritten, heads that are not at the end,
-            and products that need too many neurons.
+        context: Gets the problems: nodes that cannot be rewritten, and heads that are not at the
+            end.
     """
     seen = context.probe(graph)
     constants = as_float32(seen.constants)
     known = replace(graph, constants=constants, shapes=seen.shapes, types=seen.types)
     written, problems = canonical(known, seen.independent)
     live = written.only_live()
-    found = {
-        item.node: item for item in [*misplaced_heads(live), *oversized(live, known), *problems]
-    }
+    found = {item.node: item for item in [*misplaced_heads(live), *problems]}
     if found:
         context.problems += [found[node.name] for node in written.nodes if node.name in found]
         return live

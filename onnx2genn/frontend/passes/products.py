@@ -6,6 +6,9 @@ gated recurrent unit or behind a normalisation, what else is computed of it elem
 
     f(a, b, c, ...) = g(h(a) b + c)
 
+The neurons of a product of matrices, as in attention, have the values that one factor sends as
+weights of those that the other one sends.
+
 An operand that many products read and that is a sum over many neurons, as a query or a mean, is
 sent by relays, neurons of its own: else each of the products had a synapse from each of the many.
 """
@@ -18,53 +21,13 @@ from math import prod
 
 import numpy as np
 
-from onnx2genn.errors import Problem
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.passes.node_by_node import rewrite_nodes
 from onnx2genn.frontend.passes.regions import Region, Regions, products
-from onnx2genn.frontend.rewrite import Rewrite, problem
-from onnx2genn.ir.functions import identity, of_ports
+from onnx2genn.frontend.rewrite import Rewrite
+from onnx2genn.ir.functions import identity, of_matrices, of_ports
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import entry_of, kind_of
-
-_MOST_NEURONS = 2**26
-
-
-def oversized(graph: Graph, original: Graph) -> list[Problem]:
-    """Report the largest sum of products if a network needs an absurd number of neurons for all.
-
-    Args:
-        graph: Graph in canonical operators, before shapes are known.
-        original: Graph in the model's own operators, with shapes.
-    """
-    producers = graph.producers
-    made = {node.output for node in products(graph)}
-    counts: dict[str, int] = {}
-    for node in graph.nodes:
-        if node.op == "ReduceSum" and node.inputs[0] in made:
-            product = producers[node.inputs[0]]
-            shapes = [_target(graph, producers.get(name)) for name in product.inputs]
-            counts[product.name] = prod(np.broadcast_shapes(*shapes))
-    total = sum(counts.values())
-    if total <= _MOST_NEURONS:
-        return []
-    largest = max(counts, key=lambda name: counts[name])
-    return [
-        problem(
-            original,
-            next(node for node in (*original.nodes, *graph.nodes) if node.name == largest),
-            f"it multiplies activations with {counts[largest]:,} neurons, one for each product; "
-            f"all such nodes together take {total:,}, more than {_MOST_NEURONS:,}.",
-            "Shorten the sequence: larger patches, or pooling between the blocks.",
-        )
-    ]
-
-
-def _target(graph: Graph, node: Node | None) -> tuple[int, ...]:
-    """Return the shape that a Reshape gives each sample; a scalar's if there is none."""
-    if node is None or node.op != "Reshape":
-        return ()
-    return tuple(int(size) for size in graph.constants[node.inputs[1]][1:])
 
 
 def lower_products(graph: Graph, context: Context) -> Graph:
@@ -74,8 +37,8 @@ def lower_products(graph: Graph, context: Context) -> Graph:
         graph: Canonical graph with shapes, functions of one tensor fused.
         context: Not needed.
     """
-    found = products(graph)
-    if not found:
+    found, matrices = products(graph), _matrix_products(graph)
+    if not (found or matrices):
         return graph
     repeated = {
         name
@@ -83,14 +46,26 @@ def lower_products(graph: Graph, context: Context) -> Graph:
         for name in node.inputs
         if graph.shapes[name] != graph.shapes[node.output]
     }
-    graph = _with_relays(graph, repeated | _sums(graph, found))
+    graph = _with_relays(graph, repeated.union(*(node.inputs for node in matrices)))
     regions = {item.end.output: item for item in Regions(graph).all()}
+    pairs = {node.output for node in matrices}
 
     def rule(rewrite: Rewrite, node: Node) -> str | None:
+        if node.output in pairs:
+            return _of_matrices(rewrite)
         region = regions.get(node.output)
         return None if region is None else _function(rewrite, region)
 
     return rewrite_nodes(graph, rule).only_live()
+
+
+def _matrix_products(graph: Graph) -> list[Node]:
+    """List the products of matrices that both depend on the inputs."""
+    return [
+        node
+        for node in graph.nodes
+        if node.op == "MatMul" and not graph.constants.keys() & set(node.inputs)
+    ]
 
 
 def _with_relays(graph: Graph, operands: set[str]) -> Graph:
@@ -115,30 +90,6 @@ def _with_relays(graph: Graph, operands: set[str]) -> Graph:
     return replace(graph, nodes=nodes, shapes=shapes)
 
 
-def _sums(graph: Graph, found: list[Node]) -> set[str]:
-    """Find the sums of products that a further operator gathers, as that after attention."""
-    consumers = graph.consumers
-    made = {node.output for node in found}
-    sums = [
-        node.output
-        for node in graph.nodes
-        if node.op == "ReduceSum" and node.inputs[0] in made and node.output != graph.output
-    ]
-    return {name for name in sums if _is_gathered(consumers, name)}
-
-
-def _is_gathered(consumers: Mapping[str, list[Node]], name: str) -> bool:
-    """Whether an operator that gathers reads a tensor, before neurons do."""
-    front = [name]
-    while front:
-        for node in consumers.get(front.pop(), []):
-            if entry_of(node).gathers:
-                return True
-            if kind_of(node) != "population":
-                front.append(node.output)
-    return False
-
-
 def _gathers(graph: Graph, producers: Mapping[str, Node], name: str) -> bool:
     """Whether elements of a tensor are sums of many neurons' values."""
     front = [name]
@@ -152,6 +103,21 @@ def _gathers(graph: Graph, producers: Mapping[str, Node], name: str) -> bool:
         if node.op != "Mul" or len(data) == 1:
             front += data
     return False
+
+
+def _of_matrices(rewrite: Rewrite) -> str:
+    """Write the product of two matrices as neurons that read both."""
+    output, start, flat, factors = rewrite.node.output, 0, [], []
+    for name, side in zip(rewrite.node.inputs, ("left", "right"), strict=True):
+        factor, shape = f"{output}/{side}", rewrite.shape(name)
+        size = prod(shape)
+        flat.append(rewrite.emit("Reshape", name, np.array([0, size], np.int64)))
+        rewrite.store(np.arange(start, start + size), f"{factor}/elements")
+        rewrite.store(np.array([0, *shape], np.int64), f"{factor}/shape")
+        factors.append(factor)
+        start += size
+    values = rewrite.emit("Concat", *flat, axis=1)
+    return rewrite.add(of_matrices(values, factors, f"{output}/value", name=rewrite.node.name))
 
 
 def _function(rewrite: Rewrite, region: Region) -> str:

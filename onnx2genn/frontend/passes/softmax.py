@@ -1,4 +1,4 @@
-"""Softmax within the network, as in attention, by a maximum, exponentials and a product."""
+"""Softmax within the network, as in attention, by a maximum, exponentials and a logarithm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOSING = -5e8  # what leaves float32 no digit of the scores that it is added to
 def lower_softmax(graph: Graph, context: Context) -> Graph:
     """Write every Softmax that is no head with operators that neurons have.
 
-    With e = exp(x - max x), which is in 0..1 and 1 at least once, it is e / sum e.
+    With d = x - max x, which is at most 0, and 0 at least once, it is exp(d - log sum exp d).
 
     Args:
         graph: Canonical graph with shapes.
@@ -52,9 +52,11 @@ def _softmax(graph: Graph, rewrite: Rewrite, node: Node) -> str:
     if weights is not None:
         powers = rewrite.emit("Mul", powers, weights)
     total = rewrite.emit("ReduceSum", powers, np.array([axis], np.int64), keepdims=1)
-    if node.op == "Softmax":
-        return rewrite.emit("Mul", powers, rewrite.emit("Reciprocal", total))
-    return rewrite.minus(below, rewrite.emit("Log", total))
+    logarithms = rewrite.minus(below, rewrite.emit("Log", total))
+    if node.op == "LogSoftmax":
+        return logarithms
+    shares = rewrite.emit("Exp", logarithms)
+    return shares if weights is None else rewrite.emit("Mul", shares, weights)
 
 
 def _unmasked(graph: Graph, rewrite: Rewrite, x: str, axis: int) -> tuple[str, np.ndarray | None]:

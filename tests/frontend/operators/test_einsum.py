@@ -39,6 +39,9 @@ def test_einsum_that_mixes_samples_is_refused(equation):
         check_op("Einsum", shapes, equation=equation)
 
 
+_SUMS = ("nij,njk->nik", "nihd,njhd->nhij", "nij,nij->n")
+
+
 @pytest.mark.parametrize(
     ("equation", "shapes"),
     [
@@ -51,7 +54,14 @@ def test_einsum_that_mixes_samples_is_refused(equation):
 )
 def test_einsum_of_two_activations(equation, shapes):
     found = check_op("Einsum", shapes, equation=equation)
-    assert [item.kind for item in found.parts.populations] == ["Function"]
+    (population,) = found.parts.populations
+    assert population.multiplies == (equation in _SUMS)
+
+
+def test_einsum_sums_what_one_operand_has_alone():
+    found = check_op("Einsum", [(3, 4, 2), (4, 5)], equation="nijd,njk->nik")
+    population = found.parts.populations[-1]
+    assert [item.shape for item in population.port_segments] == [(12,), (20,)]
 
 
 @pytest.mark.parametrize("equation", ["nij,mjk->nmik", "nij,njk,nkl->nil", "nii,nij->nj"])

@@ -1,0 +1,93 @@
+"""The equations of a network's populations: those of its coding, around what each one computes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnx2genn.backends.genn.functions import expression, varying
+from onnx2genn.coding import Coding
+from onnx2genn.coding.neuron import NeuronCode
+from onnx2genn.ir.partition import Population
+
+if TYPE_CHECKING:
+    from onnx2genn.network import Network
+
+_OFFSET, _UNIT = "offset", "unit"
+_RELAY = NeuronCode(variables=(), begin="", step="S = arrived;")
+
+
+def neuron_code(network: Network, population: Population) -> NeuronCode:
+    """Return the equation of a population.
+
+    What arrives in a max pooling is by how much the largest of its ports has grown. Neurons that
+    accumulate first then send it as any other sum; others pass it on at once. Neurons that send a
+    function accumulate its argument in ANN units. Sums of products arrive as a whole in the first
+    step of a window.
+    """
+    code = network.coding.neuron()
+    if relays(network, population):
+        return replace(_RELAY, largest=code.largest, signed=code.signed)
+    if not population.is_function:
+        return code
+    if population.multiplies:
+        return replace(code, collected=f"(arrived - {_OFFSET}) / {_UNIT}")
+    if population.ports > 1:
+        code, arguments = _apart(code, population.ports)
+    else:
+        arguments = [code.collected]
+    value = expression(population, arguments)
+    return replace(code, collected=f"({value} - {_OFFSET}) / {_UNIT}")
+
+
+def _apart(code: NeuronCode, count: int) -> tuple[NeuronCode, list[str]]:
+    """Let a neuron collect several sums; return their expressions, too."""
+    ports = range(count)
+    apart = replace(
+        code,
+        variables=(*code.variables, *(f"sum_{index}" for index in ports)),
+        begin=f"{code.begin} {_resets(ports)}",
+        step=f"{_adds(ports)} {code.step}",
+    )
+    return apart, [f"sum_{index} + bias_{index}" for index in ports]
+
+
+def multiplying(coding: Coding) -> NeuronCode:
+    """Return the equation of neurons that collect two factors and send their product, in ANN units.
+
+    They send it as one spike, in the last step of the window of their sources.
+    """
+    product = "(sum_0 + bias_0) * (sum_1 + bias_1)"
+    last = f"if(phase == {coding.steps - 1}) {{ S = {product}; {_resets(range(2))} }}"
+    return NeuronCode(
+        variables=("sum_0", "sum_1"),
+        begin="",
+        step=f"{_adds(range(2))} {last}",
+        weight=coding.neuron().weight,
+        signed=True,
+    )
+
+
+def relays(network: Network, population: Population) -> bool:
+    """Whether a population sends at once what arrives: a max pooling of stepwise spikes."""
+    return population.pools and not network.coding.accumulates
+
+
+def _adds(ports: range) -> str:
+    return " ".join(f"sum_{index} += arrived_{index} * weight;" for index in ports)
+
+
+def _resets(ports: range) -> str:
+    return " ".join(f"sum_{index} = 0.0;" for index in ports)
+
+
+def function_constants(network: Network, population: Population) -> dict[str, np.ndarray]:
+    """Return what the equation of a function reads beside its sums, by name."""
+    own = {} if population.multiplies else varying(population)
+    return {
+        **{name: values for name, (_, values) in own.items()},
+        _OFFSET: network.offsets[population.name],
+        _UNIT: network.units[population.tensor],
+    }
