@@ -32,6 +32,8 @@ class Network:
         input_scales: Largest magnitude of each input by name, for a Poisson input.
         calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed
             from the weights.
+        calibration_maxima: Largest activation of each population on them, above its offset, in ANN
+            units, by the name of the population.
     """
 
     model: Model
@@ -42,6 +44,7 @@ class Network:
     corrections: Mapping[str, np.ndarray] = field(default_factory=dict)
     input_scales: Mapping[str, float] = field(default_factory=dict)
     calibration_samples: int = 0
+    calibration_maxima: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (

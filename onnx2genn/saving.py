@@ -67,6 +67,7 @@ def save(network: Network, path: Path) -> None:
         "scope": scope,
         "input_scales": dict(network.input_scales),
         "calibration_samples": network.calibration_samples,
+        "calibration_maxima": dict(network.calibration_maxima),
         "error": model.error,
         "limits": model.limits,
         "graph": graph,
@@ -177,6 +178,9 @@ def _rebuilt(proto: onnx.ModelProto, record: Mapping[str, Any]) -> Network:
         corrections=named("correction"),
         input_scales={name: float(scale) for name, scale in record["input_scales"].items()},
         calibration_samples=int(record["calibration_samples"]),
+        calibration_maxima={
+            name: float(value) for name, value in record.get("calibration_maxima", {}).items()
+        },
     )
     for fault in _faults(network):
         raise ValueError(fault)

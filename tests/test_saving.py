@@ -163,7 +163,7 @@ def assert_same(loaded: SpikingNetwork, network: SpikingNetwork) -> None:
     assert list(loaded.model.graph.shapes.items()) == list(network.model.graph.shapes.items())
     assert loaded.model.to_onnx().SerializeToString() == network.model.to_onnx().SerializeToString()
     assert loaded.model.graph.notes == network.model.graph.notes
-    for name in ("coding", "entries", "input_scales", "calibration_samples"):
+    for name in ("coding", "entries", "input_scales", "calibration_samples", "calibration_maxima"):
         assert getattr(loaded, name) == getattr(network, name), name
     for name in ("error", "limits"):
         assert getattr(loaded.model, name) == getattr(network.model, name), name

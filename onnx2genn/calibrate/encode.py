@@ -68,6 +68,11 @@ def encode(seen: Observation, coding: Coding) -> Network:
             readout_threshold=_over_channels(readout, parts.readout.shape),
             input_scales=seen.input_scales,
             calibration_samples=seen.count,
+            calibration_maxima={
+                item.name: _maximum(item, found[item.name])
+                for item in parts.populations
+                if item.name in found
+            },
         )
 
     adaptive = coding.threshold == "mse" and coding.per_channel
@@ -77,6 +82,12 @@ def encode(seen: Observation, coding: Coding) -> Network:
     if coding.bias_correction:
         network = keep_if_better(seen, network, correct_biases(network, seen.samples))
     return network
+
+
+def _maximum(item: Population, statistics: Statistics) -> float:
+    """Return the largest value that a population sent, above its offset."""
+    largest = float(statistics.positive_maximum.max(initial=0.0))
+    return largest if item.bound is None else min(largest, item.bound)
 
 
 def _granular(statistics: Statistics, coding: Coding, seen: Observation) -> Statistics:

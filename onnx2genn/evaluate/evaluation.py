@@ -12,10 +12,12 @@ from onnx2genn.backends.registry import open_simulator
 from onnx2genn.data import Inputs, Progress, prepare
 from onnx2genn.errors import DataError
 from onnx2genn.evaluate.answers import Answers, Heads
+from onnx2genn.evaluate.errors_by_cause import Deviations
 from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.evaluate.neurons import Neurons
 from onnx2genn.evaluate.operations import SynapseCounter, current_macs, macs
 from onnx2genn.evaluate.result import Evaluation, Projection
+from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.outputs import Output, separate_outputs
 from onnx2genn.network import Network
 
@@ -58,7 +60,7 @@ def evaluate(
     neurons = [Neurons(network, item) for item in network.populations]
     arrived, seconds = np.zeros(network.input_shape), 0.0
     ann = network.model.runner([target, *(item.tensor for item in network.populations)])
-    forecast = Forecast(network)
+    forecast, deviations = Forecast(network), Deviations(network)
     with open_simulator(network, backend, batch_size=batch_size, **options) as simulator:
         for start in range(0, len(samples), simulator.batch_size):
             batch = samples[start : start + simulator.batch_size]
@@ -74,6 +76,7 @@ def evaluate(
             )
             for item in neurons:
                 item.add(activity, wanted)
+            deviations.add(batch, activity, wanted)
             arrived += np.abs(batch).sum(axis=0, dtype=np.float64)
             if progress is not None:
                 progress(start + len(batch), len(samples))
@@ -94,10 +97,11 @@ def evaluate(
         sops_per_sample=sum(item.sops for item in projections),
         macs_per_sample=macs(network.model.graph),
         samples_per_second=len(samples) / seconds,
-        populations=[item.result() for item in neurons],
+        populations=[item.result(deviations.of(item.population)) for item in neurons],
         settings=str(network.coding),
         calibration_samples=network.calibration_samples,
         inputs=network.model.parts.inputs,
+        input_ranges=_input_ranges(network, samples),
         projections=projections,
         differences=next(iter(answers.values())).differences,
     )
@@ -134,6 +138,14 @@ def _add(
     for name, item in answers.items():
         ann, forecast, snn, *by_step = (part[name] for part in parts)
         item.add(ann, forecast, snn, np.stack(by_step))
+
+
+def _input_ranges(network: Network, samples: np.ndarray) -> dict[str, tuple[float, float | None]]:
+    parts = separate_arrays(network.entries, samples)
+    return {
+        name: (float(np.abs(part).max()), network.input_scales.get(name))
+        for name, part in parts.items()
+    }
 
 
 def _projections(network: Network, spikes: dict[str, np.ndarray], samples: int) -> list[Projection]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,15 +36,17 @@ class Forecast:
     hard reset or a random input loses.
     """
 
-    def __init__(self, network: Network, *, threads: int = 0) -> None:
+    def __init__(self, network: Network, tensors: Sequence[str] = (), *, threads: int = 0) -> None:
         """Write the rounded ANN.
 
         Args:
             network: Network whose coding and thresholds say how to round.
+            tensors: Tensors of populations whose rounded activations are wanted, too.
             threads: Threads to use; 0 takes one per core.
         """
         self._network = network
-        self._runner = Runner(rounded(network), threads=threads)
+        self._runner = Runner(rounded(network, tensors), threads=threads)
+        self._tensors = list(tensors)
 
     def logits(self, x: Inputs) -> np.ndarray:
         """Compute the expected readout at the end of its window.
@@ -62,8 +65,12 @@ class Forecast:
         parts = self._runner.batches({self._network.input_name: samples}, size)
         return np.concatenate([part[_LOGITS] for part in parts])
 
+    def activations(self, samples: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute the rounded activations of the tensors that were asked for, [N, ...]."""
+        return self._runner({self._network.input_name: samples}, self._tensors)
 
-def rounded(network: Network) -> onnx.ModelProto:
+
+def rounded(network: Network, tensors: Sequence[str] = ()) -> onnx.ModelProto:
     """Write the ANN, in its own units, with a rounding after each activation."""
     graph, quantiser = network.model.graph, network.coding.quantiser
     # What is largest of rounded values is rounded.
@@ -85,8 +92,9 @@ def rounded(network: Network) -> onnx.ModelProto:
         _round(builder, quantiser, logits, step, np.zeros_like(step), _LOGITS)
     else:
         builder.emit("Identity", logits, output=_LOGITS)
-    nodes, constants = live(builder.nodes, {**graph.constants, **builder.constants}, [_LOGITS])
-    return to_onnx(nodes, constants, graph.inputs, {_LOGITS: None})
+    outputs = [_LOGITS, *tensors]
+    nodes, constants = live(builder.nodes, {**graph.constants, **builder.constants}, outputs)
+    return to_onnx(nodes, constants, graph.inputs, dict.fromkeys(outputs))
 
 
 def _corrected(builder: Builder, network: Network, source: str) -> str:

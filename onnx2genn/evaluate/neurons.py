@@ -8,7 +8,7 @@ import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.evaluate.moments import Moments
-from onnx2genn.evaluate.result import PopulationActivity
+from onnx2genn.evaluate.result import Deviation, PopulationActivity
 from onnx2genn.ir.partition import Population
 from onnx2genn.network import Network
 
@@ -40,8 +40,8 @@ class Neurons:
         decoded = self._network.decode(self.population, codes)
         self._moments.add(decoded, ann[self.population.tensor])
 
-    def result(self) -> PopulationActivity:
-        """Return what it did over all samples."""
+    def result(self, deviation: Deviation) -> PopulationActivity:
+        """Return what it did over all samples, with what separates it from the ANN."""
         item, threshold = self.population, self._network.thresholds[self.population.name]
         return PopulationActivity(
             name=item.name,
@@ -54,4 +54,5 @@ class Neurons:
             correlation=self._moments.correlation(),
             saturated=self._saturated / (self.spikes.size * self._samples),
             silent=float((self.spikes == 0).mean()),
+            deviation=deviation,
         )

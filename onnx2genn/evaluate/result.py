@@ -22,6 +22,33 @@ _OF_FIRST_OUTPUT = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """What separates the activity of a population from the ANN's, on the first 256 samples.
+
+    Shares are mean squares in units of the variance of the ANN's activations.
+
+    Attributes:
+        error: Of the decoded activity; None where the ANN's does not vary.
+        clipping: Of what is above the highest level.
+        rounding: Of rounding the ANN's own activations to levels.
+        unevenness: Between the activity and the forecast.
+        inherited: Between the forecast and the rounded activations of the ANN.
+        largest: Largest activation of the ANN above the lowest value that is sent, in ANN units.
+        top: Largest value that spikes can express, likewise.
+        calibrated: ``largest`` on the calibration samples; None if that is not known.
+    """
+
+    error: float | None = None
+    clipping: float = 0.0
+    rounding: float = 0.0
+    unevenness: float = 0.0
+    inherited: float = 0.0
+    largest: float = math.nan
+    top: float = math.nan
+    calibrated: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PopulationActivity:
     """What one population did.
 
@@ -37,6 +64,7 @@ class PopulationActivity:
             all neurons and samples; None where one of them does not vary.
         saturated: Share of neurons and samples that send the highest code.
         silent: Share of neurons that never fired.
+        deviation: What separates it from the ANN.
     """
 
     name: str
@@ -49,6 +77,7 @@ class PopulationActivity:
     correlation: float | None
     saturated: float
     silent: float
+    deviation: Deviation = field(default_factory=Deviation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,8 +217,10 @@ class Evaluation:
         settings: The coding with all its options.
         calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed.
         inputs: Inputs of the spiking network with their shapes.
+        input_ranges: Largest magnitude of each input, here and on the calibration samples.
         projections: What each population receives, and last the readout.
         differences: The first 100 samples that ANN and SNN answer differently.
+        tried: What remedies brought that were tried, in words.
     """
 
     model: str
@@ -207,8 +238,10 @@ class Evaluation:
     settings: str = ""
     calibration_samples: int = 0
     inputs: dict[str, Shape] = field(default_factory=dict)
+    input_ranges: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     projections: list[Projection] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
 
     @property
     def score(self) -> Score:

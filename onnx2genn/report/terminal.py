@@ -12,6 +12,7 @@ from rich.text import Text
 
 from onnx2genn.errors import printable
 from onnx2genn.evaluate.cross_check import CrossCheck
+from onnx2genn.evaluate.diagnosis import diagnose
 from onnx2genn.evaluate.result import Evaluation, PopulationActivity
 from onnx2genn.report.scores import all_rows, percent
 
@@ -210,34 +211,10 @@ def summary(evaluation: Evaluation) -> Table:
 
 
 def advice(evaluation: Evaluation) -> list[str]:
-    """Say what is wrong, where it starts, and what to change."""
-    found = []
-    if evaluation.near_chance:
-        found.append(
-            f"The ANN itself reaches only {percent(evaluation.ann_accuracy)}, near chance for "
-            f"{evaluation.classes} classes. This is the data, its scaling or the order of its "
-            "labels, not the conversion: compare with the preprocessing used in training."
-        )
-    first = next((item for item in evaluation.populations if is_poor(item)), None)
-    if first is not None:
-        found.append(_poor(first))
-    return found
+    """Say what is wrong, where it starts, what to change, and what that brought if it was tried."""
+    return [*(item.text for item in diagnose(evaluation)), *evaluation.tried]
 
 
 def is_poor(item: PopulationActivity) -> bool:
     """Whether the decoded activity of a population follows the ANN's poorly."""
     return item.correlation is not None and item.correlation < LOW_CORRELATION
-
-
-def _poor(item: PopulationActivity) -> str:
-    start = f"From {item.node} on, activity follows the ANN poorly (correlation "
-    start += f"{item.correlation:.2f}): "
-    if item.saturated > MANY_SATURATED:
-        return start + (
-            f"{percent(item.saturated)} of its activity is at the highest level, so thresholds "
-            "are too low. Calibrate on more samples, or choose --threshold max."
-        )
-    return start + (
-        "its levels are too coarse for the activations. Use more --steps, or calibrate on "
-        "training data if thresholds were guessed."
-    )

@@ -17,7 +17,7 @@ from helpers.models import mlp
 import onnx2genn
 from onnx2genn import DataError, Evaluation
 from onnx2genn.cli import main
-from onnx2genn.evaluate.result import Difference
+from onnx2genn.evaluate.result import Deviation, Difference
 from onnx2genn.report import html
 from onnx2genn.report.chart import chart
 from onnx2genn.report.energy import energies
@@ -241,10 +241,19 @@ def test_energy_is_what_the_operations_take(evaluation: Evaluation) -> None:
 def test_a_poor_population_is_marked(evaluation: Evaluation) -> None:
     first, *others = evaluation.populations
     broken = replace(
-        evaluation, populations=[replace(first, correlation=0.5, saturated=0.4), *others]
+        evaluation,
+        populations=[
+            replace(
+                first,
+                correlation=0.5,
+                saturated=0.4,
+                deviation=Deviation(error=0.9, clipping=0.8, largest=2.0, top=0.1),
+            ),
+            *others,
+        ],
     )
     text = html.page(broken)
-    assert "thresholds are too low" in Page(text).text
+    assert "hresholds are too low" in Page(text).text
     assert text.count('class="box poor"') == 1
     assert text.count('class="bad"') == 2
     assert html.page(evaluation).count('class="bad"') == 0

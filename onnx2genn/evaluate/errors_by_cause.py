@@ -1,0 +1,104 @@
+"""What separates the activity of a population from the ANN's, told apart by its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from onnx2genn.backends.base import Activity
+from onnx2genn.evaluate.forecast import Forecast
+from onnx2genn.evaluate.result import Deviation
+from onnx2genn.ir.partition import Population
+from onnx2genn.network import Network
+
+MOST_SAMPLES = 256
+"""So many of the first samples are looked at; shares of a variance need no more."""
+
+
+class Deviations:
+    """Splits the error of each population on the first samples.
+
+    With a the ANN's activation, q its rounding to the coding's values, f the forecast and d what
+    the spikes say, mean squares over neurons and samples, in units of the variance of a::
+
+        error = (d - a)^2;  clipping = (min(a, largest value) - a)^2;  rounding = (q - a)^2 -
+        clipping;  unevenness = (d - f)^2;  inherited = (f - q)^2
+
+    The last is what rounding in earlier populations adds up to.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._left = MOST_SAMPLES
+        self._sums = {item.name: _Sums() for item in network.populations}
+        # What accumulates first sends exactly what is forecast.
+        tensors = [item.tensor for item in network.populations]
+        self._forecast = None if network.coding.accumulates else Forecast(network, tensors)
+
+    def add(self, samples: np.ndarray, activity: Activity, ann: Mapping[str, np.ndarray]) -> None:
+        """Add a batch: its samples, what the spiking network did, what the ANN computed."""
+        count = min(self._left, len(samples))
+        self._left -= count
+        if not count:
+            return
+        assert activity.codes is not None
+        forecast = None
+        if self._forecast is not None:
+            forecast = self._forecast.activations(samples[:count])
+        for item in self._network.populations:
+            decoded = self._network.decode(item, activity.codes[item.name][:count])
+            expected = decoded if forecast is None else forecast[item.tensor]
+            self._add(item, ann[item.tensor][:count], decoded, expected)
+
+    def _add(
+        self, item: Population, ann: np.ndarray, decoded: np.ndarray, expected: np.ndarray
+    ) -> None:
+        network, quantiser = self._network, self._network.coding.quantiser
+        threshold, offset = network.thresholds[item.name], network.offsets[item.name]
+        top = quantiser.levels * quantiser.step_value(threshold)
+        above = ann - offset
+        rounded = quantiser.quantise(above, threshold) + offset
+        clipped = np.maximum(above - top, 0)
+        sums = self._sums[item.name]
+        sums.error += _square(decoded - ann)
+        sums.clipping += _square(clipped)
+        sums.own += _square(rounded - ann)
+        sums.unevenness += _square(decoded - expected)
+        sums.inherited += _square(expected - rounded)
+        sums.values.append(float(ann.sum(dtype=np.float64)))
+        sums.squares += _square(ann)
+        sums.count += ann.size
+        sums.largest = max(sums.largest, float(above.max(initial=0.0)))
+        sums.top = float(top.max())
+
+    def of(self, item: Population) -> Deviation:
+        """Return what was found of a population."""
+        sums = self._sums[item.name]
+        mean = sum(sums.values) / max(sums.count, 1)
+        spread = sums.squares - sums.count * mean**2
+        scale = 1 / spread if spread > 1e-12 * max(sums.squares, 1e-30) else 0.0
+        return Deviation(
+            error=sums.error * scale if scale else None,
+            clipping=sums.clipping * scale,
+            rounding=max(sums.own - sums.clipping, 0.0) * scale,
+            unevenness=sums.unevenness * scale,
+            inherited=sums.inherited * scale,
+            largest=sums.largest,
+            top=sums.top,
+            calibrated=self._network.calibration_maxima.get(item.name),
+        )
+
+
+class _Sums:
+    """Sums over the values of a population so far."""
+
+    def __init__(self) -> None:
+        self.error = self.clipping = self.own = self.unevenness = self.inherited = 0.0
+        self.values: list[float] = []
+        self.squares = self.largest = self.top = 0.0
+        self.count = 0
+
+
+def _square(values: np.ndarray) -> float:
+    return float(np.square(values, dtype=np.float64).sum())
