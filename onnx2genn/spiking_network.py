@@ -14,6 +14,7 @@ from onnx2genn.backends.registry import EMBEDDED, predict, stream
 from onnx2genn.data import Inputs, Progress, batched, prepare
 from onnx2genn.evaluate import result
 from onnx2genn.evaluate.cross_check import CrossCheck, cross_check
+from onnx2genn.evaluate.diagnosis import Diagnosis, diagnose
 from onnx2genn.evaluate.evaluation import Truth, evaluate
 from onnx2genn.network import Network
 from onnx2genn.report import html
@@ -30,6 +31,10 @@ class Evaluation(result.Evaluation):
     def of(cls, found: result.Evaluation) -> Evaluation:
         """Give an evaluation its methods."""
         return cls(**{item.name: getattr(found, item.name) for item in fields(found)})
+
+    def diagnose(self) -> list[Diagnosis]:
+        """Say where the SNN parts from the ANN, why, and which option mends it; nothing if not."""
+        return diagnose(self)
 
     def report(self, path: str | Path, **facts: object) -> None:
         """Write one HTML page of everything found, which needs nothing beside it.

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from onnx2genn.backends.base import Activity
+from onnx2genn.evaluate.deviation import Deviation
 from onnx2genn.evaluate.forecast import Forecast
-from onnx2genn.evaluate.result import Deviation
 from onnx2genn.ir.partition import Population
 from onnx2genn.network import Network
 

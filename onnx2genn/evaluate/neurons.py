@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from onnx2genn.backends.base import Activity
+from onnx2genn.evaluate.deviation import Deviation
 from onnx2genn.evaluate.moments import Moments
-from onnx2genn.evaluate.result import Deviation, PopulationActivity
+from onnx2genn.evaluate.result import PopulationActivity
 from onnx2genn.ir.partition import Population
 from onnx2genn.network import Network
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from onnx2genn.evaluate.deviation import Deviation
 from onnx2genn.ir.graph import Shape
 
 _NEAR_CHANCE = 1.5
@@ -19,33 +20,6 @@ _OF_FIRST_OUTPUT = (
     "agreement_by_step",
     "logits_error",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deviation:
-    """What separates the activity of a population from the ANN's, on the first 256 samples.
-
-    Shares are mean squares in units of the variance of the ANN's activations.
-
-    Attributes:
-        error: Of the decoded activity; None where the ANN's does not vary.
-        clipping: Of what is above the highest level.
-        rounding: Of rounding the ANN's own activations to levels.
-        unevenness: Between the activity and the forecast.
-        inherited: Between the forecast and the rounded activations of the ANN.
-        largest: Largest activation of the ANN above the lowest value that is sent, in ANN units.
-        top: Largest value that spikes can express, likewise.
-        calibrated: ``largest`` on the calibration samples; None if that is not known.
-    """
-
-    error: float | None = None
-    clipping: float = 0.0
-    rounding: float = 0.0
-    unevenness: float = 0.0
-    inherited: float = 0.0
-    largest: float = math.nan
-    top: float = math.nan
-    calibrated: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

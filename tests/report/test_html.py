@@ -17,7 +17,8 @@ from helpers.models import mlp
 import onnx2genn
 from onnx2genn import DataError, Evaluation
 from onnx2genn.cli import main
-from onnx2genn.evaluate.result import Deviation, Difference
+from onnx2genn.evaluate.deviation import Deviation
+from onnx2genn.evaluate.result import Difference
 from onnx2genn.report import html
 from onnx2genn.report.chart import chart
 from onnx2genn.report.energy import energies

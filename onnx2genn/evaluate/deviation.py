@@ -1,0 +1,33 @@
+"""What separates the activity of a population from the ANN's, as plain values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """What separates the activity of a population from the ANN's, on the first 256 samples.
+
+    Shares are mean squares in units of the variance of the ANN's activations.
+
+    Attributes:
+        error: Of the decoded activity; None where the ANN's does not vary.
+        clipping: Of what is above the highest level.
+        rounding: Of rounding the ANN's own activations to levels.
+        unevenness: Between the activity and the forecast.
+        inherited: Between the forecast and the rounded activations of the ANN.
+        largest: Largest activation of the ANN above the lowest value that is sent, in ANN units.
+        top: Largest value that spikes can express, likewise.
+        calibrated: ``largest`` on the calibration samples; None if that is not known.
+    """
+
+    error: float | None = None
+    clipping: float = 0.0
+    rounding: float = 0.0
+    unevenness: float = 0.0
+    inherited: float = 0.0
+    largest: float = math.nan
+    top: float = math.nan
+    calibrated: float | None = None
