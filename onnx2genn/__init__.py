@@ -50,6 +50,7 @@ __all__ = [
     "Problem",
     "SpikingNetwork",
     "UnsupportedModelError",
+    "__version__",
     "check",
     "convert",
     "from_keras",
@@ -60,6 +61,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("onnx2genn")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

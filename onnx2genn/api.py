@@ -31,6 +31,7 @@ def convert(
     loss: float | None = None,
     metric: str | None = None,
     output: str | None = None,
+    input_shape: InputShape | None = None,
     memory: float | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -51,6 +52,8 @@ def convert(
         metric: For ``"auto"``, the metric to judge by; by default the one that suits the output,
             as ``evaluate`` chooses it.
         output: Name of the output to convert; by default the first one of floats.
+        input_shape: Shape of one sample, where the model leaves it open and there are no samples;
+            of a model with several inputs the shapes by name.
         memory: GiB that reading may take; a quarter of the machine's memory if None.
         progress: Called with the number of calibration samples done and the total.
         options: Options of the coding, as ``threshold="max"``.
@@ -76,7 +79,7 @@ def convert(
             raise CodingError(f"{name} is for steps='auto'.")
     if automatic and calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
-    model, samples = read_with_samples(source, calibration, output, memory=memory)
+    model, samples = read_with_samples(source, calibration, output, input_shape, memory)
     if samples is None:
         return SpikingNetwork.of(guess(model, chosen))
     if automatic:

@@ -415,3 +415,25 @@ def test_the_package_runs_as_a_module(digits: Example) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "can be converted" in done.stdout
+
+
+def test_sizes_that_the_model_leaves_open_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = [node("Relu", "image", "r"), node("GlobalAveragePool", "r", "y")]
+    path = tmp_path / "open.onnx"
+    onnx.save(model(nodes, {"image": ["N", 3, "H", "W"]}), path)
+    assert main([str(path), "--check"]) == 1
+    assert "--input-shape image=" in capsys.readouterr().err
+    assert main([str(path), "--check", "--input-shape", "image=3,6,7"]) == 0
+    assert main([str(path), "--input-shape", "image=3,6,7"]) == 0
+    assert main([str(path), "--check", "--input-shape", "picture=3,6,7"]) == 1
+    assert "'picture'" in capsys.readouterr().err
+    assert main([str(path), "--check", "--input-shape", "image=5,6,7"]) == 1
+    assert "[5, 6, 7]" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"onnx2genn {onnx2genn.__version__}\n"

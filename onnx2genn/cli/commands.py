@@ -78,7 +78,13 @@ def _check(given: argparse.Namespace, output: Output) -> None:
         load(given.model)
         output.say(f"{given.model} is a saved spiking network.")
         return
-    model = examine(proto, given.calibrate, output=given.output, memory=given.memory)
+    model = examine(
+        proto,
+        given.calibrate,
+        output=given.output,
+        input_shape=dict(given.input_shape) or None,
+        memory=given.memory,
+    )
     require_expressible(model, codings.make(given.coding or codings.DEFAULT))
     _trace(given, model.trace, output)
     output.say(f"{given.model} can be converted.")
@@ -135,6 +141,7 @@ def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output
             loss=given.loss,
             metric=given.metric if given.steps == "auto" else None,
             output=given.output,
+            input_shape=dict(given.input_shape) or None,
             memory=given.memory,
             progress=report,
         )

@@ -17,9 +17,13 @@ RUNNING = (
 )
 TAKEN = {
     "doctor": (),
-    "check": ("model", "output", "calibrate", "coding", "memory", "trace"),
+    "check": ("model", "output", "input_shape", "calibrate", "coding", "memory", "trace"),
     "saved": ("model", *RUNNING),
-    "convert": ("model", "output", "calibrate", "memory", "trace", *CODING, *RUNNING),
+    "convert": (
+        *("model", "output", "input_shape", "calibrate", "memory", "trace"),
+        *CODING,
+        *RUNNING,
+    ),
 }
 """What has an effect in each mode: all else is wrong usage."""
 
@@ -77,6 +81,15 @@ def parser() -> argparse.ArgumentParser:
         help="memory that reading the model may take (default: a quarter of the machine's)",
     )
     add("--output", metavar="NAME", type=_word, help="output of the model to convert")
+    add(
+        "--input-shape",
+        metavar="NAME=SIZE,...",
+        action="append",
+        default=[],
+        type=_shape,
+        help="sizes of one sample without the batch, as image=3,224,224, where the model leaves "
+        "them open and there is no --calibrate",
+    )
     add = found.add_argument_group("coding").add_argument
     add(
         "--coding",
@@ -250,6 +263,13 @@ def _gib(text: str) -> float:
 
 def _steps(text: str) -> int | str:
     return text if text == "auto" else _positive(text)
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, equals, sizes = text.rpartition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SIZE,SIZE,...")
+    return name, tuple(map(_positive, sizes.split(",")))
 
 
 def _assignment(text: str) -> tuple[str, Any]:

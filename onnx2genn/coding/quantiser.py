@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 
 if TYPE_CHECKING:
     from onnx2genn.ir.builder import Builder
@@ -42,7 +41,8 @@ class Quantiser:
 
     def code(self, steps: np.ndarray) -> np.ndarray:
         """Return the codes, as whole numbers in float, of values in units of s."""
-        whole = np.clip(np.floor(steps + self.rounding), 0, self.levels)
+        # As the neuron's own text does: what is no number has the code 0.
+        whole = np.fmin(np.fmax(np.floor(steps + self.rounding), 0), self.levels)
         return _nearest(self.codes)[whole.astype(np.int32)] if self.codes else whole
 
     def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:
@@ -61,6 +61,8 @@ class Quantiser:
         step: np.ndarray,
         offset: np.ndarray,
         output: str | None = None,
+        *,
+        of_function: bool = False,
     ) -> str:
         """Write nodes for the code of ``values - offset``; return its name.
 
@@ -70,10 +72,15 @@ class Quantiser:
             step: s, in a shape that broadcasts to that of a sample.
             offset: In the same way; the value that the code 0 stands for.
             output: Name of the result; a free one if None.
+            of_function: Whether the values are those of a function, which may be undefined, as the
+                root of -1 is: such a neuron does not fire, and the code is 0.
         """
         above = builder.emit("Sub", values, np.asarray(offset, np.float32)[None])
         steps = builder.emit("Div", above, np.asarray(step, np.float32)[None])
         raised = builder.emit("Add", steps, np.float32(self.rounding))
+        if of_function:
+            undefined = builder.emit("IsNaN", raised)
+            raised = builder.emit("Where", undefined, np.float32(0), raised)
         return self.write_raised(builder, raised, output)
 
     def write_raised(self, builder: Builder, raised: str, output: str | None = None) -> str:
@@ -85,8 +92,10 @@ class Quantiser:
         clipped = builder.emit("Clip", raised, np.float32(0), np.float32(self.levels))
         if not self.codes:
             return builder.emit("Floor", clipped, output=output, name="")
+        from onnx import TensorProto
+
         # The fraction is cut off.
-        whole = builder.emit("Cast", clipped, to=onnx.TensorProto.INT32)
+        whole = builder.emit("Cast", clipped, to=TensorProto.INT32)
         return builder.emit("Gather", _nearest(self.codes), whole, output=output, name="")
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from onnx2genn.coding import Quantiser
 from onnx2genn.data import Inputs, prepare
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import live, to_onnx
@@ -74,22 +73,25 @@ def rounded(network: Network, tensors: Sequence[str] = ()) -> onnx.ModelProto:
     """Write the ANN, in its own units, with a rounding after each activation."""
     graph, quantiser = network.model.graph, network.coding.quantiser
     # What is largest of rounded values is rounded.
-    rounding = {item.tensor: item.name for item in network.populations if not item.pools}
+    rounding = {item.tensor: item for item in network.populations if not item.pools}
     builder = Builder("forecast", taken={*graph.constants, *graph.shapes})
     for node in graph.nodes:
-        name = rounding.get(node.output)
-        if name is None:
+        population = rounding.get(node.output)
+        if population is None:
             builder.add(node)
             continue
         source = _corrected(builder, network, node.inputs[0])
         exact = f"{node.output}/activation"
         builder.add(node.renamed({node.output: exact, node.inputs[0]: source}))
-        step = quantiser.step_value(network.thresholds[name])
-        _round(builder, quantiser, exact, step, network.offsets[name], node.output)
+        step = quantiser.step_value(network.thresholds[population.name])
+        offset = network.offsets[population.name]
+        code = quantiser.write(builder, exact, step, offset, of_function=population.is_function)
+        _decode(builder, code, step, offset, node.output)
     logits = _corrected(builder, network, network.model.parts.readout.target)
     if network.firing_readout:
         step = quantiser.step_value(network.readout_threshold)
-        _round(builder, quantiser, logits, step, np.zeros_like(step), _LOGITS)
+        code = quantiser.write(builder, logits, step, np.zeros_like(step))
+        _decode(builder, code, step, np.zeros_like(step), _LOGITS)
     else:
         builder.emit("Identity", logits, output=_LOGITS)
     outputs = [_LOGITS, *tensors]
@@ -103,15 +105,7 @@ def _corrected(builder: Builder, network: Network, source: str) -> str:
     return source if correction is None else builder.emit("Add", source, correction[None])
 
 
-def _round(
-    builder: Builder,
-    quantiser: Quantiser,
-    exact: str,
-    step: np.ndarray,
-    offset: np.ndarray,
-    output: str,
-) -> None:
-    """Write the value that the code of a value stands for."""
-    code = quantiser.write(builder, exact, step, offset)
+def _decode(builder: Builder, code: str, step: np.ndarray, offset: np.ndarray, output: str) -> None:
+    """Write the value that a code stands for."""
     above = builder.emit("Mul", code, np.asarray(step, np.float32)[None])
     builder.emit("Add", above, np.asarray(offset, np.float32)[None], output=output, name="")

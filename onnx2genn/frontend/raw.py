@@ -65,6 +65,7 @@ def raw_graph(
         for name in time_first_inputs(graph.nodes) & infos.keys()
         if len(infos[name].type.tensor_type.shape.dim) > _MATRIX
     }
+    _require_inputs(infos, input_shape)
     dims = {
         name: _dimensions(info, input_shape, batch_axis=int(name in time_first))
         for name, info in infos.items()
@@ -210,16 +211,41 @@ def _dimensions(
     if not dims:
         raise UnsupportedModelError(
             f"Input {info.name!r} has no axis, or does not say which: the first one has to be the "
-            "batch. Export the model with a batch axis."
+            f"batch. If it has others, too, say which: --input-shape {info.name}=SIZE,..., "
+            f"input_shape={{{info.name!r}: (...)}}."
         )
-    if given is not None and len(given) == len(dims) - 1:
-        dims[1:] = [known or int(size) for known, size in zip(dims[1:], given, strict=True)]
+    if given is not None:
+        dims[1:] = _completed(info.name, dims[1:], given)
     if np.prod([size or 1 for size in dims[1:]], dtype=float) > _MOST_ELEMENTS:
         raise UnsupportedModelError(
             f"Input {info.name!r} has shape {dims}: a sample of more than {_MOST_ELEMENTS:,} "
             "elements. Use a smaller one."
         )
     return dims
+
+
+def _require_inputs(infos: Mapping[str, Any], input_shape: InputShape | None) -> None:
+    absent = set(input_shape) - infos.keys() if isinstance(input_shape, Mapping) else set()
+    if absent:
+        raise UnsupportedModelError(
+            f"There is a shape for {min(absent)!r}, which is no input of this output; its inputs "
+            f"are {', '.join(infos)}."
+        )
+
+
+def _completed(
+    name: str, sizes: Sequence[int | None], given: Sequence[int]
+) -> Sequence[int | None]:
+    """Fill the open sizes of a sample."""
+    fits = len(sizes) == len(given) and all(
+        known in (None, size) for known, size in zip(sizes, given, strict=True)
+    )
+    if not fits:
+        known = [size or "?" for size in sizes]
+        raise UnsupportedModelError(
+            f"Samples of input {name!r} have shape {known}, not {list(given)}; leave the batch out."
+        )
+    return [int(size) for size in given]
 
 
 def _refuse_open_sizes(dims: Mapping[str, Sequence[int | None]]) -> None:
@@ -229,8 +255,8 @@ def _refuse_open_sizes(dims: Mapping[str, Sequence[int | None]]) -> None:
             operator="input",
             reason=f"its shape is {['?' if size is None else size for size in sizes]}, where "
             "only the first axis, the batch, may be open.",
-            advice="Give calibration data, whose shape is then taken, or export the model "
-            "with a fixed input size.",
+            advice="Give calibration data, whose shape is then taken, or the sizes of one sample: "
+            f"--input-shape {name}=SIZE,..., input_shape={{{name!r}: (...)}}.",
         )
         for name, sizes in dims.items()
         if None in sizes[1:]

@@ -131,3 +131,23 @@ def test_bounds_are_thresholds_without_calibration():
     proto = model(nodes, {"x": ["N", 5]}, weights)
     x = normal(64, 5)
     assert relative_error(onnx2genn.convert(proto), x) < 0.01
+
+
+@pytest.mark.parametrize("coding", ["few-spike", "two-phase", "first-spike"])
+def test_where_a_function_has_no_value_its_neuron_is_silent(coding):
+    """1 / 0 and roots below 0 that calibration did not see are bounded, not NaN."""
+    nodes = [
+        node("Relu", "x", "r"),
+        node("Sqrt", "x", "root"),
+        node("Div", "r root", "q"),
+        node("Log", "x", "l"),
+        node("Add", "q l", "y"),
+    ]
+    seen = np.abs(normal(64, 4)) + 0.1
+    snn = onnx2genn.convert(model(nodes, {"x": ["N", 4]}), seen, coding)
+    x = np.array([[0, -1, 0, -2], [1, 1, 1, 1]], np.float32)
+    got = snn.predict(x, backend="onnxruntime")
+    assert np.isfinite(got).all()
+    np.testing.assert_allclose(got, Forecast(snn).logits(x), rtol=1e-5, atol=1e-5)
+    usual = snn.predict(seen, backend="onnxruntime")
+    assert got[0].max() <= np.median(usual)

@@ -96,7 +96,7 @@ def _model_of_codes(network: Network) -> onnx.ModelProto:
         elif item.is_function:
             value = _append_function(builder, item, total)
             unit, offset = network.units[item.tensor], network.offsets[item.name]
-            quantiser.write(builder, value, unit, offset, item.tensor)
+            quantiser.write(builder, value, unit, offset, item.tensor, of_function=True)
         else:
             quantiser.write_raised(builder, total, item.tensor)
     builder.emit(
