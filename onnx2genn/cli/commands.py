@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from onnx2genn.backends.registry import AUTO, BACKENDS, EMBEDDED, choose, doctor
 from onnx2genn.calibrate.encode import require_expressible
 from onnx2genn.cli.options import coding_options, faults
 from onnx2genn.cli.output import Output, progress
+from onnx2genn.cli.trials import tried
 from onnx2genn.coding import Coding
 from onnx2genn.data import Samples, load_samples
 from onnx2genn.errors import BackendError, CodingError
@@ -117,7 +119,11 @@ def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], outpu
     if given.cross_check is not None:
         _cross_check(given, network, output)
         return
-    evaluation = _evaluated(given, network, output)
+    samples = _samples(given, network, output)
+    evaluation = _evaluated(given, network, samples, output)
+    if given.diagnose:
+        lines = tried(given, None if saved else proto, network, samples, evaluation)
+        evaluation = replace(evaluation, tried=lines)
     _write_json(given, evaluation.to_dict())
     if given.report is not None:
         html.write(evaluation, Path(given.report), _facts(given, words))
@@ -197,8 +203,9 @@ def _samples(given: argparse.Namespace, network: SpikingNetwork, output: Output)
     return _random(network, given.seed or 0)
 
 
-def _evaluated(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> Evaluation:
-    samples = _samples(given, network, output)
+def _evaluated(
+    given: argparse.Namespace, network: SpikingNetwork, samples: Samples, output: Output
+) -> Evaluation:
     backend = choose(given.backend or AUTO)
     output.print(terminal.layers(network))
     for line in terminal.heads(network):

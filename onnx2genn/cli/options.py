@@ -12,7 +12,8 @@ from typing import Any
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
 RESULTS = ("save", "json", "report", "export_genn")
 RUNNING = (
-    *("evaluate", "limit", "metric", "backend", "cross_check", "batch_size", "workers", "seed"),
+    *("evaluate", "limit", "metric", "diagnose", "backend", "cross_check", "batch_size"),
+    *("workers", "seed"),
     *RESULTS,
 )
 TAKEN = {
@@ -29,6 +30,7 @@ TAKEN = {
 
 _NEEDS: tuple[tuple[str, Callable[[argparse.Namespace], Any], str], ...] = (
     ("limit", lambda given: given.evaluate, "--evaluate"),
+    ("diagnose", lambda given: given.evaluate, "--evaluate"),
     ("loss", lambda given: given.steps == "auto", "--steps auto"),
 )
 _FLAGS_OF_CODINGS = ("steps", "threshold", "percentile")
@@ -72,6 +74,11 @@ def parser() -> argparse.ArgumentParser:
         type=_word,
         help="what to judge answers by: accuracy, top-5, iou, correlation, mae, rmse or nrmse "
         "(default: what suits the output: accuracy of classes, iou of masks, errors of values)",
+    )
+    add(
+        "--diagnose",
+        action="store_true",
+        help="try what the diagnosis advises, and say what it brings",
     )
     add("--limit", metavar="N", type=_positive, help="evaluate only the first N samples")
     add(
@@ -179,7 +186,7 @@ def faults(given: argparse.Namespace, mode: str) -> list[str]:
     ]
     found += [f"--option {name}= is given twice" for name in {*names} if names.count(name) > 1]
     if given.cross_check is not None:
-        evaluating = [name for name in ("report", "metric") if name in named]
+        evaluating = [name for name in ("report", "metric", "diagnose") if name in named]
         found += [f"{_flag(name)} has no effect with --cross-check" for name in evaluating]
     return found + _overwriting(given)
 
