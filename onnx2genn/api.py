@@ -15,6 +15,7 @@ from onnx2genn.coding import Coding
 from onnx2genn.data import Inputs, Progress
 from onnx2genn.errors import CalibrationError, CodingError, Problem, UnsupportedModelError
 from onnx2genn.frontend.file import InputShape, Source
+from onnx2genn.frontend.outputs import Wanted
 from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.model import Model
 from onnx2genn.spiking_network import SpikingNetwork
@@ -30,7 +31,7 @@ def convert(
     steps: int | str | None = None,
     loss: float | None = None,
     metric: str | None = None,
-    output: str | None = None,
+    output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
     progress: Progress | None = None,
@@ -51,7 +52,9 @@ def convert(
             as a share of their spread. 0.01 by default.
         metric: For ``"auto"``, the metric to judge by; by default the one that suits the output,
             as ``evaluate`` chooses it.
-        output: Name of the output to convert; by default the first one of floats.
+        output: Name of the output to convert, or several names; by default the first one of floats,
+            and the others where they can be converted, too, and cost no more than it does. With
+            several, ``predict`` returns a dictionary.
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
         memory: GiB that reading may take; a quarter of the machine's memory if None.
@@ -102,7 +105,7 @@ def examine(
     source: Source,
     calibration: Inputs | str | Path | None = None,
     *,
-    output: str | None = None,
+    output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
 ) -> Model:
@@ -111,7 +114,7 @@ def examine(
     Args:
         source: Path of an ONNX file, or a model in memory.
         calibration: As for :func:`convert`; sizes that the model leaves open are theirs.
-        output: Name of the output to convert; by default the first one of floats.
+        output: As for :func:`convert`.
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
         memory: As for :func:`convert`.
@@ -128,7 +131,7 @@ def check(
     source: Source,
     calibration: Inputs | str | Path | None = None,
     *,
-    output: str | None = None,
+    output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
 ) -> list[Problem]:

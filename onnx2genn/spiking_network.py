@@ -16,6 +16,7 @@ from onnx2genn.evaluate import result
 from onnx2genn.evaluate.cross_check import CrossCheck, cross_check
 from onnx2genn.evaluate.diagnosis import Diagnosis, diagnose
 from onnx2genn.evaluate.evaluation import Truth, evaluate
+from onnx2genn.ir.outputs import separate_outputs
 from onnx2genn.network import Network
 from onnx2genn.report import html
 
@@ -65,7 +66,7 @@ class SpikingNetwork(Network):
         heads: bool = False,
         backend: str = "auto",
         batch_size: int | None = None,
-    ) -> np.ndarray:
+    ) -> Any:
         """Run the spiking network.
 
         By default it answers with logits: what comes before the heads of the model (Softmax,
@@ -80,14 +81,23 @@ class SpikingNetwork(Network):
             batch_size: Samples simulated at once; chosen by the backend if None.
 
         Returns:
-            Logits in ANN units, float32 [N, classes]; with heads, the output of the model.
+            Logits in ANN units, float32 [N, classes]; with heads, the output of the model. Of
+            several outputs a dictionary of arrays by name.
 
         Raises:
             DataError: The samples do not fit the model.
             BackendError: The backend is missing or cannot run the network.
         """
         found = predict(self, prepare(self.model, x), backend, batch_size=batch_size)
-        return next(iter(self.model.with_heads(found).values())) if heads else found
+        return self._answers(found, heads=heads)
+
+    def _answers(self, readout: np.ndarray, *, heads: bool = False) -> Any:
+        """Take the readout [N, ...] apart where it holds several outputs."""
+        outputs = self.model.parts.outputs
+        if len(outputs) == 1 and not heads:
+            return readout
+        found = self.model.with_heads(readout) if heads else separate_outputs(outputs, readout)
+        return found if len(outputs) > 1 else found[outputs[0].name]
 
     def evaluate(
         self,
@@ -169,7 +179,7 @@ class SpikingNetwork(Network):
 
     def stream(
         self, samples: Iterable[Inputs], *, backend: str = "auto", at_once: int = 1
-    ) -> Iterator[np.ndarray]:
+    ) -> Iterator[Any]:
         """Answer samples as they come; the network is built once, with the first of them.
 
         Args:
@@ -178,7 +188,12 @@ class SpikingNetwork(Network):
             at_once: Samples to wait for, which then go through the network one behind the other.
         """
         ready = (prepare(self.model, batched(item)) for item in samples)
-        return stream(self, ready, backend, at_once=at_once)
+        for readout in stream(self, ready, backend, at_once=at_once):
+            found = self._answers(readout[None])
+            if isinstance(found, dict):
+                yield {name: item[0] for name, item in found.items()}
+            else:
+                yield found[0]
 
     def add_to(self, model: Any, prefix: str = "snn_", *, input: Any = None) -> AddedNetwork:
         """Add the network to a PyGeNN model of one's own; docs/own_model.md has an example.

@@ -9,6 +9,7 @@ import numpy as np
 from onnx2genn.backends.registry import EMBEDDED, predict
 from onnx2genn.calibrate.observe import Observation
 from onnx2genn.evaluate.forecast import Forecast
+from onnx2genn.ir.outputs import separate_outputs
 from onnx2genn.network import Network
 
 # Activations of a channel that weigh as much as what is known of its population: 0 trusts the
@@ -16,6 +17,7 @@ from onnx2genn.network import Network
 EVIDENCE = (0, 30, 300, 3000, 30000)
 UNTRIED = 300  # where no samples were held out
 _SIMULATED = 16
+_TINY = 1e-12
 
 
 class HeldOut:
@@ -27,13 +29,14 @@ class HeldOut:
 
     def __init__(self, seen: Observation) -> None:
         self.samples = seen.held if len(seen.held) else seen.samples[-_SIMULATED:]
+        self._outputs = seen.model.parts.outputs
         target = seen.model.parts.readout.target
         self._wanted = np.concatenate(
             [found[target] for found in seen.model.activations([target], self.samples)]
         )
 
     def error(self, network: Network, *, simulate: bool = False) -> float:
-        """Return the root mean square error of the logits.
+        """Return the root mean square error of the logits, each output over its spread.
 
         Args:
             network: Network to try.
@@ -45,7 +48,12 @@ class HeldOut:
             logits = predict(network, samples, EMBEDDED)
         else:
             samples, logits = self.samples, Forecast(network).logits(self.samples)
-        return float(np.sqrt(np.mean((logits - self._wanted[: len(samples)]) ** 2)))
+        ours, anns = (separate_outputs(self._outputs, item) for item in (logits, self._wanted))
+        squares = [
+            np.square(ours[name] - anns[name][: len(samples)]).sum() / max(anns[name].var(), _TINY)
+            for name in ours
+        ]
+        return float(np.sqrt(np.sum(squares)))
 
 
 def weigh(seen: Observation, build: Callable[[int], Network]) -> Network:

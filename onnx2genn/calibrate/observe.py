@@ -76,7 +76,8 @@ def observe(
     readout = model.parts.readout
     neurons = [item for item in model.parts.populations if not item.pools]
     found = {item.name: _empty(item.shape, per_channel, signed=item.signed) for item in neurons}
-    logits = _empty(readout.shape, per_channel)
+    # Elements of several outputs side by side are no channels.
+    logits = _empty(readout.shape, per_channel and len(model.parts.outputs) == 1)
     plain = [(item.measured, found[item.name]) for item in neurons if not item.signed]
     plain.append((readout.target, logits))
     signed = {item.tensor: found[item.name] for item in neurons if item.signed}

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from onnx2genn.data import Inputs, load_arrays, load_samples, prepare, shapes_of
-from onnx2genn.frontend.file import InputShape, Source, choose_output, input_names, load_proto
+from onnx2genn.frontend.file import InputShape, Source, load_proto
+from onnx2genn.frontend.outputs import Wanted, choose_outputs, input_names
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.ir.model import Model
 
@@ -16,7 +17,7 @@ from onnx2genn.ir.model import Model
 def read_with_samples(
     source: Source,
     calibration: Inputs | str | Path | None,
-    output: str | None,
+    output: Wanted,
     input_shape: InputShape | None = None,
     memory: float | None = None,
 ) -> tuple[Model, np.ndarray | None]:
@@ -25,7 +26,7 @@ def read_with_samples(
     Args:
         source: Path of an ONNX file, or a model in memory.
         calibration: Samples, a file of them or a folder of images; None for none.
-        output: Name of the output to convert; by default the first one of floats.
+        output: As for :func:`read`.
         input_shape: Shape of one sample, where there are none and the model leaves it open.
         memory: GiB that reading may take; a quarter of the machine's memory if None.
 
@@ -37,7 +38,7 @@ def read_with_samples(
     made = partial(read, proto, output=output, memory=memory)
     if calibration is None:
         return made(input_shape=input_shape), None
-    names = input_names(proto, choose_output(proto, output))
+    names = input_names(proto, choose_outputs(proto, output))
     if isinstance(calibration, str | Path) and Path(calibration).is_dir():
         # Of images, the model says how large they are.
         model = made(input_shape=input_shape)

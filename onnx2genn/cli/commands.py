@@ -83,7 +83,7 @@ def _check(given: argparse.Namespace, output: Output) -> None:
     model = examine(
         proto,
         given.calibrate,
-        output=given.output,
+        output=given.output or None,
         input_shape=dict(given.input_shape) or None,
         memory=given.memory,
     )
@@ -146,7 +146,7 @@ def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output
             steps="auto" if given.steps == "auto" else None,
             loss=given.loss,
             metric=given.metric if given.steps == "auto" else None,
-            output=given.output,
+            output=given.output or None,
             input_shape=dict(given.input_shape) or None,
             memory=given.memory,
             progress=report,

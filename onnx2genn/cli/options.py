@@ -87,7 +87,15 @@ def parser() -> argparse.ArgumentParser:
         type=_gib,
         help="memory that reading the model may take (default: a quarter of the machine's)",
     )
-    add("--output", metavar="NAME", type=_word, help="output of the model to convert")
+    add(
+        "--output",
+        metavar="NAME",
+        action="append",
+        default=[],
+        type=_word,
+        help="output of the model to convert; may be given several times (default: the first of "
+        "floats, and the others where they convert and cost no more)",
+    )
     add(
         "--input-shape",
         metavar="NAME=SIZE,...",

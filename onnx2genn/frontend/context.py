@@ -49,6 +49,7 @@ class Context:
         trace: What each pass did.
         roundings: Tensors that lost a rounding, by name.
         limits: What the model clips its inputs to, by name.
+        outputs: Names of the outputs of the model that are converted.
     """
 
     input_types: Mapping[str, int]
@@ -58,6 +59,7 @@ class Context:
     trace: list[str] = field(default_factory=list)
     roundings: dict[str, Rounding] = field(default_factory=dict)
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
     _runner: tuple[Graph, Runner] | None = None
     _trials: tuple[Graph, dict[int, Trial]] | None = None
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.operators.curves import CONDITION
+from onnx2genn.frontend.outputs import JOINED, joined_tensors
 from onnx2genn.frontend.rewrite import problem
 from onnx2genn.ir.graph import Graph, Node
-from onnx2genn.ir.outputs import Output
+from onnx2genn.ir.outputs import READOUT, Output, behind, parts_of
 from onnx2genn.ir.partition import Partition, Population
 from onnx2genn.ir.registry import entry_of, kind_of
 from onnx2genn.ir.segment import Segment
@@ -51,15 +53,16 @@ def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
         populations=tuple(populations),
         readout=readout,
         depth=cutter.depth(readout),
-        outputs=(
-            Output(
-                name=graph.output,
-                shape=readout.shape,
-                heads=tuple(node for node in graph.nodes if node.output in heads),
-            ),
-        ),
+        outputs=_outputs(graph, readout, heads),
     )
     return parts, problems
+
+
+def _outputs(graph: Graph, readout: Segment, heads: set[str]) -> tuple[Output, ...]:
+    if readout.target == READOUT:
+        return parts_of(graph)
+    nodes = tuple(node for node in graph.nodes if node.output in heads)
+    return (Output(name=graph.output, shape=readout.shape, heads=nodes),)
 
 
 def cut(graph: Graph) -> Partition:
@@ -133,8 +136,18 @@ def misplaced_heads(graph: Graph) -> list[Problem]:
 
 
 def strip_heads(graph: Graph) -> tuple[str, set[str]]:
-    """Walk back from the output over heads; return the logits and the outputs of the heads."""
+    """Walk back from the output over heads; return the logits and the outputs of the heads.
+
+    Behind the readout of several outputs, all is heads. While they are joined as they are, each
+    has its own, and what is returned first is what joins them.
+    """
     producers = graph.producers
+    if READOUT in producers:
+        return READOUT, {name for node in behind(graph, READOUT) for name in node.outputs}
+    if graph.output == JOINED:
+        ends = joined_tensors(graph)
+        branches = [replace(graph, output=name) for name in ends]
+        return JOINED, set[str]().union(*(strip_heads(branch)[1] for branch in branches))
     logits = graph.output
     heads: set[str] = set()
     while logits in producers:

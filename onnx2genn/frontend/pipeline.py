@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import onnx
 
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend import size
 from onnx2genn.frontend.context import Context
-from onnx2genn.frontend.file import InputShape, Source, choose_output, load_proto
+from onnx2genn.frontend.file import InputShape, Source, load_proto
+from onnx2genn.frontend.outputs import Wanted, choose_outputs, joined
 from onnx2genn.frontend.partition import cut
 from onnx2genn.frontend.passes.batch_first import lead_with_batch
 from onnx2genn.frontend.passes.canonicalise import canonicalise, list_problems
@@ -22,6 +24,7 @@ from onnx2genn.frontend.passes.heads import sink_heads
 from onnx2genn.frontend.passes.inputs import single_input
 from onnx2genn.frontend.passes.max_pooling import settle_pools
 from onnx2genn.frontend.passes.open_batch import free_batch
+from onnx2genn.frontend.passes.outputs import separate_heads
 from onnx2genn.frontend.passes.picks import take_from_parts
 from onnx2genn.frontend.passes.piecewise import lower_activations
 from onnx2genn.frontend.passes.products import lower_products
@@ -37,6 +40,7 @@ from onnx2genn.ir.graph import Graph
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
 
+_DEAR = 2.0  # Further outputs may cost as much as the first.
 _REFUSED = "The model cannot be converted."
 # After these, the graph is the file as onnxruntime can run it; the file without roundings; and one
 # of a single input.
@@ -71,6 +75,7 @@ PASSES = (
     Pass("canonicalise", canonicalise, "each operator in one way only"),
     Pass("heads", sink_heads, "a head can be taken off at the end alone"),
     Pass("picks", take_from_parts, "what reads one step must not wait for all"),
+    Pass("outputs", separate_heads, "a network has one readout, and each output its own heads"),
     Pass(
         "softmax", lower_softmax, "within the network it takes a maximum, exponentials, a logarithm"
     ),
@@ -89,7 +94,7 @@ OTHERWISE = Pass("problems", list_problems, "all problems are named at once")
 def read(
     source: Source,
     *,
-    output: str | None = None,
+    output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
 ) -> Model:
@@ -97,7 +102,8 @@ def read(
 
     Args:
         source: Path of an ONNX file, or a model in memory.
-        output: Name of the output to convert; by default the first one of floats.
+        output: Name of the output to convert, or several names; by default the first one of floats,
+            and the others where they can be converted, too, and cost no more than it does.
         input_shape: Shape of one sample, where the model leaves it open; of a model with several
             inputs the shapes by name.
         memory: GiB that reading may take; a quarter of the machine's memory if None.
@@ -105,9 +111,40 @@ def read(
     Raises:
         UnsupportedModelError: The model cannot be read or converted; it lists every problem.
     """
-    file, types, batch = _load(source, output, input_shape)
+    proto = load_proto(source)
+    names = choose_outputs(proto, output)
+    if output is not None or len(names) == 1:
+        return _read(proto, names, input_shape, memory)
+    try:
+        against = _too_dear(proto, names, input_shape)
+        if not against:
+            return _read(proto, names, input_shape, memory)
+    except UnsupportedModelError as error:
+        against = str(error.problems[0] if error.problems else error)
+    model = _read(proto, names[:1], input_shape, memory)
+    note = f"Converted the output {names[0]} alone, without {', '.join(names[1:])}: {against}"
+    return replace(model, graph=replace(model.graph, notes=[*model.graph.notes, note]))
+
+
+def _too_dear(proto: onnx.ModelProto, names: Sequence[str], input_shape: InputShape | None) -> str:
+    """Say why not all outputs are taken unless they are asked for; empty if they are."""
+    first, total = (
+        size.estimate(*_graph(proto, some, input_shape)).macs for some in (names[:1], names)
+    )
+    if total <= _DEAR * first:
+        return ""
+    return f"together they take {total / max(first, 1):.1f} times its multiply-accumulates."
+
+
+def _read(
+    proto: onnx.ModelProto,
+    outputs: tuple[str, ...],
+    input_shape: InputShape | None,
+    memory: float | None,
+) -> Model:
+    file, types, batch = _graph(proto, outputs, input_shape)
     size.require(size.estimate(file, types, batch), memory)
-    context = Context(input_types=types, batch=batch)
+    context = Context(input_types=types, batch=batch, outputs=outputs)
     entries = file.inputs
     for step, graph in run(file, context, PASSES):
         if step.name == EXPANDED:
@@ -134,13 +171,12 @@ def read(
     )
 
 
-def _load(
-    source: Source, output: str | None, input_shape: InputShape | None
+def _graph(
+    proto: onnx.ModelProto, outputs: Sequence[str], input_shape: InputShape | None
 ) -> tuple[Graph, dict[str, int], int | None]:
-    """Load a file as a graph; nothing else of it is kept, for its weights may be large."""
-    proto = load_proto(source)
-    name = choose_output(proto, output)
-    return raw_graph(proto, name, input_shape)
+    """Return a model as a graph; nothing else of it is kept, for its weights may be large."""
+    whole, output = joined(proto, outputs)
+    return raw_graph(whole, output, input_shape)
 
 
 def run(graph: Graph, context: Context, passes: Sequence[Pass]) -> Iterator[tuple[Pass, Graph]]:
@@ -190,13 +226,13 @@ def fit(model: Model, samples: np.ndarray) -> Model:
 
 
 def check(
-    source: Source, *, output: str | None = None, input_shape: InputShape | None = None
+    source: Source, *, output: Wanted = None, input_shape: InputShape | None = None
 ) -> list[Problem]:
     """List everything that keeps a model from being converted; empty if it converts.
 
     Args:
         source: Path of an ONNX file, or a model in memory.
-        output: Name of the output to convert; by default the first one of floats.
+        output: As for :func:`read`.
         input_shape: Shape of one sample, where the model leaves it open; of a model with several
             inputs the shapes by name.
 

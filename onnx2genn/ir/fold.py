@@ -46,7 +46,7 @@ def fold(
 
 def fold_graph(graph: Graph) -> Graph:
     """Fold a whole graph."""
-    nodes, constants, shapes = fold(graph.nodes, graph.constants, graph.shapes, [graph.output])
+    nodes, constants, shapes = fold(graph.nodes, graph.constants, graph.shapes, graph.outputs)
     return replace(graph, nodes=nodes, constants=constants, shapes=shapes)
 
 

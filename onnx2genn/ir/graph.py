@@ -67,7 +67,7 @@ class Graph:
 
     Attributes:
         inputs: Graph inputs with their shapes, batch axis left out.
-        output: Name of the output tensor.
+        output: Name of the output tensor, the first one if there are several.
         nodes: Nodes in topological order.
         constants: Weights and other fixed tensors by name.
         shapes: Shape of every tensor that depends on the inputs, batch axis left out.
@@ -76,6 +76,7 @@ class Graph:
         opset: Version of the standard operators that ``nodes`` are written in.
         imports: Versions of other operator domains.
         notes: What was changed on the way and a user should know.
+        further: Names of the other output tensors.
     """
 
     inputs: dict[str, Shape]
@@ -88,6 +89,12 @@ class Graph:
     imports: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     name: str = "network"
+    further: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All output tensors."""
+        return (self.output, *self.further)
 
     @cached_property
     def producers(self) -> dict[str, Node]:
@@ -118,9 +125,9 @@ class Graph:
         )
 
     def only_live(self) -> Graph:
-        """Return the graph without what the output does not need; itself if it needs all."""
-        nodes, constants = live(self.nodes, self.constants, [self.output])
-        read = {name for node in nodes for name in node.inputs} | {self.output}
+        """Return the graph without what no output needs; itself if all is needed."""
+        nodes, constants = live(self.nodes, self.constants, self.outputs)
+        read = {name for node in nodes for name in node.inputs}.union(self.outputs)
         inputs = {name: shape for name, shape in self.inputs.items() if name in read}
         kept = len(nodes) + len(constants) + len(inputs)
         if kept == len(self.nodes) + len(self.constants) + len(self.inputs):

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from onnx2genn.ir.graph import Graph, Shape, live, to_onnx
-from onnx2genn.ir.outputs import separate_outputs
+from onnx2genn.ir.outputs import behind, separate_outputs
 from onnx2genn.ir.partition import Partition
 from onnx2genn.ir.run import Runner, samples_at_once
 
@@ -47,7 +47,7 @@ class Model:
         Args:
             extra_outputs: Tensors that become outputs, too.
         """
-        names: dict[str, Shape | None] = dict.fromkeys([self.graph.output, *extra_outputs])
+        names: dict[str, Shape | None] = dict.fromkeys([*self.graph.outputs, *extra_outputs])
         graph = self.graph
         return to_onnx(graph.nodes, graph.constants, graph.inputs, names, name=graph.name)
 
@@ -61,8 +61,8 @@ class Model:
     def _heads(self) -> Runner:
         """Runs what comes after the readout."""
         graph, readout = self.graph, self.parts.readout
-        nodes = [node for item in self.parts.outputs for node in item.heads]
-        _, constants = live(nodes, graph.constants, [graph.output])
+        nodes = behind(graph, readout.target)
+        _, constants = live(nodes, graph.constants, graph.outputs)
         entry, names = {readout.target: readout.shape}, [item.name for item in self.parts.outputs]
         model = to_onnx(
             nodes, constants, entry, {name: None for name in names if name not in entry}

@@ -26,7 +26,7 @@ def pack(graph: Graph, entries: Mapping[str, Shape]) -> tuple[onnx.ModelProto, d
     """
     apart = replace(separate_inputs(graph, entries), inputs=dict(entries))
     proto = to_onnx(
-        apart.nodes, apart.constants, apart.inputs, {apart.output: None}, name=apart.name
+        apart.nodes, apart.constants, apart.inputs, dict.fromkeys(apart.outputs), name=apart.name
     )
     functions, start = [], 0
     for node in apart.nodes:
@@ -70,10 +70,11 @@ def unpack(
     }
     shapes = {name: tuple(shape) for name, shape in record["shapes"].items()}
     entries = {item.name: shapes[item.name] for item in proto.graph.input}
-    (output,) = proto.graph.output
+    output, *further = (item.name for item in proto.graph.output)
     graph = Graph(
         inputs=entries,
-        output=output.name,
+        output=output,
+        further=tuple(further),
         nodes=_grouped([_node(item) for item in proto.graph.node], record["functions"]),
         constants=constants,
         shapes=shapes,

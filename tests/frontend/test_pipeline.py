@@ -14,7 +14,8 @@ from helpers.onnx_models import model, node, normal
 import onnx2genn
 from onnx2genn import UnsupportedModelError
 from onnx2genn.frontend.context import Context
-from onnx2genn.frontend.file import choose_output, load_proto
+from onnx2genn.frontend.file import load_proto
+from onnx2genn.frontend.outputs import choose_outputs
 from onnx2genn.frontend.pipeline import DEQUANTISED, EXPANDED, PASSES, read, run
 from onnx2genn.frontend.raw import raw_graph
 from onnx2genn.frontend.reference import Reference
@@ -73,7 +74,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_after_every_pass(name: str) -> None:
     proto = load_proto(MODELS[name]())
-    file, types, batch = raw_graph(proto, choose_output(proto))
+    file, types, batch = raw_graph(proto, choose_outputs(proto)[0])
     context = Context(input_types=types, batch=batch)
     frozen = batch is not None
     reference = None

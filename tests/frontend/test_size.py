@@ -14,7 +14,7 @@ import onnx2genn
 from onnx2genn import UnsupportedModelError
 from onnx2genn.cli import main
 from onnx2genn.evaluate.operations import macs
-from onnx2genn.frontend.file import choose_output
+from onnx2genn.frontend.outputs import choose_outputs
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.frontend.raw import raw_graph
 from onnx2genn.frontend.size import Size, estimate, require
@@ -24,7 +24,7 @@ SAMPLES = 3
 
 
 def size_of(proto: onnx.ModelProto) -> Size:
-    return estimate(*raw_graph(proto, choose_output(proto)))
+    return estimate(*raw_graph(proto, choose_outputs(proto)[0]))
 
 
 def large() -> onnx.ModelProto:

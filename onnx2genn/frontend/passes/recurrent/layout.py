@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.context import Context
+from onnx2genn.frontend.outputs import JOINED, joined_tensors
 from onnx2genn.frontend.passes.recurrent.cells import is_recurrent
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
@@ -52,7 +53,9 @@ def settle_layout(graph: Graph, context: Context) -> Graph:
         else:
             builder.add(node)
     graph = graph.rewritten(builder.nodes, builder.constants)
-    axis = _batch_axis(graph, context)
+    if graph.output == JOINED:
+        return _joined_with_batch_first(graph, context)
+    axis = _batch_axis(graph, context, graph.output)
     return graph if axis is None else _with_batch_first(graph, *axis)
 
 
@@ -71,11 +74,30 @@ def _write_time_first(builder: Builder, node: Node) -> None:
             builder.emit("Transpose", source, output=name, name=name, perm=perm)
 
 
-def _batch_axis(graph: Graph, context: Context) -> tuple[int, int] | None:
-    """Find which axis of the output is the batch, of how many; None if it is the first."""
+def _joined_with_batch_first(graph: Graph, context: Context) -> Graph:
+    """Transpose each of several outputs that has the batch elsewhere, before they are joined."""
+    # Joined as they are, they do not fit each other.
+    apart = replace(graph, nodes=[node for node in graph.nodes if node.output != JOINED])
+    builder = Builder("layout/outputs", graph.names)
+    names, notes = {}, list(graph.notes)
+    for name in dict.fromkeys(joined_tensors(graph)):
+        axis = _batch_axis(apart, context, name)
+        if axis is not None:
+            names[name] = f"{name}/as_written"
+            perm = _batch_to_front(*axis)
+            builder.emit("Transpose", names[name], output=name, name=f"{name}/front", perm=perm)
+            notes.append(_note(name, axis[0]))
+    within = [node for node in graph.nodes if not node.output.startswith(JOINED)]
+    joining = [node for node in graph.nodes if node.output.startswith(JOINED)]
+    nodes = [*(node.renamed(names) for node in within), *builder.nodes, *joining]
+    return graph.rewritten(nodes, notes=notes)
+
+
+def _batch_axis(graph: Graph, context: Context, output: str) -> tuple[int, int] | None:
+    """Find which axis of an output is the batch, of how many; None if it is the first."""
     sizes = context.batches if context.batch is None else (context.batch,)
     try:
-        shapes = [context.trial(graph, size).shapes[graph.output] for size in sizes]
+        shapes = [context.trial(graph, size).shapes[output] for size in sizes]
     except UnsupportedModelError:
         return None
     found = [
@@ -87,12 +109,18 @@ def _batch_axis(graph: Graph, context: Context) -> tuple[int, int] | None:
 
 
 def _with_batch_first(graph: Graph, axis: int, rank: int) -> Graph:
-    perm = [axis, *(other for other in range(rank) if other != axis)]
+    perm = _batch_to_front(axis, rank)
     builder = Builder(graph.output, graph.names)
     output = builder.emit(
         "Transpose", graph.output, output=f"{graph.output}/samples_first", perm=perm
     )
-    note = f"Output {graph.output!r} has the batch as its axis {axis}; here it is the first."
-    return graph.rewritten(
-        [*graph.nodes, *builder.nodes], output=output, notes=[*graph.notes, note]
-    )
+    notes = [*graph.notes, _note(graph.output, axis)]
+    return graph.rewritten([*graph.nodes, *builder.nodes], output=output, notes=notes)
+
+
+def _batch_to_front(axis: int, rank: int) -> list[int]:
+    return [axis, *(other for other in range(rank) if other != axis)]
+
+
+def _note(output: str, axis: int) -> str:
+    return f"Output {output!r} has the batch as its axis {axis}; here it is the first."
