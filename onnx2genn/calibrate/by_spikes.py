@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from onnx2genn.network import Network
 
 _FEWEST = 16
+# Neurons times samples: of a large network, a channel's mean needs fewer samples.
+_MOST_NEURONS = 2**28
 _TRAIN_BYTES = 2**29
 _GROUP_BYTES = 24 * 2**20
 
@@ -36,7 +38,7 @@ def correct_biases(network: Network, samples: np.ndarray) -> Network:
         network: Network with thresholds.
         samples: Calibration samples [N, ...].
     """
-    walk = _Walk(network, samples)
+    walk = _Walk(network, samples[: max(_FEWEST, _MOST_NEURONS // max(network.neurons, 1))])
     readout = network.model.parts.readout
     inputs = [item.segment for item in network.populations if not item.pools]
     wanted = _means_of_ann(network, [item.target for item in [*inputs, readout]], walk.samples)

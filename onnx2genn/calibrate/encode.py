@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from onnx2genn.calibrate.by_spikes import correct_biases, norm_by_spikes
 from onnx2genn.calibrate.held_out import keep_if_better, weigh
 from onnx2genn.calibrate.intervals import received, sent
 from onnx2genn.calibrate.observe import Observation
+from onnx2genn.calibrate.ranges import raised
 from onnx2genn.calibrate.statistics import Statistics
 from onnx2genn.calibrate.thresholds import choose, choose_all, limited, usable, widened
 from onnx2genn.coding import Coding
@@ -34,6 +36,7 @@ def encode(seen: Observation, coding: Coding) -> Network:
     """
     require_expressible(seen.model, coding)
     parts = seen.model.parts
+    coding = coding.for_depth(parts.depth)
 
     found = {name: _granular(item, coding, seen) for name, item in seen.populations.items()}
 
@@ -41,41 +44,46 @@ def encode(seen: Observation, coding: Coding) -> Network:
         values = choose(coding, statistics, name)
         return np.maximum(values, _weight_maximum(segment)) if coding.weight_maximum else values
 
-    own = {
-        item.name: chosen(found[item.name], item.segment, item.name)
-        for item in parts.populations
-        if not item.pools
-    }
+    neurons = [item for item in parts.populations if not item.pools]
+    own = {item.name: chosen(found[item.name], item.segment, item.name) for item in neurons}
     readout = chosen(_granular(seen.readout, coding, seen), parts.readout, "readout")
+    adaptive = coding.threshold == "mse" and coding.per_channel
+    pooled = _pooled(parts.populations)
+    ends = {
+        item.name: raised(coding, found[item.name], own[item.name])
+        for item in neurons
+        if adaptive and item.tensor not in pooled
+    }
 
-    def offset(item: Population) -> np.ndarray:
-        lowest = found[item.name].offset if item.signed else np.zeros(1, np.float32)
-        return _over_channels(lowest, item.shape)
-
-    def build(evidence: int) -> Network:
-        def threshold(item: Population) -> np.ndarray:
-            values = own[item.name]
+    def build(evidence: int, with_lows: bool = adaptive) -> Network:
+        maxima: dict[str, float] = {}
+        lows: dict[str, np.ndarray] = {}
+        thresholds: dict[str, np.ndarray] = {}
+        for item in neurons:
+            statistics = found[item.name]
+            low, values = np.zeros(1, np.float32), own[item.name]
+            if with_lows and item.name in ends:
+                low, values = ends[item.name]
+            maxima[item.name] = _maximum(item, statistics, low)
             if evidence:
-                positive = found[item.name].histogram.sum(axis=1)
-                values = widened(coding, item, values, positive, evidence)
-            return limited(coding, item, _over_channels(values, item.shape))
-
+                positive = statistics.histogram.sum(axis=1)
+                values = widened(coding, item, values, positive, evidence, low)
+            low, values = _over_channels(low, item.shape), _over_channels(values, item.shape)
+            thresholds[item.name] = limited(coding, item, values, low)
+            if item.signed:
+                low = low + _over_channels(statistics.offset, item.shape)
+            lows[item.name] = low
         return Network(
             model=seen.model,
             coding=coding,
-            thresholds=choose_all(parts.populations, threshold),
-            offsets=choose_all(parts.populations, offset),
+            thresholds=choose_all(parts.populations, lambda item: thresholds[item.name]),
+            offsets=choose_all(parts.populations, lambda item: lows[item.name]),
             readout_threshold=_over_channels(readout, parts.readout.shape),
             input_scales=seen.input_scales,
             calibration_samples=seen.count,
-            calibration_maxima={
-                item.name: _maximum(item, found[item.name])
-                for item in parts.populations
-                if item.name in found
-            },
+            calibration_maxima=maxima,
         )
 
-    adaptive = coding.threshold == "mse" and coding.per_channel
     network = weigh(seen, build) if adaptive else build(0)
     if coding.threshold == "spike-norm":
         network = norm_by_spikes(network, seen.samples)
@@ -84,10 +92,20 @@ def encode(seen: Observation, coding: Coding) -> Network:
     return network
 
 
-def _maximum(item: Population, statistics: Statistics) -> float:
-    """Return the largest value that a population sent, above its offset."""
-    largest = float(statistics.positive_maximum.max(initial=0.0))
-    return largest if item.bound is None else min(largest, item.bound)
+def _maximum(item: Population, statistics: Statistics, low: np.ndarray) -> float:
+    """Return the largest value that a population sent, above where its levels begin."""
+    largest = statistics.positive_maximum
+    largest = largest if item.bound is None else np.minimum(largest, item.bound)
+    return float((largest - low).max(initial=0.0))
+
+
+def _pooled(populations: Iterable[Population]) -> set[str]:
+    """Name the tensors that max poolings read.
+
+    The codes of what a pool reads are compared, also across channels and with zeros at borders, so
+    that their levels begin alike.
+    """
+    return {name for item in populations if item.pools for name in item.segment.sources}
 
 
 def _granular(statistics: Statistics, coding: Coding, seen: Observation) -> Statistics:
@@ -145,6 +163,7 @@ def guess(model: Model, coding: Coding) -> Network:
         CodingError: The coding cannot express an activation of the model.
     """
     require_expressible(model, coding)
+    coding = coding.for_depth(model.parts.depth)
     populations = model.parts.populations
     one = np.ones((), np.float32)
     intervals = dict.fromkeys(model.parts.inputs, (-one, one))

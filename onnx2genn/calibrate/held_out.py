@@ -56,17 +56,20 @@ class HeldOut:
         return float(np.sqrt(np.sum(squares)))
 
 
-def weigh(seen: Observation, build: Callable[[int], Network]) -> Network:
+def weigh(seen: Observation, build: Callable[..., Network]) -> Network:
     """Choose how much evidence a channel needs before its own threshold is trusted.
 
     Args:
         seen: What was observed.
-        build: Makes a network for one of ``EVIDENCE``.
+        build: Makes a network for one of ``EVIDENCE``, and, where that is False, without lower
+            ends above 0, which are left out if that brings the answers closer.
     """
     if not len(seen.held):
         return build(UNTRIED)
     trial = HeldOut(seen)
-    return min(map(build, EVIDENCE), key=trial.error)
+    error, evidence = min((trial.error(build(item)), item) for item in EVIDENCE)
+    plain = build(evidence, False)
+    return plain if trial.error(plain) < error else build(evidence)
 
 
 def keep_if_better(seen: Observation, network: Network, changed: Network) -> Network:

@@ -15,7 +15,7 @@ from onnx2genn.ir.partition import Population
 from onnx2genn.ir.run import Runner
 
 _GRID = np.geomspace(0.015, 1.7, 188)  # of the upper end of a histogram, 1 to 2 largest values
-_CLIPPING = 2.0  # weight of what is cut off
+CLIPPING = 2.0  # weight of what is cut off
 _TAIL = 99.0  # percentile where the tail of the activations begins
 _BALANCE_STEPS = 1000
 # Smallest value of a code of 1: weights up to 2^28 can be divided by it.
@@ -59,8 +59,16 @@ def _pooled(pool: Population, chosen: Mapping[str, np.ndarray]) -> np.ndarray:
     return largest.reshape(-1, *[1] * (values.ndim - 1))
 
 
-def limited(coding: Coding, population: Population, threshold: np.ndarray) -> np.ndarray:
+def limited(
+    coding: Coding, population: Population, threshold: np.ndarray, low: np.ndarray | float = 0.0
+) -> np.ndarray:
     """Lower a threshold until the highest level is the bound m of Clip(x, 0, m), if it is above.
+
+    Args:
+        coding: Coding whose highest level counts.
+        population: The population.
+        threshold: Its threshold, or one for each channel.
+        low: Its lower end, where its levels begin, in the same way.
 
     Raises:
         CalibrationError: The levels are then too fine.
@@ -68,7 +76,7 @@ def limited(coding: Coding, population: Population, threshold: np.ndarray) -> np
     if population.bound is None:
         return threshold
     top = coding.quantiser.step_value(np.ones((), np.float32)) * coding.quantiser.levels
-    lowered = np.minimum(threshold, np.float32(population.bound / top))
+    lowered = np.minimum(threshold, np.float32((population.bound - low) / top))
     return usable(coding, lowered, population.name)
 
 
@@ -106,7 +114,12 @@ def usable(coding: Coding, found: np.ndarray, name: str) -> np.ndarray:
 
 
 def widened(
-    coding: Coding, population: Population, thresholds: np.ndarray, seen: np.ndarray, evidence: int
+    coding: Coding,
+    population: Population,
+    thresholds: np.ndarray,
+    seen: np.ndarray,
+    evidence: int,
+    low: np.ndarray | float = 0.0,
 ) -> np.ndarray:
     """Shrink the threshold of a channel towards a wider one, by how little evidence it has.
 
@@ -122,9 +135,10 @@ def widened(
         thresholds: Thresholds of its channels, [channels].
         seen: Activations above 0 in each channel, [channels].
         evidence: E.
+        low: Lower ends of their levels, [channels]; the bound is as far above them.
     """
-    wide = limited(coding, population, np.full((), np.inf, np.float32))
-    wide = wide if np.isfinite(wide) else thresholds.max()
+    wide = limited(coding, population, np.full((), np.inf, np.float32), low)
+    wide = np.where(np.isfinite(wide), wide, thresholds.max())
     own = np.minimum(thresholds, wide)
     weight = evidence / np.maximum(seen + evidence, 1)
     return (own * (wide / own) ** weight).astype(np.float32)
@@ -194,7 +208,7 @@ def _squared_errors(quantiser: Quantiser, bins: int) -> np.ndarray:
     """
     centres = ((np.arange(bins) + 0.5) / bins)[:, None]
     cut = centres > quantiser.step_value(_GRID) * quantiser.levels
-    return np.where(cut, _CLIPPING, 1.0) * (centres - quantiser.quantise(centres, _GRID)) ** 2
+    return np.where(cut, CLIPPING, 1.0) * (centres - quantiser.quantise(centres, _GRID)) ** 2
 
 
 def balance(statistics: Statistics) -> np.ndarray:

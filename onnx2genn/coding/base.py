@@ -69,6 +69,14 @@ class Coding(ABC):
         """Whether thresholds are tried on samples that were held out; all count for other rules."""
         return self.threshold == "mse"
 
+    def for_depth(self, depth: int) -> Coding:
+        """Return the coding with what depends on the depth of a network decided.
+
+        Args:
+            depth: Populations on the longest way from the input to the readout.
+        """
+        return self
+
     @property
     @abstractmethod
     def quantiser(self) -> Quantiser:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from onnx2genn.coding.base import StepwiseCoding
 from onnx2genn.coding.neuron import NeuronCode
+from onnx2genn.coding.options import checked
 from onnx2genn.coding.quantiser import Quantiser
 from onnx2genn.coding.registry import register
 from onnx2genn.errors import CodingError
+
+AUTO = "auto"
+_LEAST_AHEAD, _POPULATIONS_A_STEP = 2, 3
 
 
 @register
@@ -42,8 +46,10 @@ class Rate(StepwiseCoding):
         U t / h + V(0) - M >= θ
 
     For a constant input these are the spikes of the neuron above, which is D = 0; D = T knows its
-    whole input before the first spike, as ``two-phase`` does. One or two steps are enough for most
-    networks. Each population adds D steps to the latency, and none to the time per sample.
+    whole input before the first spike, as ``two-phase`` does. What is left of the error adds up
+    over the populations on the way: two steps are enough for a few of them, and ``auto`` takes one
+    for every three of them, but no more than T / 2. Each population adds D steps to the latency,
+    and none to the time per sample.
 
     Attributes:
         reset: ``soft`` keeps what exceeds the threshold; ``hard`` loses it.
@@ -57,7 +63,8 @@ class Rate(StepwiseCoding):
         weight_maximum: Threshold at least the largest weight, as Diehl et al. do.
         bits: Of a spike: it has one of 2^bits - 1 sizes.
         signed: Whether negative spikes correct positive ones that were sent before.
-        lookahead: D, at most T: steps of its input that a neuron waits for before it fires.
+        lookahead: D, at most T: steps of its input that a neuron waits for before it fires, or
+            ``auto``, by the depth of the network; 2 as long as that is not known.
     """
 
     name: ClassVar[str] = "rate"
@@ -72,10 +79,15 @@ class Rate(StepwiseCoding):
     weight_maximum: bool = False
     bits: int = 1
     signed: bool = False
-    lookahead: int = 2
+    lookahead: int | str = AUTO
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.lookahead != AUTO:
+            steps = checked("lookahead", self.lookahead, int)
+            if steps < 0:
+                raise CodingError(f"lookahead={steps} is below 0.")
+            object.__setattr__(self, "lookahead", steps)
         for option, choices in _CHOICES.items():
             if getattr(self, option) not in choices:
                 raise CodingError(
@@ -85,8 +97,6 @@ class Rate(StepwiseCoding):
             raise CodingError(f"initial={self.initial} is not in 0..1.")
         if not 1 <= self.bits <= _MOST_BITS:
             raise CodingError(f"bits={self.bits} is not in 1..{_MOST_BITS}.")
-        if self.lookahead < 0:
-            raise CodingError(f"lookahead={self.lookahead} is below 0.")
         if not 0 <= self.seed < 2**31:
             raise CodingError(f"seed={self.seed} is not in 0..2^31 - 1.")
         if self.reset == "hard" and not (self._binary and self.lookahead == 0):
@@ -127,7 +137,15 @@ class Rate(StepwiseCoding):
     @property
     def _ahead(self) -> int:
         """Steps of look-ahead that the window has room for."""
-        return min(self.lookahead, self.steps)
+        wanted = _LEAST_AHEAD if isinstance(self.lookahead, str) else self.lookahead
+        return min(wanted, self.steps)
+
+    def for_depth(self, depth: int) -> Rate:
+        """Decide the look-ahead, if that is left to the depth."""
+        if self.lookahead != AUTO:
+            return self
+        most = max(_LEAST_AHEAD, self.steps // 2)
+        return replace(self, lookahead=min(max(_LEAST_AHEAD, depth // _POPULATIONS_A_STEP), most))
 
     def input_start(self, depth: int) -> int:
         """One step of delay and the look-ahead for each population on the way."""

@@ -46,22 +46,25 @@ def test_widened(bounded: bool) -> None:
 
 @pytest.mark.parametrize("bounded", [True, False])
 @pytest.mark.parametrize("steps", [4, 8, 12])
-def test_thresholds_are_no_worse_than_those_of_each_channel_alone(bounded, steps) -> None:
+@pytest.mark.parametrize("better", [False, True])
+def test_thresholds_are_no_worse_than_others(bounded: bool, steps: int, better: bool) -> None:
     seen = observe(rarely_used(bounded), normal(200, 6, seed=2))
     assert len(seen.held) == 25
     coding = make("few-spike", steps=steps)
     network = encode(seen, coding)
     trial, tried = HeldOut(seen), []
 
-    def build(evidence: int) -> Network:
-        """Thresholds that are wider the more evidence is asked for."""
-        tried.append(evidence)
-        wider = {name: array * (1 + evidence) for name, array in network.thresholds.items()}
+    def build(evidence: int, with_lows: bool = True) -> Network:
+        """Thresholds that are wider the more evidence is asked for, and better without lows."""
+        tried.append((evidence, with_lows))
+        factor = (1 + evidence) if with_lows or not better else 1
+        wider = {name: array * factor for name, array in network.thresholds.items()}
         return replace(network, thresholds=wider)
 
     best = weigh(seen, build)
-    assert tried == list(EVIDENCE)
-    assert trial.error(best) == min(trial.error(build(item)) for item in EVIDENCE)
+    errors = {item: trial.error(build(*item)) for item in dict.fromkeys(tried)}
+    assert [item for item, with_lows in errors if with_lows] == list(EVIDENCE)
+    assert trial.error(best) == min(errors.values())
 
 
 def test_unseen_samples_are_cut_off_less() -> None:

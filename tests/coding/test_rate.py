@@ -94,7 +94,7 @@ def test_timing_leaves_one_step_and_the_lookahead_for_each_population(
     options: dict[str, int],
 ) -> None:
     coding = Rate(**options)
-    ahead = min(coding.lookahead, coding.steps)
+    ahead = min(options.get("lookahead", 2), coding.steps)
     for depth in range(3):
         assert coding.window_start(depth) == coding.input_start(depth) + ahead
         assert coding.input_start(depth + 1) == coding.window_start(depth) + 1
@@ -103,13 +103,34 @@ def test_timing_leaves_one_step_and_the_lookahead_for_each_population(
     assert coding.latency(2, firing=True) == coding.latency(2) + ahead
 
 
+@pytest.mark.parametrize(
+    ("steps", "depth", "ahead"), [(32, 0, 2), (32, 6, 2), (32, 13, 4), (32, 33, 11), (16, 33, 8)]
+)
+def test_deeper_networks_look_further_ahead(steps: int, depth: int, ahead: int) -> None:
+    coding = Rate(steps=steps)
+    assert coding.for_depth(depth) == Rate(steps=steps, lookahead=ahead)
+    assert Rate(steps=steps, lookahead=5).for_depth(depth).lookahead == 5
+
+
+def test_a_short_window_has_no_more_than_its_steps() -> None:
+    assert Rate(steps=1).for_depth(33).latency(2) == 2 * 2 + 1
+
+
 def test_the_graded_preset_sends_four_bits() -> None:
     assert make("graded").quantiser.levels == make("graded").steps * 15
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"bits": 0}, {"bits": 9}, {"bits": 2, "reset": "hard"}, {"lookahead": -1}, {"reset": "hard"}],
+    [
+        {"bits": 0},
+        {"bits": 9},
+        {"bits": 2, "reset": "hard"},
+        {"lookahead": -1},
+        {"lookahead": "far"},
+        {"lookahead": 1.5},
+        {"reset": "hard"},
+    ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(CodingError):

@@ -32,6 +32,7 @@ def test_the_page_has_the_latency(name: str) -> None:
     for depth in (1, 4):
         expected = depth * (coding.steps + 1)
         if not coding.accumulates:
+            coding = coding.for_depth(depth)
             ahead = min(coding.options()["lookahead"], coding.steps)
             expected = depth * (ahead + 1) + coding.steps
         assert coding.latency(depth) == expected
