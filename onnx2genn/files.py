@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
+import shutil
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from onnx2genn.errors import DataError
 
@@ -29,7 +32,29 @@ def write(path: Path, content: bytes) -> None:
         if place.exists() and not place.is_file():
             place.write_bytes(content)
         else:
-            _replace(place, content)
+            _replace(place, io.BytesIO(content))
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def copy(source: Path, path: Path) -> None:
+    """Write a file in one step, as :func:`write` does, from another one that may be large.
+
+    Args:
+        source: What to write.
+        path: Where to write.
+
+    Raises:
+        DataError: It cannot be written; a file that was there before is left as it was.
+    """
+    try:
+        place = _place(path)
+        with source.open("rb") as content:
+            if place.exists() and not place.is_file():
+                with place.open("wb") as target:
+                    shutil.copyfileobj(content, target)
+            else:
+                _replace(place, content)
     except OSError as error:
         raise _refusal(path, error) from error
 
@@ -81,11 +106,11 @@ def _place(path: Path) -> Path:
     return place
 
 
-def _replace(place: Path, content: bytes) -> None:
+def _replace(place: Path, content: BinaryIO) -> None:
     beside = place.with_name(f".onnx2genn-{secrets.token_hex(8)}")
     try:
         with beside.open("xb") as file:
-            file.write(content)
+            shutil.copyfileobj(content, file)
         if place.exists():
             beside.chmod(stat.S_IMODE(place.stat().st_mode))
         beside.replace(place)

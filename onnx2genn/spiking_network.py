@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnx2genn import saving
+from onnx2genn.backends import recording
+from onnx2genn.backends.recording import Recording
 from onnx2genn.backends.registry import EMBEDDED, predict, stream
 from onnx2genn.data import Inputs, Progress, batched, prepare
 from onnx2genn.evaluate import result
@@ -176,6 +178,33 @@ class SpikingNetwork(Network):
             batch_size=batch_size,
             progress=progress,
         )
+
+    def simulate(
+        self,
+        x: Inputs,
+        record: Sequence[str] | None = None,
+        membrane: Sequence[str] = (),
+        *,
+        backend: str = "auto",
+        batch_size: int | None = None,
+    ) -> Iterator[Recording]:
+        """Run the spiking network and record it, a few samples at a time.
+
+        Args:
+            x: Samples as for :meth:`predict`.
+            record: Populations whose spikes are recorded, by their names or those of their ONNX
+                nodes; all if None.
+            membrane: Populations whose potentials are recorded; ``"readout"`` for the logits over
+                time.
+            backend: As for :meth:`predict`; all record the same.
+            batch_size: Samples of each recording; chosen by the backend and the memory if None.
+
+        Raises:
+            DataError: The samples do not fit the model, or there is no such population.
+            BackendError: The backend is missing or cannot run the network.
+        """
+        samples = prepare(self.model, x)
+        return recording.record(self, samples, record, membrane, backend, batch_size=batch_size)
 
     def stream(
         self, samples: Iterable[Inputs], *, backend: str = "auto", at_once: int = 1

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watch:
+    """Which populations to record step by step, by their names.
+
+    Attributes:
+        spikes: Those whose spikes are wanted.
+        potentials: Those whose potentials are wanted.
+    """
+
+    spikes: frozenset[str] = frozenset()
+    potentials: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +34,19 @@ class Activity:
             if it was not recorded.
         codes: Value that every neuron sent, in units of its smallest spike, [N, *shape]; None if
             it was not recorded.
+        trains: What watched populations sent in each step, in units, [T, N, *shape].
+        potentials: Potential V of watched populations after each step, [T, N, *shape].
     """
 
     logits: np.ndarray
     logits_by_step: np.ndarray | None = None
     spikes: dict[str, np.ndarray] | None = None
     codes: dict[str, np.ndarray] | None = None
+    trains: dict[str, np.ndarray] = field(default_factory=dict)
+    potentials: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+NOTHING = Watch()
 
 
 class Simulator(Protocol):
@@ -40,13 +60,21 @@ class Simulator(Protocol):
     backend: str
     batch_size: int
 
-    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+    def run(
+        self,
+        samples: np.ndarray,
+        *,
+        first: int = 0,
+        record: bool = False,
+        watch: Watch = NOTHING,
+    ) -> Activity:
         """Simulate samples, every time from the same state.
 
         Args:
             samples: Inputs [N, ...], float32.
             first: Index of the first sample in the data set; it seeds random input.
             record: Also return spikes, codes and the readout by step.
+            watch: Also return what these populations do in every step.
         """
         ...
 

@@ -16,6 +16,7 @@ import onnx
 from onnx2genn import coding as codings
 from onnx2genn import files
 from onnx2genn.api import convert, examine, load
+from onnx2genn.backends.recording import READOUT
 from onnx2genn.backends.registry import AUTO, BACKENDS, EMBEDDED, choose, doctor, first_other
 from onnx2genn.calibrate.encode import require_expressible
 from onnx2genn.cli.options import coding_options, faults
@@ -28,6 +29,7 @@ from onnx2genn.evaluate.cross_check import cross_check
 from onnx2genn.evaluate.evaluation import evaluate
 from onnx2genn.evaluate.metrics import metric_for
 from onnx2genn.evaluate.result import Evaluation
+from onnx2genn.export import recordings
 from onnx2genn.frontend.file import load_proto
 from onnx2genn.report import html, terminal
 from onnx2genn.saving import is_saved_network
@@ -98,7 +100,7 @@ def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], outpu
     _require(given, "saved" if saved else "convert")
     if given.metric is not None:
         metric_for(given.metric)
-    for name in (given.save, given.json, given.report):
+    for name in (given.save, given.json, given.report, given.record):
         if name is not None:
             files.require_place(Path(name))
     if given.report is not None:
@@ -125,6 +127,8 @@ def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], outpu
         lines = tried(given, None if saved else proto, network, samples, evaluation)
         evaluation = replace(evaluation, tried=lines)
     _write_json(given, evaluation.to_dict())
+    if given.record is not None:
+        _record(given, network, samples, output)
     if given.report is not None:
         html.write(evaluation, Path(given.report), _facts(given, words))
     for part in (
@@ -222,6 +226,16 @@ def _evaluated(
             progress=report,
             workers=given.workers,
         )
+
+
+def _record(
+    given: argparse.Namespace, network: SpikingNetwork, samples: Samples, output: Output
+) -> None:
+    found = network.simulate(
+        samples.x, membrane=[READOUT], backend=given.backend or AUTO, batch_size=given.batch_size
+    )
+    spikes = recordings.write(found, network, Path(given.record))
+    output.say(f"Recorded {spikes:,} spikes of {len(samples.x):,} samples as {given.record}")
 
 
 def _cross_check(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
-RESULTS = ("save", "json", "report", "export_genn")
+RESULTS = ("save", "json", "report", "record", "export_genn")
 RUNNING = (
     *("evaluate", "limit", "metric", "diagnose", "backend", "cross_check", "batch_size"),
     *("workers", "seed"),
@@ -153,6 +153,12 @@ def parser() -> argparse.ArgumentParser:
     add("--save", metavar="FILE.onnx", type=_file, help="save the spiking network")
     add("--json", metavar="FILE", type=_file, help="write the results")
     add("--report", metavar="FILE.html", type=_file, help="write the results as a page to read")
+    add(
+        "--record",
+        metavar="FILE.npz",
+        type=_file,
+        help="write the spikes of all populations, as events, and the logits over time",
+    )
     add("--export-genn", metavar="DIR", type=_file, help="write a PyGeNN script that runs it")
     found.add_argument("--version", action="version", version=f"onnx2genn {_version()}")
     return found
@@ -194,7 +200,7 @@ def faults(given: argparse.Namespace, mode: str) -> list[str]:
     ]
     found += [f"--option {name}= is given twice" for name in {*names} if names.count(name) > 1]
     if given.cross_check is not None:
-        evaluating = [name for name in ("report", "metric", "diagnose") if name in named]
+        evaluating = [name for name in ("report", "record", "metric", "diagnose") if name in named]
         found += [f"{_flag(name)} has no effect with --cross-check" for name in evaluating]
     return found + _overwriting(given)
 

@@ -145,6 +145,22 @@ class Coding(ABC):
         """
         raise CodingError(f"The spikes of coding {self.name!r} do not follow from their number.")
 
+    def integrated(self, current: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+        """Return the potential V after each step, [T, ...], from what arrived and what was fired.
+
+        Raises:
+            CodingError: V follows from the code alone, or there is none.
+        """
+        raise CodingError(f"The potential of coding {self.name!r} is not that of its input.")
+
+    def drained(self, code: np.ndarray) -> np.ndarray:
+        """Return the potential V after each step, [T, ...], of neurons that send a code.
+
+        Raises:
+            CodingError: V depends on more than the code, or there is none.
+        """
+        raise CodingError(f"The potential of coding {self.name!r} does not follow from its code.")
+
     def latency(self, depth: int, *, firing: bool = False) -> int:
         """Steps from the presentation of a sample to the network's answer.
 
@@ -222,3 +238,7 @@ class AccumulatingCoding(Coding):
     @abstractmethod
     def spike_train(self, code: np.ndarray) -> np.ndarray:
         """Return the value of the spike of each step in units, [T, ...]."""
+
+    def drained(self, code: np.ndarray) -> np.ndarray:
+        """What of the code has not been sent yet."""
+        return code - np.cumsum(self.spike_train(code), axis=0)

@@ -211,6 +211,20 @@ class Rate(StepwiseCoding):
                 clip(spike)
             accounted += spike
 
+    def integrated(self, current: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+        """V of the equations: what was heard and, without look-ahead, not sent."""
+        found = np.empty_like(spikes)
+        potential = np.full(spikes.shape[1:], 0 if self._ahead else self.initial, np.float32)
+        for step in range(self._ahead):
+            potential += _at(current, step)
+        for step, spike in enumerate(spikes):
+            if step + self._ahead < len(spikes):
+                potential += _at(current, step + self._ahead)
+            if not self._ahead:
+                potential = potential - spike if self.reset == "soft" else potential * (spike == 0)
+            found[step] = potential
+        return found
+
     @property
     def _unaccounted(self) -> float:
         """First value of M - V(0); a binary neuron compares with one spike more than it sent."""

@@ -51,6 +51,12 @@ class TwoPhase(AccumulatingCoding):
         crossed = (self.steps + 2 * code.astype(np.int64) * steps) // (2 * self.steps)
         return np.diff(crossed, axis=0).astype(np.float32)
 
+    def drained(self, code: np.ndarray) -> np.ndarray:
+        """The running sum: T / 2, a code more in each step and T less at each spike."""
+        owed = np.arange(1, self.steps + 1).reshape(-1, *[1] * code.ndim) * code
+        sent = np.cumsum(self.spike_train(code), axis=0) * self.steps
+        return (self.steps / 2 + owed - sent).astype(np.float32)
+
     def neuron(self) -> NeuronCode:
         """F collects; N is owed; V is the running sum that spaces the spikes evenly."""
         steps = float(self.steps)

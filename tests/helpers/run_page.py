@@ -2,8 +2,9 @@
 
     python run_page.py PAGE.md
 
-Python blocks share their names; blocks of sh run in between, without what installs something. What
-goes wrong is told with its line of the page.
+Python blocks share their names; blocks of sh run in between, without what installs something, and
+a block after ``<!-- needs here: PACKAGES -->`` only where these are installed. What goes wrong is
+told with its line of the page.
 """
 
 from __future__ import annotations
@@ -12,17 +13,25 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(
+    r"^(?:<!-- needs here: (.*?) -->\n)?```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 _INSTALLS = re.compile(r"\bpip3? install\b|-m (venv|pytest)\b|\.ci/")
 
 
 def blocks(text: str) -> Iterator[tuple[str, str, int]]:
     """Return the language, the code and the lines before it of every block that runs."""
     for found in _BLOCK.finditer(text):
-        yield found[1], found[2], text[: found.start(2)].count("\n")
+        line = text[: found.start(3)].count("\n")
+        missing = [name for name in (found[1] or "").split() if not find_spec(name)]
+        if missing:
+            sys.stderr.write(f"{', '.join(missing).upper()} MISSING: LINE {line} IS NOT RUN\n")
+        else:
+            yield found[2], found[3], line
 
 
 def without_installing(commands: str) -> str:

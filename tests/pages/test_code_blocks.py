@@ -42,6 +42,8 @@ def test_the_code_of_the_page_runs(page: Path, digits: Example, tmp_path: Path) 
         cwd=tmp_path, env=_environment(tmp_path), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    for line in re.findall(r"^.* MISSING: .*$", done.stderr, re.MULTILINE):
+        warnings.warn(f"{page.name}: {line}", stacklevel=1)
 
 
 def test_pages_that_run_elsewhere_do() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from onnx2genn.backends.base import Activity
+from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import to_onnx
 from onnx2genn.ir.partition import Population
@@ -44,18 +44,27 @@ class AccumulatingSimulator:
         self._runner = Runner(_model_of_codes(network), threads=threads or 0)
         self._readout = Runner(network.readout_in_units().to_onnx(), threads=threads or 0)
 
-    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+    def run(
+        self,
+        samples: np.ndarray,
+        *,
+        first: int = 0,
+        record: bool = False,
+        watch: Watch = NOTHING,
+    ) -> Activity:
         """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
         feeds = {self._network.input_name: samples}
-        if not record:
+        if not record and watch == NOTHING:
             return Activity(logits=self._runner(feeds, [_LOGITS])[_LOGITS])
         found = self._runner(feeds)
         codes = {item.name: found[item.tensor] for item in self._network.populations}
         return Activity(
             logits=found[_LOGITS],
-            logits_by_step=self._by_step({**feeds, **found}),
+            logits_by_step=self._by_step({**feeds, **found}) if record else None,
             codes=codes,
             spikes={name: self._coding.spike_count(code) for name, code in codes.items()},
+            trains={name: self._coding.spike_train(codes[name]) for name in watch.spikes},
+            potentials={name: self._coding.drained(codes[name]) for name in watch.potentials},
         )
 
     def close(self) -> None:

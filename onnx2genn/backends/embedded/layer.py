@@ -45,6 +45,7 @@ class Layer:
     """A population of a network, ready to run.
 
     Attributes:
+        name: Name of the population.
         tensor: What its spikes stand for.
         sources: Tensors whose spikes it receives.
     """
@@ -54,6 +55,7 @@ class Layer:
         if population.pools:
             nodes = (*segment.nodes, population.node)
             segment = replace(segment, nodes=nodes, target=population.tensor)
+        self.name = population.name
         self.tensor = population.tensor
         self.sources = segment.sources
         self._network = network
@@ -77,6 +79,11 @@ class Layer:
             spikes = self._buffer((coding.train_length, *current.shape[1:]))
         coding.fire(current, spikes)
         return spikes
+
+    def potentials(self, trains: Trains, spikes: np.ndarray) -> np.ndarray:
+        """Return the potential after each step, [T, N, ...], given the spikes that were fired."""
+        current = self._in_units(self._input(trains))
+        return self._network.coding.integrated(current, spikes)
 
     def _buffer(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return memory that this thread used before for the same spikes.

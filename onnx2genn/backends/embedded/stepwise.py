@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnx2genn.backends.base import Activity
+from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
 from onnx2genn.errors import BackendError
 from onnx2genn.ir.run import samples_at_once
@@ -25,11 +25,16 @@ _WINDOW_BYTES = 24 * 2**20
 
 @dataclass(slots=True)
 class _Window:
-    """The readout of a group by step, [T, N, ...]; spike counts and codes by tensor."""
+    """The readout of a group by step, [T, N, ...]; what neurons did by tensor, or by name.
+
+    Spike counts and codes are by tensor; trains and potentials [T, N, ...] by population.
+    """
 
     logits: np.ndarray = field(default_factory=lambda: np.empty(0))
     spikes: dict[str, np.ndarray] = field(default_factory=dict)
     codes: dict[str, np.ndarray] = field(default_factory=dict)
+    trains: dict[str, np.ndarray] = field(default_factory=dict)
+    potentials: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class StepwiseSimulator:
@@ -68,17 +73,32 @@ class StepwiseSimulator:
         self._group = max(1, min(32, _WINDOW_BYTES // window))
         self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1)
 
-    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+    def run(
+        self,
+        samples: np.ndarray,
+        *,
+        first: int = 0,
+        record: bool = False,
+        watch: Watch = NOTHING,
+    ) -> Activity:
         """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
         starts = range(0, len(samples), self._group)
         parts = list(
             self._threads.map(
-                lambda at: self._window(samples[at : at + self._group], first + at, record), starts
+                lambda at: self._window(samples[at : at + self._group], first + at, record, watch),
+                starts,
             )
         )
         logits = np.concatenate([part.logits for part in parts], axis=1)
+        trains, potentials = (
+            {
+                name: np.concatenate([getattr(part, kind)[name] for part in parts], axis=1)
+                for name in names
+            }
+            for kind, names in (("trains", watch.spikes), ("potentials", watch.potentials))
+        )
         if not record:
-            return Activity(logits=logits[-1])
+            return Activity(logits=logits[-1], trains=trains, potentials=potentials)
         spikes, codes = (
             {
                 item.name: np.concatenate([getattr(part, kind)[item.tensor] for part in parts])
@@ -86,13 +106,20 @@ class StepwiseSimulator:
             }
             for kind in ("spikes", "codes")
         )
-        return Activity(logits=logits[-1], logits_by_step=logits, spikes=spikes, codes=codes)
+        return Activity(
+            logits=logits[-1],
+            logits_by_step=logits,
+            spikes=spikes,
+            codes=codes,
+            trains=trains,
+            potentials=potentials,
+        )
 
     def close(self) -> None:
         """Stop the threads."""
         self._threads.shutdown()
 
-    def _window(self, samples: np.ndarray, first: int, record: bool) -> _Window:
+    def _window(self, samples: np.ndarray, first: int, record: bool, watch: Watch) -> _Window:
         """Run one group over its window."""
         network = self._network
         # Every tensor has a first axis of steps; one of a single step is constant.
@@ -107,6 +134,10 @@ class StepwiseSimulator:
                 window.spikes[layer.tensor] = (
                     np.count_nonzero(spikes, axis=0) if self._graded else codes
                 )
+            if layer.name in watch.spikes:
+                window.trains[layer.name] = spikes.copy()
+            if layer.name in watch.potentials:
+                window.potentials[layer.name] = layer.potentials(trains, spikes)
             for name in released:
                 del trains[name]
         window.logits = self._readout(self._input(trains))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnx2genn.backends.base import Activity
+from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.backends.genn.device.assembly import Target
 from onnx2genn.backends.genn.device.model import LoadedModel
 from onnx2genn.backends.genn.plan import Neurons, Plan
+from onnx2genn.backends.genn.traces import Traces
 from onnx2genn.backends.poisson import fire, generator
 
 if TYPE_CHECKING:
@@ -54,7 +56,14 @@ class GennSimulator:
         last = max(item.start for item in self._plan.neurons)
         self._settled = -(-last // self._steps) * self._steps
 
-    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+    def run(
+        self,
+        samples: np.ndarray,
+        *,
+        first: int = 0,
+        record: bool = False,
+        watch: Watch = NOTHING,
+    ) -> Activity:
         """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
         groups = -(-len(samples) // self._device_batch)
         watched = [item for item in self._plan.neurons if item.results]
@@ -64,6 +73,7 @@ class GennSimulator:
             self._network, self._plan.neurons[0], samples, first, self._device_batch
         )
         leaving = self._by_phase(log.watched, offset=self._steps - 1)
+        traces = Traces(self._plan.neurons, watch, groups, self._device_batch, self._steps)
         by_step = []
         self._model.timestep = 0
         for step in range(groups * self._steps + log.last_start):
@@ -74,6 +84,7 @@ class GennSimulator:
             if random:
                 self._write(random.neurons, random.next_step(step // self._steps)[None])
             self._step()
+            traces.keep(step, self._read)
             for item in leaving.get(step % self._steps, ()):
                 group = (step - item.start) // self._steps
                 if 0 <= group < groups:
@@ -81,7 +92,11 @@ class GennSimulator:
                         log.keep(item, name, group, self._read(item, name))
             if record and 0 <= step - self._plan.readout.start < groups * self._steps:
                 by_step.append(self._read(self._plan.readout, self._plan.readout.results[0]).copy())
-        return self._activity(samples, log, by_step)
+        return replace(
+            self._activity(samples, log, by_step),
+            trains=traces.trains(len(samples)),
+            potentials=traces.potentials(len(samples)),
+        )
 
     def close(self) -> None:
         """Free the device."""

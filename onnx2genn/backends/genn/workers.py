@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnx2genn.backends.base import Activity
+from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.backends.genn.device.assembly import Target
 from onnx2genn.backends.genn.plan import Plan
 from onnx2genn.errors import BackendError
@@ -51,14 +51,21 @@ class Workers:
         for link in self._links:
             link.send((network, plan.plain(), target))
 
-    def run(self, samples: np.ndarray, *, first: int = 0, record: bool = False) -> Activity:
+    def run(
+        self,
+        samples: np.ndarray,
+        *,
+        first: int = 0,
+        record: bool = False,
+        watch: Watch = NOTHING,
+    ) -> Activity:
         """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
         size = -(-len(samples) // len(self._links))
         starts = range(0, len(samples), size)
         links = self._links[: len(starts)]
         try:
             for link, start in zip(links, starts, strict=True):
-                link.send((samples[start : start + size], first + start, record))
+                link.send((samples[start : start + size], first + start, record, watch))
             parts = [link.recv() for link in links]
         except (EOFError, OSError) as error:
             raise BackendError(
@@ -99,8 +106,8 @@ def _serve(link: Connection) -> None:
         network, plan, target = link.recv()
         simulator = GennSimulator(network, plan, target, batch_size=1)
         while True:
-            samples, first, record = link.recv()
-            link.send(simulator.run(samples, first=first, record=record))
+            samples, first, record, watch = link.recv()
+            link.send(simulator.run(samples, first=first, record=record, watch=watch))
     except BackendError as error:
         link.send(error)
     except EOFError:
@@ -109,8 +116,15 @@ def _serve(link: Connection) -> None:
 
 def _joined(parts: list[Activity]) -> Activity:
     logits = np.concatenate([part.logits for part in parts])
+    trains, potentials = (
+        {
+            name: np.concatenate([getattr(part, kind)[name] for part in parts], axis=1)
+            for name in getattr(parts[0], kind)
+        }
+        for kind in ("trains", "potentials")
+    )
     if parts[0].logits_by_step is None:
-        return Activity(logits=logits)
+        return Activity(logits=logits, trains=trains, potentials=potentials)
 
     def join(dictionaries: list[dict[str, np.ndarray] | None]) -> dict[str, np.ndarray]:
         given = [item for item in dictionaries if item is not None]
@@ -123,4 +137,6 @@ def _joined(parts: list[Activity]) -> Activity:
         ),
         spikes=join([part.spikes for part in parts]),
         codes=join([part.codes for part in parts]),
+        trains=trains,
+        potentials=potentials,
     )

@@ -1,0 +1,142 @@
+"""Recordings: what was sent and when, on both engines, a few samples at a time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Example
+from helpers import grid_networks
+
+import onnx2genn
+from onnx2genn import DataError
+from onnx2genn.backends.recording import Recording
+from onnx2genn.cli import main
+
+CODINGS: dict[str, dict[str, Any]] = {
+    "few-spike": {"coding": "few-spike", "steps": 6},
+    "two-phase": {"coding": "two-phase", "steps": 8},
+    "first-spike": {"coding": "first-spike", "steps": 16},
+    "rate": {"coding": "rate", "steps": 8, "lookahead": 0},
+    "look-ahead": {"coding": "rate", "steps": 8, "lookahead": 2},
+    "hard": {"coding": "rate", "steps": 8, "lookahead": 0, "reset": "hard"},
+    "signed": {"coding": "signed", "steps": 8},
+    "graded": {"coding": "graded", "steps": 4, "scale": 15.0},
+}
+
+
+def recorded(network: Any, x: np.ndarray, **options: Any) -> list[Recording]:
+    options = {"backend": "onnxruntime", **options}
+    return list(network.simulate(x, **options))
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_the_events_are_what_the_codes_say(coding: str) -> None:
+    network = grid_networks.convert("residual", **CODINGS[coding])
+    x = grid_networks.samples(network, 5)
+    spikes = {item.name: np.zeros((5, *item.shape)) for item in network.populations}
+    values = {item.name: np.zeros((5, *item.shape)) for item in network.populations}
+    logits = []
+    for part in recorded(network, x, batch_size=2):
+        logits.append(part.logits)
+        for name, events in part.spikes.items():
+            assert (np.diff(events.sample) >= 0).all()
+            assert events.step.min(initial=0) >= 0
+            assert events.step.max(initial=0) < network.coding.steps
+            flat = spikes[name].reshape(5, -1)
+            np.add.at(flat, (events.sample, events.neuron), 1)
+            np.add.at(values[name].reshape(5, -1), (events.sample, events.neuron), events.value)
+    assert len(logits) == 3
+    np.testing.assert_array_equal(
+        np.concatenate(logits), network.predict(x, backend="onnxruntime", batch_size=2)
+    )
+    found = network.evaluate(x, backend="onnxruntime", batch_size=2)
+    for item in found.populations:
+        assert spikes[item.name].sum() == item.spikes
+    total = {item.name: float(np.abs(values[item.name]).sum()) for item in network.populations}
+    assert all(value > 0 for value in total.values())
+
+
+@pytest.mark.genn
+@pytest.mark.parametrize("coding", CODINGS)
+def test_both_engines_record_the_same(coding: str) -> None:
+    network = grid_networks.convert("residual", **CODINGS[coding])
+    x = grid_networks.samples(network, 3)
+    neurons = [item.name for item in network.populations if not item.pools]
+    both = [
+        recorded(network, x, backend=backend, batch_size=3, membrane=[*neurons, "readout"])
+        for backend in ("onnxruntime", "single_threaded_cpu")
+    ]
+    for mine, other in zip(*both, strict=True):
+        assert mine.spikes.keys() == other.spikes.keys()
+        for name, events in mine.spikes.items():
+            for kind in ("sample", "step", "neuron", "value", "time"):
+                np.testing.assert_array_equal(
+                    getattr(events, kind), getattr(other.spikes[name], kind), err_msg=name
+                )
+        assert mine.potentials.keys() == {*neurons, "readout"} == other.potentials.keys()
+        for name, values in mine.potentials.items():
+            assert values.shape[:2] == (3, network.coding.steps)
+            np.testing.assert_allclose(
+                values, other.potentials[name], rtol=1e-5, atol=1e-5, err_msg=name
+            )
+
+
+@pytest.mark.genn
+def test_pools_are_recorded_alike() -> None:
+    for coding in ("few-spike", "rate"):
+        network = grid_networks.convert("branches", **CODINGS[coding])
+        x = grid_networks.samples(network, 2)
+        mine, other = (
+            recorded(network, x, backend=backend, batch_size=2)[0]
+            for backend in ("onnxruntime", "single_threaded_cpu")
+        )
+        for name, events in mine.spikes.items():
+            np.testing.assert_array_equal(events.time, other.spikes[name].time, err_msg=name)
+            np.testing.assert_array_equal(events.neuron, other.spikes[name].neuron, err_msg=name)
+
+
+def test_populations_are_chosen_by_any_of_their_names(digits: Example) -> None:
+    network = onnx2genn.convert(digits.model, digits.x_train[:100], "rate", steps=4)
+    first = network.populations[0]
+    x = digits.x_test[:3]
+    for name in (first.name, first.node.name, first.tensor):
+        (part,) = recorded(network, x, record=[name], membrane=[name])
+        assert part.spikes.keys() == part.potentials.keys() == {first.name}
+        assert part.potentials[first.name].shape == (3, 4, *first.shape)
+    with pytest.raises(DataError, match="no population 'none'"):
+        recorded(network, x, record=["none"])
+
+
+def test_what_has_no_potential_is_refused() -> None:
+    network = grid_networks.convert("branches", **CODINGS["rate"])
+    pool = next((item for item in network.populations if item.pools), None)
+    if pool is not None:
+        with pytest.raises(DataError, match="max pooling"):
+            recorded(network, grid_networks.samples(network, 1), membrane=[pool.name])
+
+
+def test_the_file(digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "spikes.npz"
+    words = [
+        str(digits.model), "--calibrate", str(digits.train), "--evaluate", str(digits.test),
+        "--limit", "30", "--backend", "onnxruntime", "--batch-size", "7", "--record", str(path),
+    ]  # fmt: skip
+    assert main(words) == 0
+    assert "of 30 samples" in capsys.readouterr().out
+    network = onnx2genn.convert(digits.model, digits.x_train)
+    (whole,) = recorded(network, digits.x_test[:30], membrane=["readout"])
+    with np.load(path) as file:
+        about = json.loads(str(file["about"]))
+        assert about["steps"] == 8
+        np.testing.assert_array_equal(file["logits"], whole.logits)
+        np.testing.assert_array_equal(file["readout.potential"], whole.potentials["readout"])
+        for name, events in whole.spikes.items():
+            assert about["populations"][name]["start"] == events.start
+            for kind in ("sample", "step", "neuron", "value", "time"):
+                np.testing.assert_array_equal(file[f"{name}.{kind}"], getattr(events, kind))
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--save", str(path)])
