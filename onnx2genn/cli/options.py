@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from onnx2genn.cli import values
 
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
 RESULTS = ("save", "json", "report", "record", "export_genn")
@@ -55,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         "model",
         metavar="MODEL.onnx",
         nargs="?",
-        type=_file,
+        type=values.file,
         help="a trained network, or one saved by --save",
     )
     add("--check", action="store_true", help="only say what cannot be converted")
@@ -64,14 +65,14 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--calibrate",
         metavar="FILE",
-        type=_file,
+        type=values.file,
         help="training samples, to choose thresholds from",
     )
-    add("--evaluate", metavar="FILE", type=_file, help="test samples and labels")
+    add("--evaluate", metavar="FILE", type=values.file, help="test samples and labels")
     add(
         "--metric",
         metavar="NAME",
-        type=_word,
+        type=values.word,
         help="what to judge answers by: accuracy, top-5, iou, correlation, mae, rmse or nrmse "
         "(default: what suits the output: accuracy of classes, iou of masks, errors of values)",
     )
@@ -80,11 +81,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="try what the diagnosis advises, and say what it brings",
     )
-    add("--limit", metavar="N", type=_positive, help="evaluate only the first N samples")
+    add("--limit", metavar="N", type=values.positive, help="evaluate only the first N samples")
     add(
         "--memory",
         metavar="GIB",
-        type=_gib,
+        type=values.gib,
         help="memory that reading the model may take (default: a quarter of the machine's)",
     )
     add(
@@ -92,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         action="append",
         default=[],
-        type=_word,
+        type=values.word,
         help="output of the model to convert; may be given several times (default: the first of "
         "floats, and the others where they convert and cost no more)",
     )
@@ -101,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=SIZE,...",
         action="append",
         default=[],
-        type=_shape,
+        type=values.shape,
         help="sizes of one sample without the batch, as image=3,224,224, where the model leaves "
         "them open and there is no --calibrate",
     )
@@ -115,13 +116,13 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--steps",
         metavar="T",
-        type=_steps,
+        type=values.steps,
         help="time steps for one sample, or auto for the fewest that keep the ANN's answers",
     )
     add(
         "--loss",
         metavar="SHARE",
-        type=_loss,
+        type=values.loss,
         help="for --steps auto, the share of calibration samples that may be answered differently, "
         "or what the metric may otherwise be off (default 0.01)",
     )
@@ -132,7 +133,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        type=_assignment,
+        type=values.assignment,
         help="another option of the coding, as lookahead=0 or input=poisson",
     )
     add = found.add_argument_group("simulation").add_argument
@@ -146,20 +147,20 @@ def parser() -> argparse.ArgumentParser:
         help="run the samples on this backend and on that of --backend (default onnxruntime), and "
         "compare what every neuron sends; without a name, the first other one of this machine",
     )
-    add("--batch-size", metavar="N", type=_positive, help="samples simulated at once")
-    add("--workers", metavar="N", type=_positive, help="processes, on single_threaded_cpu")
-    add("--seed", metavar="N", type=_whole, help="of random input (default 0)")
+    add("--batch-size", metavar="N", type=values.positive, help="samples simulated at once")
+    add("--workers", metavar="N", type=values.positive, help="processes, on single_threaded_cpu")
+    add("--seed", metavar="N", type=values.whole, help="of random input (default 0)")
     add = found.add_argument_group("results").add_argument
-    add("--save", metavar="FILE.onnx", type=_file, help="save the spiking network")
-    add("--json", metavar="FILE", type=_file, help="write the results")
-    add("--report", metavar="FILE.html", type=_file, help="write the results as a page to read")
+    add("--save", metavar="FILE.onnx", type=values.file, help="save the spiking network")
+    add("--json", metavar="FILE", type=values.file, help="write the results")
+    add("--report", metavar="FILE.html", type=values.file, help="write them as a page to read")
     add(
         "--record",
         metavar="FILE.npz",
-        type=_file,
+        type=values.file,
         help="write the spikes of all populations, as events, and the logits over time",
     )
-    add("--export-genn", metavar="DIR", type=_file, help="write a PyGeNN script that runs it")
+    add("--export-genn", metavar="DIR", type=values.file, help="write a PyGeNN script that runs it")
     found.add_argument("--version", action="version", version=f"onnx2genn {_version()}")
     return found
 
@@ -244,60 +245,3 @@ def coding_options(given: argparse.Namespace) -> dict[str, Any]:
         "percentile": given.percentile,
         **dict(given.option),
     }
-
-
-def _word(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("it is empty")
-    return text
-
-
-def _file(text: str) -> str:
-    if "\0" in text:
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
-    return _word(text)
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _loss(text: str) -> float:
-    if not 0 <= float(text) < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
-    return float(text)
-
-
-def _gib(text: str) -> float:
-    if not 0 < float(text) < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of GiB above 0")
-    return float(text)
-
-
-def _steps(text: str) -> int | str:
-    return text if text == "auto" else _positive(text)
-
-
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    name, equals, sizes = text.rpartition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SIZE,SIZE,...")
-    return name, tuple(map(_positive, sizes.split(",")))
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    try:
-        return name, json.loads(value.lower() if value in ("True", "False") else value)
-    except json.JSONDecodeError:
-        return name, value

@@ -1,0 +1,73 @@
+"""What the words after options mean; argparse says which word is none."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+
+def word(text: str) -> str:
+    """Take a name, which is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def file(text: str) -> str:
+    """Take the name of a file."""
+    if "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
+    return word(text)
+
+
+def whole(text: str) -> int:
+    """Take a whole number from 0 on."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """Take a whole number above 0."""
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def loss(text: str) -> float:
+    """Take a number from 0 on."""
+    if not 0 <= float(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
+    return float(text)
+
+
+def gib(text: str) -> float:
+    """Take a number above 0."""
+    if not 0 < float(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of GiB above 0")
+    return float(text)
+
+
+def steps(text: str) -> int | str:
+    """Take a whole number above 0, or ``auto``."""
+    return text if text == "auto" else positive(text)
+
+
+def shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """Take NAME=SIZE,SIZE,..."""
+    name, equals, sizes = text.rpartition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SIZE,SIZE,...")
+    return name, tuple(map(positive, sizes.split(",")))
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Take NAME=VALUE, with a value as in JSON, or else text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, json.loads(value.lower() if value in ("True", "False") else value)
+    except json.JSONDecodeError:
+        return name, value
