@@ -12,12 +12,15 @@ from onnx2genn.frontend.probe import BATCHES, Probe, Trial, probe, try_out
 from onnx2genn.ir.graph import Graph
 from onnx2genn.ir.run import Runner
 
+_DYNAMIC_LEVELS = 255
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rounding:
     """What a pair of QuantizeLinear and DequantizeLinear does to a tensor.
 
-    It gives ``ratio * clip(x, low, high) + shift`` up to one step.
+    It gives ``ratio * clip(x, low, high) + shift`` up to one step; a step of 0 stands for that of
+    DynamicQuantizeLinear, 1 / 255 of the range from the least to the largest value and 0.
     """
 
     source: str
@@ -26,6 +29,12 @@ class Rounding:
     ratio: float
     shift: float
     step: float
+
+    def step_of(self, values: np.ndarray) -> float:
+        """Return the step for these values."""
+        if self.step or not values.size:
+            return self.step
+        return (max(float(values.max()), 0.0) - min(float(values.min()), 0.0)) / _DYNAMIC_LEVELS
 
     @property
     def range(self) -> tuple[float, float]:

@@ -33,6 +33,7 @@ from onnx2genn.frontend.passes.recognise import recognise
 from onnx2genn.frontend.passes.recurrent.layout import settle_layout
 from onnx2genn.frontend.passes.recurrent.unroll import unroll
 from onnx2genn.frontend.passes.softmax import lower_softmax
+from onnx2genn.frontend.passes.whole_numbers import as_floats
 from onnx2genn.frontend.raw import raw_graph
 from onnx2genn.frontend.reference import Reference
 from onnx2genn.frontend.verify import verify, without_roundings
@@ -44,7 +45,7 @@ _DEAR = 2.0  # Further outputs may cost as much as the first.
 _REFUSED = "The model cannot be converted."
 # After these, the graph is the file as onnxruntime can run it; the file without roundings; and one
 # of a single input.
-EXPANDED, DEQUANTISED, JOINED = "expand", "dequantise", "inputs"
+EXPANDED, DEQUANTISED, JOINED = "floats", "dequantise", "inputs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Pass:
 # In the model's own operators, which onnxruntime runs as they are, then in canonical ones.
 PASSES = (
     Pass("layout", settle_layout, "recurrent layers have the time first, samples come first"),
-    Pass(EXPANDED, expand, "onnxruntime cannot run operators of other domains"),
+    Pass("expand", expand, "onnxruntime cannot run operators of other domains"),
+    Pass(EXPANDED, as_floats, "whole numbers of quantised models stand for floats"),
     Pass(DEQUANTISED, dequantise, "spikes round by themselves"),
     Pass("unroll", unroll, "a state goes from one step to the next, spikes only forward"),
     Pass("batch first", lead_with_batch, "samples are simulated one by one"),

@@ -47,6 +47,10 @@ UNKNOWN = (
 )
 
 
+WHOLE_NUMBERS = (
+    "it computes with whole numbers.",
+    "Quantise in QDQ format: QuantizeLinear and DequantizeLinear around float operators.",
+)
 # Whole numbers of these types are taken for exact; neurons know no overflow.
 _WIDE = (np.int32, np.int64)
 
@@ -146,6 +150,8 @@ def rewritten(
     entry = find(node)
     if entry is None:
         raise Refusal(*UNKNOWN)
+    if entry.kind == "quantised":
+        raise Refusal(*WHOLE_NUMBERS)
     kind = graph.types.get(node.output)
     if entry.kind == "affine" and kind is not None and kind.kind in "iu" and kind not in _WIDE:
         raise Refusal(

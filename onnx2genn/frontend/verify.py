@@ -19,6 +19,7 @@ _MULTIPLE = 10
 _ROUNDING_ERROR = 1.01
 # A channel counts by its own magnitude, unless it is this much smaller than the widest one.
 _NARROWEST = 1e-2
+_RESCALED = 1e-3
 _TINY = 1e-30
 
 
@@ -110,14 +111,9 @@ def without_roundings(
     Raises:
         UnsupportedModelError: A tensor differs; the message names the first.
     """
-    feeds = reference.draws()
-    wanted = reference.values(feeds)
-    shapes = {name: wanted[name].shape[1:] for name in roundings}
-    cut, unrounded = _cut(graph, shapes)
-    types = {name: helper.np_dtype_to_tensor_dtype(wanted[name].dtype) for name in cut.inputs}
-    runner = Runner.of(cut, input_types=types)
-    other = replace(reference, graph=cut, runner=runner, input_types=types)
-    got = other.values(wanted)
+    wanted = reference.values(_one_batch(reference))
+    cut, unrounded = _cut(graph, {name: wanted[name].shape[1:] for name in roundings})
+    got = _computed(cut, wanted)
     for node in reference.graph.nodes:
         for name in node.outputs:
             if name in roundings:
@@ -125,18 +121,74 @@ def without_roundings(
                 # The ranges of inputs and of the output are not part of the graph.
                 if name != graph.output and roundings[name].source not in graph.inputs:
                     found.append(got[unrounded[name]])
-                _require_within(reference.graph, roundings[name].step, name, wanted[name], found)
+                step = roundings[name].step_of(wanted[roundings[name].source])
+                _require_within(reference.graph, step, name, wanted[name], found)
             elif name in got and name in wanted:
                 _require_within(reference.graph, 0.0, name, wanted[name], [got[name]])
     runner = Runner.of(graph, input_types=reference.input_types)
     return replace(reference, graph=graph, runner=runner)
 
 
+def require_same_codes(reference: Reference, graph: Graph, floats: Mapping[str, str]) -> None:
+    """Compare what a graph of floats makes of the file's whole numbers, operator by operator.
+
+    Args:
+        reference: The file.
+        graph: The graph, which rounds to whole numbers of the same names.
+        floats: The tensors that the file's whole numbers stand for, by the names of these.
+
+    Raises:
+        UnsupportedModelError: One differs by more than one step; the message names the first.
+    """
+    feeds = _one_batch(reference)
+    wanted = reference.values(feeds)
+    runner = Runner.of(graph, input_types=reference.input_types)
+    found = replace(reference, graph=graph, runner=runner).values(feeds)
+    # From a tensor on, all is computed of the file's own whole numbers.
+    pairs = {
+        node.output: node
+        for node in graph.nodes
+        if node.op == "DequantizeLinear"
+        and node.output in floats.values()
+        and np.ndim(found[node.output])
+    }
+    shapes = {name: found[name].shape[1:] for name in pairs}
+    given = {name: _decoded(pairs[name], {**graph.constants, **wanted}) for name in pairs}
+    got = _computed(_cut(graph, shapes)[0], {**wanted, **given})
+    for node in reference.graph.nodes:
+        for name in node.outputs:
+            if name not in got or name not in wanted or name in pairs:
+                continue
+            whole = wanted[name].dtype.kind in "iu"
+            size = 1.0 if whole else float(np.abs(wanted[name]).max(initial=0)) * _RESCALED
+            _require_within(reference.graph, size, name, wanted[name], [got[name]])
+
+
+def _one_batch(reference: Reference) -> dict[str, np.ndarray]:
+    """Draw inputs of the batch size that the file takes, if it is fixed to one."""
+    return {name: array[: reference.batch] for name, array in reference.draws().items()}
+
+
+def _computed(graph: Graph, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Run a graph on the values of its inputs, whether the batch is their first axis or not."""
+    types = {name: helper.np_dtype_to_tensor_dtype(values[name].dtype) for name in graph.inputs}
+    return Runner.of(graph, input_types=types)({name: values[name] for name in graph.inputs})
+
+
+def _decoded(node: Node, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return what DequantizeLinear makes of whole numbers."""
+    whole, scale, *zero = (values[name] for name in node.inputs if name)
+    shift = zero[0].astype(np.int64) if zero else 0
+    return np.asarray((whole.astype(np.int64) - shift) * scale, np.float32)
+
+
 def _require_within(
     graph: Graph, step: float, name: str, wanted: np.ndarray, found: list[np.ndarray]
 ) -> None:
     for array in found:
-        if not (np.abs(array - wanted.astype(np.float64)) <= _ROUNDING_ERROR * step).all():
+        with np.errstate(invalid="ignore"):
+            near = np.abs(array - wanted.astype(np.float64)) <= _ROUNDING_ERROR * step
+        if not (near | (array == wanted)).all():
             raise mismatch(graph, name, "by more than a step of its quantisation")
 
 

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from onnx2genn.frontend.rewrite import Refusal, Rewrite
+from onnx2genn.frontend.rewrite import WHOLE_NUMBERS, Refusal, Rewrite
 from onnx2genn.ir.registry import operator
 
-_INTEGERS = (
-    "it computes with whole numbers.",
-    "Quantise in QDQ format: QuantizeLinear and DequantizeLinear around float operators.",
-)
 _REASONS = {
     **dict.fromkeys(
         (
-            "ConvInteger",
             "DequantizeLinear",
-            "DynamicQuantizeLinear",
-            "MatMulInteger",
-            "QLinearConv",
-            "QLinearMatMul",
             "QuantizeLinear",
         ),
-        _INTEGERS,
+        WHOLE_NUMBERS,
     ),
     "MaxUnpool": (
         "it needs the positions of the maxima, which spike counts do not carry.",
@@ -31,6 +22,12 @@ _REASONS = {
 }
 
 
+_OF_ONNXRUNTIME = {
+    "DynamicQuantizeLSTM": (
+        "it rounds its state to other steps in each sample.",
+        "Leave the LSTM as it is: quantize_dynamic(..., op_types_to_quantize=['MatMul', 'Conv']).",
+    )
+}
 _CLASSICAL = dict.fromkeys(
     (
         "LinearClassifier",
@@ -52,5 +49,7 @@ def _refuse(op: str, reason: str, advice: str, domain: str = "") -> None:
 
 for _op, (_reason, _advice) in _REASONS.items():
     _refuse(_op, _reason, _advice)
+for _op, (_reason, _advice) in _OF_ONNXRUNTIME.items():
+    _refuse(_op, _reason, _advice, "com.microsoft")
 for _op, (_reason, _advice) in _CLASSICAL.items():
     _refuse(_op, _reason, _advice, "ai.onnx.ml")

@@ -45,7 +45,7 @@ def dequantise(graph: Graph, context: Context) -> Graph:
             ranges[node.output] = _range_of(node, ranges)
             continue
         context.roundings[node.output] = rounding
-        if rounding.source in graph.inputs:
+        if rounding.source in graph.inputs and rounding.step:
             context.limits[rounding.source] = rounding.range
             ranges[rounding.source] = rounding.range
         within = ranges.get(rounding.source, _ALL)
@@ -68,7 +68,13 @@ def dequantise(graph: Graph, context: Context) -> Graph:
 
 def _rounding(node: Node, before: Node | None, graph: Graph) -> Rounding | None:
     """Describe the pair that ends in a node, if each half has one scale for the whole tensor."""
-    if node.op != "DequantizeLinear" or before is None or before.op != "QuantizeLinear":
+    if node.op != "DequantizeLinear" or before is None:
+        return None
+    if before.op == "DynamicQuantizeLinear" and node.inputs == before.outputs:
+        return Rounding(
+            source=before.inputs[0], low=-np.inf, high=np.inf, ratio=1.0, shift=0.0, step=0.0
+        )
+    if before.op != "QuantizeLinear":
         return None
     first, second = _scale(before, graph), _scale(node, graph)
     if first is None or second is None:
@@ -103,7 +109,6 @@ def _scale(node: Node, graph: Graph) -> tuple[float, int, np.dtype] | None:
 
 def _write(builder: Builder, node: Node, rounding: Rounding, graph: Graph, *, clip: bool) -> None:
     """Write ``ratio * clip(x, low, high) + shift`` in place of a pair."""
-    kind = graph.constants[graph.producers[node.inputs[0]].inputs[1]].dtype
     chain: list[tuple[str, tuple[float, ...]]] = []
     if clip:
         chain.append(("Clip", (rounding.low, rounding.high)))
@@ -119,7 +124,8 @@ def _write(builder: Builder, node: Node, rounding: Rounding, graph: Graph, *, cl
             low, high = operands
             source = builder.emit(op, source, min=low, max=high, **names)
         else:
-            source = builder.emit(op, source, *(kind.type(item) for item in operands), **names)
+            scale = graph.constants[node.inputs[1]].dtype if operands else np.dtype(np.float32)
+            source = builder.emit(op, source, *(scale.type(item) for item in operands), **names)
 
 
 def _range_of(node: Node, ranges: dict[str, Range]) -> Range:
