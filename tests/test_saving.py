@@ -292,6 +292,12 @@ def with_array(file: bytes, start: str, array: np.ndarray | None) -> onnx.ModelP
     return proto
 
 
+def test_the_format_before_is_read(file: bytes) -> None:
+    """It has no neurons with several ports, and is the same for all others."""
+    now = onnx2genn.load(onnx.load_from_string(file))
+    assert_same(onnx2genn.load(changed(file, format=4)), now)
+
+
 @pytest.mark.parametrize("format_number", [1, 3, 99, "4"])
 def test_another_format_is_refused(file: bytes, format_number: object) -> None:
     with pytest.raises(UnsupportedModelError, match=rf"format {format_number}.*Convert"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +13,9 @@ from onnx2genn.ir.functions import MATRICES
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
+
+_AT_ONCE = 64
+_MOST_OPERATIONS = 2 * 10**9
 
 
 def macs(graph: Graph) -> int:
@@ -55,13 +59,16 @@ def _node_macs(node: Node, graph: Graph | Segment) -> int:
 class SynapseCounter:
     """Counts the synaptic operations that spikes cause: one for each spike at each synapse.
 
-    A synapse is a path through the non-zero weights of a segment, borders included: the segment
-    is run with 1 for every weight that is not zero, on the number of spikes of every neuron.
+    A synapse is an entry of the matrix that a segment is, borders included. The segment is run
+    with 1 for every weight that is not zero, on the number of spikes of every neuron: this counts
+    ways through it. Where ways part and may meet again, as those of x and of its mean, it is run
+    on each neuron alone, and the targets are counted; ways again where that would take too long.
     """
 
     def __init__(self, segment: Segment) -> None:
         self._shapes = {name: segment.shapes[name] for name in segment.sources}
         self._runner = _ones(segment)
+        self._apart = _parts(segment) and _short(segment)
 
     def count(self, spikes: Mapping[str, np.ndarray]) -> float:
         """Count synaptic operations.
@@ -72,12 +79,50 @@ class SynapseCounter:
         """
         if spikes.keys().isdisjoint(self._shapes):
             return 0.0
+        if self._apart:
+            return sum(
+                float(self._targets(name) @ spikes[name].ravel())
+                for name in self._shapes
+                if name in spikes
+            )
         feeds = {
             name: spikes.get(name, np.zeros(shape))[None].astype(np.float32)
             for name, shape in self._shapes.items()
         }
         (received,) = self._runner(feeds).values()
         return float(received.sum(dtype=np.float64))
+
+    def _targets(self, source: str) -> np.ndarray:
+        """Count the targets that each neuron of a source reaches, [neurons]."""
+        size = int(np.prod(self._shapes[source]))
+        found = []
+        for start in range(0, size, _AT_ONCE):
+            alone = np.eye(min(_AT_ONCE, size - start), size, start, dtype=np.float32)
+            feeds = {
+                name: alone.reshape(-1, *shape)
+                if name == source
+                else np.zeros((len(alone), *shape), np.float32)
+                for name, shape in self._shapes.items()
+            }
+            (reached,) = self._runner(feeds).values()
+            found.append(np.count_nonzero(reached.reshape(len(alone), -1), axis=1))
+        return np.concatenate(found)
+
+
+def _parts(segment: Segment) -> bool:
+    """Whether a tensor on the way is read more than once."""
+    read = Counter(name for node in segment.nodes for name in set(node.inputs))
+    return any(read[name] > 1 for name in segment.shapes)
+
+
+def _short(segment: Segment) -> bool:
+    """Whether the segment can be run on each neuron of its sources alone."""
+    if any(node.output not in segment.shapes for node in segment.nodes):
+        return False  # products of matrices, whose ways do not meet
+    neurons = sum(int(np.prod(segment.shapes[name])) for name in segment.sources)
+    values = sum(int(np.prod(segment.shapes[node.output])) for node in segment.nodes)
+    products = sum(_node_macs(node, segment) for node in segment.nodes)
+    return neurons * (values + products) <= _MOST_OPERATIONS
 
 
 def _ones(segment: Segment) -> Runner:

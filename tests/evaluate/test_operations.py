@@ -42,6 +42,11 @@ def _network(middle: list[onnx.NodeProto]) -> onnx.ModelProto:
         ],
         [node("GlobalAveragePool", "a", "y")],
         [node("AveragePool", "a", "y", kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)],
+        [
+            node("Conv", "a w b", "c"),
+            node("ReduceMean", "c", "m", axes=[2, 3]),
+            node("Sub", "c m", "y"),
+        ],
     ],
 )
 def test_synapses_are_the_entries_of_the_matrix(middle: list[onnx.NodeProto]) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 
 from onnx2genn.backends.base import NOTHING, Activity, Watch
-from onnx2genn.ir.builder import Builder
-from onnx2genn.ir.graph import to_onnx
-from onnx2genn.ir.partition import Population
+from onnx2genn.backends.embedded.codes import LOGITS, model_of_codes
 from onnx2genn.ir.run import Runner, samples_at_once
-from onnx2genn.ir.segment import Segment
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
 _BATCH = 256
-_LOGITS = "readout/logits"
 
 
 class AccumulatingSimulator:
@@ -41,7 +35,7 @@ class AccumulatingSimulator:
         self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH)
         self._network = network
         self._coding = network.coding
-        self._runner = Runner(_model_of_codes(network), threads=threads or 0)
+        self._runner = Runner(model_of_codes(network), threads=threads or 0)
         self._readout = Runner(network.readout_in_units().to_onnx(), threads=threads or 0)
 
     def run(
@@ -55,11 +49,11 @@ class AccumulatingSimulator:
         """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
         feeds = {self._network.input_name: samples}
         if not record and watch == NOTHING:
-            return Activity(logits=self._runner(feeds, [_LOGITS])[_LOGITS])
+            return Activity(logits=self._runner(feeds, [LOGITS])[LOGITS])
         found = self._runner(feeds)
         codes = {item.name: found[item.tensor] for item in self._network.populations}
         return Activity(
-            logits=found[_LOGITS],
+            logits=found[LOGITS],
             logits_by_step=self._by_step({**feeds, **found}) if record else None,
             codes=codes,
             spikes={name: self._coding.spike_count(code) for name, code in codes.items()},
@@ -86,53 +80,3 @@ class AccumulatingSimulator:
                 feeds[entry] = values[entry]
             rows += self._readout(feeds).values()
         return np.stack(rows)
-
-
-def _model_of_codes(network: Network) -> onnx.ModelProto:
-    """Write all segments in units, with the rounding of the neurons between them.
-
-    What is largest of several codes needs no rounding, so a pool is a pool.
-    """
-    quantiser = network.coding.quantiser
-    inputs, populations = network.model.parts.inputs, network.populations
-    builder = Builder("codes", taken={*inputs, *(item.tensor for item in populations)})
-    for item in populations:
-        # The rounding is in the bias.
-        start = 0.0 if item.is_function else quantiser.rounding
-        total = _append(builder, network.segment_in_units(item, start=start), item.name)
-        if item.pools:
-            builder.add(item.node.renamed({item.node.inputs[0]: total}))
-        elif item.is_function:
-            value = _append_function(builder, item, total)
-            unit, offset = network.units[item.tensor], network.offsets[item.name]
-            quantiser.write(builder, value, unit, offset, item.tensor, of_function=True)
-        else:
-            quantiser.write_raised(builder, total, item.tensor)
-    builder.emit(
-        "Identity", _append(builder, network.readout_in_units(), "readout"), output=_LOGITS
-    )
-    outputs = dict.fromkeys([_LOGITS, *(item.tensor for item in populations)])
-    return to_onnx(builder.nodes, builder.constants, inputs, outputs)
-
-
-def _append(builder: Builder, segment: Segment, scope: str) -> str:
-    """Add a segment's nodes under names of its own; return the name of its target."""
-    inner = {name for node in segment.nodes for name in (*node.inputs, *node.outputs) if name}
-    names = {name: f"{scope}/{name}" for name in inner.difference(segment.sources)}
-    for name, array in segment.constants.items():
-        builder.store(array, names[name])
-    for node in segment.nodes:  # which other segments may have, too, under the same name
-        builder.add(replace(node.renamed(names), name=""))
-    return names.get(segment.target, segment.target)
-
-
-def _append_function(builder: Builder, population: Population, argument: str) -> str:
-    """Add the function of a population; return the name of its value."""
-    node = population.node
-    inner = {name for item in node.body for name in (*item.inputs, *item.outputs)}
-    scoped = {*node.inputs, *node.outputs, *inner} - {""}
-    names = {name: f"{population.name}/{name}" for name in scoped}
-    names[node.inputs[0]] = argument
-    for name, array in population.constants.items():
-        builder.store(array, names[name])
-    return builder.add(node.renamed(names))

@@ -26,8 +26,8 @@ from onnx2genn.ir.segment import Segment
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
-# Of a neuron for a product: its state and constants, and two synapses with their sources.
-_BYTES = 64
+# Of a neuron for a product: its state and constants, and three synapses while they are composed.
+_BYTES = 256
 
 
 def make_plan(network: Network) -> Plan:
@@ -54,6 +54,9 @@ class _Planner:
 
     def plan(self) -> Plan:
         network = self._network
+        matrices = [item for item in network.populations if item.multiplies]
+        names = ", ".join(item.name for item in matrices)
+        require(f"The products of {names}", _BYTES * sum(map(count_products, matrices)))
         groups = []
         if network.poisson:
             self._names[network.input_name] = INPUT
@@ -111,7 +114,6 @@ class _Planner:
         All arrives together in the first step of the window of the neurons that add up.
         """
         arrival, name = self._coding.input_start(item.depth), f"{item.name}_products_"
-        require(f"The products of {item.name}", count_products(item) * _BYTES)
         joined, *apart = map(self._network.segment_in_ann_units, factors(item))
         code = multiplying(self._coding)
         products = Neurons(
