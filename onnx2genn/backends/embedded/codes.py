@@ -88,9 +88,7 @@ def _write_once(builder: Builder, network: Network) -> None:
             value = corrected(node.inputs[0])
             if item.is_function:
                 value = _append_function(builder, item, value)
-            quantiser.write(
-                builder, value, unit, offset, item.tensor, of_function=item.is_function
-            )
+            quantiser.write(builder, value, unit, offset, item.tensor, of_function=item.is_function)
         above = builder.emit("Mul", item.tensor, np.asarray(unit, np.float32)[None])
         values[item.tensor] = builder.emit("Add", above, np.asarray(offset, np.float32)[None])
     builder.emit("Identity", corrected(network.model.parts.readout.target), output=LOGITS)
