@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def convert(
     steps: int | str | None = None,
     loss: float | None = None,
     metric: str | None = None,
+    inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
@@ -52,6 +54,9 @@ def convert(
             as a share of their spread. 0.01 by default.
         metric: For ``"auto"``, the metric to judge by; by default the one that suits the output,
             as ``evaluate`` chooses it.
+        inputs: Tensor within the model, or several, that the network starts at. What comes before,
+            as a spectrogram, is computed when samples are prepared; samples of the tensor are
+            taken, too.
         output: Name of the output to convert, or several names; by default the first one of floats,
             and the others where they can be converted, too, and cost no more than it does. With
             several, ``predict`` returns a dictionary.
@@ -82,7 +87,9 @@ def convert(
             raise CodingError(f"{name} is for steps='auto'.")
     if automatic and calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
-    model, samples = read_with_samples(source, calibration, output, input_shape, memory)
+    model, samples = read_with_samples(
+        source, calibration, output, input_shape, memory, _names(inputs)
+    )
     if samples is None:
         return SpikingNetwork.of(guess(model, chosen))
     if automatic:
@@ -105,6 +112,7 @@ def examine(
     source: Source,
     calibration: Inputs | str | Path | None = None,
     *,
+    inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
@@ -114,6 +122,7 @@ def examine(
     Args:
         source: Path of an ONNX file, or a model in memory.
         calibration: As for :func:`convert`; sizes that the model leaves open are theirs.
+        inputs: As for :func:`convert`.
         output: As for :func:`convert`.
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
@@ -123,7 +132,9 @@ def examine(
         UnsupportedModelError: The model cannot be converted; ``problems`` lists all reasons.
         DataError: The samples do not fit the model.
     """
-    model, samples = read_with_samples(source, calibration, output, input_shape, memory)
+    model, samples = read_with_samples(
+        source, calibration, output, input_shape, memory, _names(inputs)
+    )
     return model if samples is None else fit(model, samples)
 
 
@@ -131,6 +142,7 @@ def check(
     source: Source,
     calibration: Inputs | str | Path | None = None,
     *,
+    inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
@@ -140,6 +152,7 @@ def check(
     Args:
         source: Path of an ONNX file, or a model in memory.
         calibration: As for :func:`convert`; sizes that the model leaves open are theirs.
+        inputs: As for :func:`convert`.
         output: As for :func:`convert`.
         input_shape: As for :func:`examine`.
         memory: As for :func:`convert`.
@@ -154,12 +167,23 @@ def check(
         DataError: The samples do not fit the model.
     """
     try:
-        examine(source, calibration, output=output, input_shape=input_shape, memory=memory)
+        examine(
+            source,
+            calibration,
+            inputs=inputs,
+            output=output,
+            input_shape=input_shape,
+            memory=memory,
+        )
     except UnsupportedModelError as error:
         if not error.problems:
             raise
         return error.problems
     return []
+
+
+def _names(given: str | Sequence[str] | None) -> Sequence[str]:
+    return [given] if isinstance(given, str) else given or ()
 
 
 def load(source: Source) -> SpikingNetwork:

@@ -16,6 +16,7 @@ from onnx2genn import files
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.file import Source, load_proto
 from onnx2genn.frontend.partition import cut
+from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Graph, Shape
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Partition
@@ -24,8 +25,8 @@ from onnx2genn.ir.stored import pack, unpack
 from onnx2genn.network import Network
 
 _KEY = "onnx2genn"
-_FORMAT = 5
-_READ = (4, 5)  # 5 has neurons with two ports
+_FORMAT = 6
+_READ = (4, 5, 6)  # 5 has neurons with two ports; 6 may have what comes before the network
 _DAMAGE = (
     AttributeError,
     LookupError,
@@ -52,6 +53,7 @@ def save(network: Network, path: Path) -> None:
         UnsupportedModelError: The network is larger than an ONNX file can be.
     """
     model = network.model
+    front = model.front
     proto, graph = pack(model.graph, model.entries)
     scope = _free_scope(proto)
     proto.graph.initializer.extend(
@@ -70,6 +72,7 @@ def save(network: Network, path: Path) -> None:
         "calibration_maxima": dict(network.calibration_maxima),
         "error": model.error,
         "limits": model.limits,
+        "front": None if front is None else {"entries": front.entries, "batch": front.batch},
         "graph": graph,
     }
     helper.set_model_props(proto, {_KEY: json.dumps(record)})
@@ -126,11 +129,13 @@ def _free_scope(proto: onnx.ModelProto) -> str:
 
 
 def _arrays(network: Network) -> dict[str, Mapping[str, np.ndarray]]:
+    front = network.model.front
     return {
         "threshold": network.thresholds,
         "offset": network.offsets,
         "correction": network.corrections,
         "readout_threshold": {"": network.readout_threshold},
+        "front": {} if front is None else {"": np.frombuffer(serialised(front.model), np.uint8)},
     }
 
 
@@ -168,6 +173,7 @@ def _rebuilt(proto: onnx.ModelProto, record: Mapping[str, Any]) -> Network:
         parts=parts,
         error=float(record["error"]),
         limits={name: (float(low), float(high)) for name, (low, high) in record["limits"].items()},
+        front=_front(record.get("front"), named("front")),
     )
     network = Network(
         model=model,
@@ -185,6 +191,15 @@ def _rebuilt(proto: onnx.ModelProto, record: Mapping[str, Any]) -> Network:
     for fault in _faults(network):
         raise ValueError(fault)
     return network
+
+
+def _front(record: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]) -> Front | None:
+    if record is None:
+        return None
+    entries = {name: tuple(map(int, shape)) for name, shape in record["entries"].items()}
+    return Front(
+        model=onnx.load_from_string(arrays[""].tobytes()), entries=entries, batch=record["batch"]
+    )
 
 
 def _require_shapes(graph: Graph) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from onnx2genn.data import Inputs, load_arrays, load_samples, prepare, shapes_of
 from onnx2genn.frontend.file import InputShape, Source, load_proto
@@ -20,6 +22,7 @@ def read_with_samples(
     output: Wanted,
     input_shape: InputShape | None = None,
     memory: float | None = None,
+    start: Sequence[str] = (),
 ) -> tuple[Model, np.ndarray | None]:
     """Read a model, and samples for it.
 
@@ -29,21 +32,40 @@ def read_with_samples(
         output: As for :func:`read`.
         input_shape: Shape of one sample, where there are none and the model leaves it open.
         memory: GiB that reading may take; a quarter of the machine's memory if None.
+        start: Tensors that the network starts at; samples may be of them, or of the inputs.
 
     Raises:
         UnsupportedModelError: The model cannot be converted.
         DataError: The samples do not fit the model.
     """
     proto = load_proto(source)
-    made = partial(read, proto, output=output, memory=memory)
+    made = partial(read, proto, output=output, memory=memory, start=start)
     if calibration is None:
         return made(input_shape=input_shape), None
     names = input_names(proto, choose_outputs(proto, output))
     if isinstance(calibration, str | Path) and Path(calibration).is_dir():
         # Of images, the model says how large they are.
         model = made(input_shape=input_shape)
-        return model, prepare(model, load_samples(calibration, model.entries).x)
+        loaded = load_samples(calibration, model.entries, front=model.front)
+        return model, prepare(model, loaded.x)
     if isinstance(calibration, str | Path):
         calibration, _ = load_arrays(Path(calibration), names)
+    if start and not _is_for(proto, names, calibration):
+        names = list(start)
     model = made(input_shape=shapes_of(names, calibration))
     return model, prepare(model, calibration)
+
+
+def _is_for(proto: onnx.ModelProto, names: Sequence[str], x: Inputs) -> bool:
+    """Whether samples are for the inputs of a file, and not for a tensor within it."""
+    if isinstance(x, Mapping):
+        return not set(names).isdisjoint(x)
+    if len(names) > 1:
+        return True
+    (dims,) = (
+        info.type.tensor_type.shape.dim for info in proto.graph.input if info.name == names[0]
+    )
+    sizes = np.shape(x[0] if isinstance(x, list | tuple) else x)
+    return len(dims) == len(sizes) and all(
+        dim.dim_value in (0, size) for dim, size in list(zip(dims, sizes, strict=True))[1:]
+    )

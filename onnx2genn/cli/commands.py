@@ -86,6 +86,7 @@ def _check(given: argparse.Namespace, output: Output) -> None:
         proto,
         given.calibrate,
         output=given.output or None,
+        inputs=given.input,
         input_shape=dict(given.input_shape) or None,
         memory=given.memory,
     )
@@ -151,6 +152,7 @@ def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output
             loss=given.loss,
             metric=given.metric if given.steps == "auto" else None,
             output=given.output or None,
+            inputs=given.input,
             input_shape=dict(given.input_shape) or None,
             memory=given.memory,
             progress=report,
@@ -202,7 +204,7 @@ def _coding_line(network: SpikingNetwork) -> str:
 def _samples(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> Samples:
     """Load the data given, or make a few random inputs."""
     if given.evaluate is not None:
-        return load_samples(given.evaluate, network.entries, given.limit)
+        return load_samples(given.evaluate, network.entries, given.limit, network.model.front)
     output.say(f"No --evaluate data: running {_RANDOM_SAMPLES} random inputs.")
     return _random(network, given.seed or 0)
 

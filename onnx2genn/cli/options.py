@@ -19,10 +19,10 @@ RUNNING = (
 )
 TAKEN = {
     "doctor": (),
-    "check": ("model", "output", "input_shape", "calibrate", "coding", "memory", "trace"),
+    "check": ("model", "input", "output", "input_shape", "calibrate", "coding", "memory", "trace"),
     "saved": ("model", *RUNNING),
     "convert": (
-        *("model", "output", "input_shape", "calibrate", "memory", "trace"),
+        *("model", "input", "output", "input_shape", "calibrate", "memory", "trace"),
         *CODING,
         *RUNNING,
     ),
@@ -96,6 +96,15 @@ def parser() -> argparse.ArgumentParser:
         type=values.word,
         help="output of the model to convert; may be given several times (default: the first of "
         "floats, and the others where they convert and cost no more)",
+    )
+    add(
+        "--input",
+        metavar="TENSOR",
+        action="append",
+        default=[],
+        type=values.word,
+        help="start at a tensor within the model: what comes before is computed of each sample, or "
+        "the data are of this tensor",
     )
     add(
         "--input-shape",

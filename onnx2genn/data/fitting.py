@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from onnx2genn.errors import DataError
+from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.inputs import join_arrays, separate_arrays
 from onnx2genn.ir.model import Model
@@ -20,13 +21,19 @@ Progress = Callable[[int, int], None]
 """Called with the number of samples done and the total."""
 
 
-def samples_of(entries: Mapping[str, Shape], x: Inputs, where: str = "The data") -> np.ndarray:
+def samples_of(
+    entries: Mapping[str, Shape],
+    x: Inputs,
+    where: str = "The data",
+    front: Front | None = None,
+) -> np.ndarray:
     """Check samples against the model's inputs and join them to the one array that it reads.
 
     Args:
         entries: Inputs that the model takes, with the shape of one sample.
         x: Samples; of several inputs, what this function returned is taken, too.
         where: What they are, for messages.
+        front: What comes before the network, if samples may be of the inputs that this takes.
 
     Returns:
         Samples [N, ...], float32. Those of several inputs lie side by side, [N, elements].
@@ -34,17 +41,35 @@ def samples_of(entries: Mapping[str, Shape], x: Inputs, where: str = "The data")
     Raises:
         DataError: They do not fit; the message says what the model takes.
     """
+    if front is not None and not _are_of(entries, x):
+        x = front(_apart(front.entries, x, where))
     if len(entries) > 1 and isinstance(x, np.ndarray):
         total = sum(int(np.prod(shape)) for shape in entries.values())
         if x.shape[1:] != (total,):
             raise DataError(f"{where} is one array of shape {list(x.shape)}; {_taken(entries)}.")
         return samples_for((total,), x, where)
+    return join_arrays(entries, _apart(entries, x, where))
+
+
+def _are_of(entries: Mapping[str, Shape], x: Inputs) -> bool:
+    """Whether samples are what the network itself takes, by their names or shape."""
+    if isinstance(x, Mapping):
+        return set(x) == set(entries)
+    if isinstance(x, list | tuple) and len(entries) > 1:
+        return False
+    total = (sum(int(np.prod(shape)) for shape in entries.values()),)
+    shape = np.shape(x)[1:]
+    return shape == (next(iter(entries.values())) if len(entries) == 1 else total)
+
+
+def _apart(entries: Mapping[str, Shape], x: Inputs, where: str) -> dict[str, np.ndarray]:
+    """Check samples and return those of each input."""
     arrays = _by_name(list(entries), x, where)
     if set(arrays) != set(entries):
         raise DataError(f"{where} has arrays for {', '.join(arrays)}; {_taken(entries)}.")
     if len(entries) == 1:
         ((name, shape),) = entries.items()
-        return samples_for(shape, arrays[name], where)
+        return {name: samples_for(shape, arrays[name], where)}
     found = {
         name: samples_for(shape, arrays[name], f"{where} for input {name!r}")
         for name, shape in entries.items()
@@ -52,7 +77,7 @@ def samples_of(entries: Mapping[str, Shape], x: Inputs, where: str = "The data")
     if len({len(array) for array in found.values()}) > 1:
         counts = ", ".join(f"{len(array)} for {name!r}" for name, array in found.items())
         raise DataError(f"{where} has different numbers of samples: {counts}.")
-    return join_arrays(entries, found)
+    return found
 
 
 def prepare(model: Model, x: Inputs, where: str = "The data") -> np.ndarray:
@@ -66,7 +91,7 @@ def prepare(model: Model, x: Inputs, where: str = "The data") -> np.ndarray:
     Raises:
         DataError: They do not fit; the message says what the model takes.
     """
-    joined = samples_of(model.entries, x, where)
+    joined = samples_of(model.entries, x, where, model.front)
     if not model.limits:
         return joined
     arrays = separate_arrays(model.entries, joined)

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from onnx2genn.data.arrays import Archive, read_npy
-from onnx2genn.data.fitting import samples_for, samples_of
+from onnx2genn.data.fitting import Inputs, samples_for, samples_of
 from onnx2genn.data.images import load_images
 from onnx2genn.data.reading import is_folder
 from onnx2genn.errors import DataError
+from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Shape
 
 
@@ -25,7 +26,10 @@ class Samples:
 
 
 def load_samples(
-    path: str | Path, entries: Mapping[str, Shape], limit: int | None = None
+    path: str | Path,
+    entries: Mapping[str, Shape],
+    limit: int | None = None,
+    front: Front | None = None,
 ) -> Samples:
     """Load samples from a file or folder.
 
@@ -35,15 +39,18 @@ def load_samples(
             inputs, ``.npz`` with arrays of their names (and ``y``).
         entries: Inputs that the model takes, with the shape of one sample.
         limit: Use only the first samples; of images, the first of every class in turn.
+        front: What comes before the network, if samples are of the inputs that this takes.
 
     Raises:
         DataError: There is no such file, it cannot be read, or it does not fit the model.
     """
     place = Path(path)
     if not is_folder(place):
-        arrays, y = load_arrays(place, entries)
-        first = {name: array[:limit] for name, array in arrays.items()}
-        x = samples_of(entries, first, str(path))
+        arrays, y = load_arrays(place, entries if front is None else front.entries)
+        first: Inputs = {name: array[:limit] for name, array in arrays.items()}
+        if front is not None and len(arrays) == 1:  # which may be of either
+            (first,) = (array[:limit] for array in arrays.values())
+        x = samples_of(entries, first, str(path), front)
         return Samples(x=x, y=y if y is None else y[:limit])
     if len(entries) > 1:
         raise DataError(

@@ -12,6 +12,7 @@ from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend import size
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.file import InputShape, Source, load_proto
+from onnx2genn.frontend.front import split, starting_at
 from onnx2genn.frontend.outputs import Wanted, choose_outputs, joined
 from onnx2genn.frontend.partition import cut
 from onnx2genn.frontend.passes.batch_first import lead_with_batch
@@ -97,6 +98,7 @@ def read(
     source: Source,
     *,
     output: Wanted = None,
+    start: Sequence[str] = (),
     input_shape: InputShape | None = None,
     memory: float | None = None,
 ) -> Model:
@@ -106,24 +108,30 @@ def read(
         source: Path of an ONNX file, or a model in memory.
         output: Name of the output to convert, or several names; by default the first one of floats,
             and the others where they can be converted, too, and cost no more than it does.
+        start: Tensors that the network starts at; what comes before is computed when samples are
+            prepared. By default what token ids are looked up as, or the inputs.
         input_shape: Shape of one sample, where the model leaves it open; of a model with several
-            inputs the shapes by name.
+            inputs the shapes by name. Of a tensor to start at, to leave out what comes before.
         memory: GiB that reading may take; a quarter of the machine's memory if None.
 
     Raises:
         UnsupportedModelError: The model cannot be read or converted; it lists every problem.
     """
     proto = load_proto(source)
+    given = set(start) & set(input_shape) if isinstance(input_shape, Mapping) else set()
+    if isinstance(input_shape, Mapping) and given:
+        proto = starting_at(proto, {name: tuple(input_shape[name]) for name in given})
+        start = [name for name in start if name not in given]
     names = choose_outputs(proto, output)
     if output is not None or len(names) == 1:
-        return _read(proto, names, input_shape, memory)
+        return _read(proto, names, start, input_shape, memory)
     try:
         against = _too_dear(proto, names, input_shape)
         if not against:
-            return _read(proto, names, input_shape, memory)
+            return _read(proto, names, start, input_shape, memory)
     except UnsupportedModelError as error:
         against = str(error.problems[0] if error.problems else error)
-    model = _read(proto, names[:1], input_shape, memory)
+    model = _read(proto, names[:1], start, input_shape, memory)
     note = f"Converted the output {names[0]} alone, without {', '.join(names[1:])}: {against}"
     return replace(model, graph=replace(model.graph, notes=[*model.graph.notes, note]))
 
@@ -141,11 +149,13 @@ def _too_dear(proto: onnx.ModelProto, names: Sequence[str], input_shape: InputSh
 def _read(
     proto: onnx.ModelProto,
     outputs: tuple[str, ...],
+    start: Sequence[str],
     input_shape: InputShape | None,
     memory: float | None,
 ) -> Model:
-    file, types, batch = _graph(proto, outputs, input_shape)
-    size.require(size.estimate(file, types, batch), memory)
+    whole, kinds, batch = _graph(proto, outputs, input_shape)
+    size.require(size.estimate(whole, kinds, batch), memory)
+    file, types, front = split(whole, kinds, batch, start)
     context = Context(input_types=types, batch=batch, outputs=outputs)
     entries = file.inputs
     for step, graph in run(file, context, PASSES):
@@ -169,6 +179,7 @@ def _read(
         error=error,
         limits=context.limits,
         trace=tuple(context.trace),
+        front=None if front is None else front.of(whole.inputs, entries),
         verify=verify_again,
     )
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import onnx
 
+from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Graph, Shape, live, to_onnx
 from onnx2genn.ir.outputs import behind, separate_outputs
 from onnx2genn.ir.partition import Partition
@@ -29,6 +30,7 @@ class Model:
         error: Largest relative difference to the file, over all tensors that both have.
         limits: What the file clips its inputs to, by name: its quantisation has this range.
         trace: What each pass did, a line for each.
+        front: What comes before it, computed when samples are prepared; None if that is nothing.
         verify: Compares a graph with the file on samples by name; None once it has been done with
             those that the network is calibrated on.
     """
@@ -39,7 +41,13 @@ class Model:
     error: float
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     trace: tuple[str, ...] = ()
+    front: Front | None = None
     verify: Callable[[Graph, Mapping[str, np.ndarray]], float] | None = None
+
+    @property
+    def taken(self) -> Mapping[str, Shape]:
+        """What samples are of: the inputs of the file, even where the network starts later."""
+        return self.entries if self.front is None else self.front.entries
 
     def to_onnx(self, extra_outputs: Sequence[str] = ()) -> onnx.ModelProto:
         """Write the canonical graph as a model.

@@ -1,0 +1,158 @@
+"""Cut off what comes before a network: lookups of token ids, or what the user names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import onnx
+from onnx import helper
+
+from onnx2genn.errors import UnsupportedModelError
+from onnx2genn.frontend.probe import BATCHES, READS_SHAPE_ONLY, try_out
+from onnx2genn.ir.front import Front
+from onnx2genn.ir.graph import Graph, Node, Shape, to_onnx
+from onnx2genn.ir.registry import entry_of
+from onnx2genn.ir.run import Runner
+
+Types = Mapping[str, int]
+
+
+def starting_at(proto: onnx.ModelProto, shapes: Mapping[str, Shape]) -> onnx.ModelProto:
+    """Let a model take inner tensors as inputs, without what comes before them.
+
+    Args:
+        proto: The model.
+        shapes: Shapes of the tensors without the batch axis, by name.
+
+    Raises:
+        UnsupportedModelError: It has no such tensor.
+    """
+    made = {name for node in proto.graph.node for name in node.output}
+    for name in shapes:
+        _require(name, made)
+    cut = onnx.ModelProto()
+    cut.CopyFrom(proto)
+    known = {info.name: info.type.tensor_type.elem_type for info in proto.graph.value_info}
+    for node in cut.graph.node:
+        node.output[:] = [f"{name}/before" if name in shapes else name for name in node.output]
+    cut.graph.input.extend(
+        helper.make_tensor_value_info(
+            name, known.get(name) or onnx.TensorProto.FLOAT, ["N", *shape]
+        )
+        for name, shape in shapes.items()
+    )
+    return cut
+
+
+def split(
+    graph: Graph, types: Types, batch: int | None, wanted: Sequence[str] = ()
+) -> tuple[Graph, dict[str, int], Front | None]:
+    """Cut a graph into what onnxruntime computes of each sample, and the network.
+
+    Args:
+        graph: Graph in its own operators.
+        types: ONNX element types of its inputs.
+        batch: Batch size that the file is fixed to; None if it is open.
+        wanted: Tensors to start at; by default what is looked up by whole numbers.
+
+    Returns:
+        The network, the types of its inputs, and what comes before, None if that is nothing.
+
+    Raises:
+        UnsupportedModelError: There is no such tensor, or it lacks the batch as its first axis.
+    """
+    for name in wanted:
+        _require(name, graph.producers)
+    cut = list(dict.fromkeys(wanted)) or _looked_up(graph, types, batch)
+    if not cut:
+        return graph, dict(types), None
+    before = graph.rewritten(graph.nodes, output=cut[0], further=tuple(cut[1:])).only_live()
+    sizes = BATCHES if batch is None else (batch,)
+    runner = Runner.of(before, input_types=types)
+    trials = [try_out(before, runner, size, types) for size in sizes]
+    for name in cut:
+        if any(trial.shapes[name][:1] != (trial.batch,) for trial in trials):
+            raise UnsupportedModelError(
+                f"The network cannot start at {name!r} of shape {list(trials[0].shapes[name])}: "
+                "the batch is not its first axis. Start at another tensor."
+            )
+    names = {name: f"{name}/before" for name in cut}
+    nodes = [
+        replace(node, outputs=tuple(names.get(item, item) for item in node.outputs))
+        for node in graph.nodes
+    ]
+    inputs = {**graph.inputs, **{name: trials[0].shapes[name][1:] for name in cut}}
+    rest = graph.rewritten(nodes, inputs=inputs).only_live()
+    unused = [name for name in cut if name not in rest.inputs]
+    if unused:
+        raise UnsupportedModelError(f"The output does not depend on {unused[0]!r}.")
+    kinds = {
+        name: helper.np_dtype_to_tensor_dtype(trials[0].types[name])
+        if name in names
+        else types[name]
+        for name in rest.inputs
+    }
+    model = to_onnx(
+        before.nodes,
+        before.constants,
+        before.inputs,
+        dict.fromkeys(cut),
+        opset=graph.opset,
+        imports=graph.imports,
+        input_types=types,
+    )
+    note = f"What comes before {', '.join(cut)} is computed when samples are prepared."
+    front = Front(model=model, entries=before.inputs, batch=batch)
+    return rest.rewritten(rest.nodes, notes=[*graph.notes, note]), kinds, front
+
+
+def _require(name: str, known: Mapping[str, object] | set[str]) -> None:
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise UnsupportedModelError(f"The model computes no tensor {name!r}.{hint}")
+
+
+def _looked_up(graph: Graph, types: Types, batch: int | None) -> list[str]:
+    """Find the floats that are made of whole numbers, if some of these choose or compare."""
+    whole = {name for name, kind in types.items() if _kind(kind) in "iub"}
+    if not whole or not any(map(_chooses, graph.nodes)):
+        return []
+    try:
+        trial = try_out(graph, Runner.of(graph, input_types=types), batch or BATCHES[0], types)
+    except UnsupportedModelError:  # what is wrong will be said
+        return []
+    found: list[str] = []
+    chooses = False
+    for node in graph.nodes:
+        data = [name for name in node.inputs if name and name not in trial.independent]
+        if not data or node.op in READS_SHAPE_ONLY or not whole >= set(data):
+            continue
+        chooses |= _chooses(node)
+        for name in filter(None, node.outputs):
+            if trial.types[name].kind == "f":
+                found.append(name)
+            else:
+                whole.add(name)
+    return list(_on_the_edge(graph, found)) if chooses else []
+
+
+def _chooses(node: Node) -> bool:
+    return node.op in _LOOKUPS or entry_of(node).kind == "condition"
+
+
+def _kind(element_type: int) -> str:
+    return helper.tensor_dtype_to_np_dtype(element_type).kind
+
+
+_LOOKUPS = {"Gather", "GatherElements", "GatherND", "OneHot", "ScatterElements", "ScatterND"}
+
+
+def _on_the_edge(graph: Graph, names: Sequence[str]) -> Iterator[str]:
+    """Return the tensors that the rest of the network reads."""
+    for name in names:
+        if graph.consumers[name] or name in graph.outputs:
+            yield name
