@@ -41,15 +41,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    from onnx2genn.cli import subcommands
+    from onnx2genn.cli.config import with_configuration
     from onnx2genn.cli.options import parser
 
+    typed = [*(sys.argv[1:] if arguments is None else arguments)]
+    name = subcommands.named(typed)
     words = parser()
-    given = words.parse_args(arguments)
     try:
         with _warnings_as_lines():
+            if name in subcommands.OWN:
+                subcommands.OWN[name](typed[1:])
+                return 0
+            given = words.parse_args(subcommands.in_plain_words(name, typed))
+            with_configuration(words, given)
             from onnx2genn.cli.commands import run
 
-            run(given, sys.argv[1:] if arguments is None else arguments)
+            run(given, typed, simulate=name != subcommands.EXPORT)
     except CodingError as error:
         words.error(printable(str(error)))
     return 0

@@ -19,6 +19,7 @@ from onnx2genn.api import convert, examine, load
 from onnx2genn.backends.recording import READOUT
 from onnx2genn.backends.registry import AUTO, BACKENDS, EMBEDDED, choose, doctor, first_other
 from onnx2genn.calibrate.encode import require_expressible
+from onnx2genn.cli.config import written
 from onnx2genn.cli.options import coding_options, faults
 from onnx2genn.cli.output import Output, progress
 from onnx2genn.cli.trials import tried
@@ -38,12 +39,13 @@ from onnx2genn.spiking_network import SpikingNetwork
 _RANDOM_SAMPLES = 16
 
 
-def run(given: argparse.Namespace, words: Sequence[str]) -> None:
+def run(given: argparse.Namespace, words: Sequence[str], *, simulate: bool = True) -> None:
     """Do what the options ask for.
 
     Args:
         given: The options.
         words: The words that they were read from.
+        simulate: Whether to run the network once it is there.
 
     Raises:
         CodingError: The options do not go together.
@@ -59,7 +61,7 @@ def run(given: argparse.Namespace, words: Sequence[str]) -> None:
         _require(given, "check")
         _check(given, output)
     else:
-        _convert_and_evaluate(given, words, output)
+        _convert_and_evaluate(given, words, output, simulate=simulate)
 
 
 def _require(given: argparse.Namespace, mode: str) -> None:
@@ -95,7 +97,9 @@ def _check(given: argparse.Namespace, output: Output) -> None:
     output.say(f"{given.model} can be converted.")
 
 
-def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], output: Output) -> None:
+def _convert_and_evaluate(
+    given: argparse.Namespace, words: Sequence[str], output: Output, *, simulate: bool
+) -> None:
     proto = load_proto(given.model)
     saved = is_saved_network(proto)
     _require(given, "saved" if saved else "convert")
@@ -119,6 +123,8 @@ def _convert_and_evaluate(given: argparse.Namespace, words: Sequence[str], outpu
     if given.export_genn is not None:
         network.export_genn(given.export_genn)
         output.say(f"Exported the spiking network: python {given.export_genn}/network.py --help")
+    if not simulate:
+        return
     if given.cross_check is not None:
         _cross_check(given, network, output)
         return
@@ -281,6 +287,7 @@ def _facts(given: argparse.Namespace, words: Sequence[str]) -> dict[str, str]:
         "model": given.model,
         "evaluated on": random if given.evaluate is None else given.evaluate + limit,
         "seed": seed,
+        "configuration": written(given),
     }
     return found if given.calibrate is None else {**found, "calibrated on": given.calibrate}
 

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
     found = argparse.ArgumentParser(
         prog="onnx2genn",
+        usage="onnx2genn MODEL.onnx [options], or onnx2genn check|doctor|export|compare|sweep ...",
         description="Turn a trained network in an ONNX file into a spiking neural network, run it "
         "and compare it with the original.",
         epilog="Data files are .npz with arrays x (and y), .npy with x, or a folder with one "
@@ -58,6 +59,12 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         type=values.file,
         help="a trained network, or one saved by --save",
+    )
+    add(
+        "--config",
+        metavar="FILE.toml",
+        type=values.file,
+        help="take options from this file that are not given here",
     )
     add("--check", action="store_true", help="only say what cannot be converted")
     add("--doctor", action="store_true", help="only say which backends this machine has")
@@ -187,11 +194,7 @@ def faults(given: argparse.Namespace, mode: str) -> list[str]:
         given: What the parser found.
         mode: One of ``TAKEN``.
     """
-    named = [
-        name
-        for name, value in vars(given).items()
-        if not (value is None or value is False or value == []) and name != mode
-    ]
+    named = [name for name, value in vars(given).items() if values.is_given(value) and name != mode]
     found = [
         f"{_flag(name)} has no effect {_IN_MODE[mode]}" for name in named if name not in TAKEN[mode]
     ]

@@ -7,6 +7,11 @@ import json
 from typing import Any
 
 
+def is_given(value: Any) -> bool:
+    """Whether an option has a value: without one it is None, False or an empty list."""
+    return not (value is None or value is False or value == [])
+
+
 def word(text: str) -> str:
     """Take a name, which is not empty."""
     if not text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 from onnx2genn import files
 from onnx2genn.errors import DataError, printable
 from onnx2genn.evaluate.result import Evaluation
-from onnx2genn.report import layout
+from onnx2genn.report import comparison, curves, layout
 from onnx2genn.report.chart import chart
+from onnx2genn.report.comparison import Run
 from onnx2genn.report.energy import energies
 from onnx2genn.report.scores import all_rows, percent, verdict
 from onnx2genn.report.terminal import (
@@ -63,24 +64,13 @@ def page(evaluation: Evaluation, facts: Mapping[str, str] | None = None) -> str:
     Raises:
         DataError: jinja2 is missing.
     """
-    require()
-    import jinja2
-
     facts = {"model": evaluation.model, **(facts or {})}
-    environment = jinja2.Environment(
-        autoescape=True,
-        finalize=_printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(percent=percent, quantity=quantity, energy=_energy, shape=_shape)
-    template = resources.files("onnx2genn.report").joinpath("page.html").read_text("utf-8")
-    return environment.from_string(template).render(
+    return rendered(
+        "page.html",
         evaluation=evaluation,
         title=Path(facts["model"]).name,
         facts=facts,
-        versions=_versions(),
+        versions=versions(),
         verdict=verdict(evaluation),
         advice=advice(evaluation),
         chart=chart(evaluation),
@@ -98,7 +88,57 @@ def page(evaluation: Evaluation, facts: Mapping[str, str] | None = None) -> str:
     )
 
 
-def _versions() -> dict[str, str]:
+def rendered(template: str, **values: Any) -> str:
+    """Fill in a template of this package, with the style that all have; text is escaped.
+
+    Raises:
+        DataError: jinja2 is missing.
+    """
+    require()
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(percent=percent, quantity=quantity, energy=_energy, shape=_shape)
+    text, style = (
+        resources.files("onnx2genn.report").joinpath(name).read_text("utf-8")
+        for name in (template, "style.css")
+    )
+    return environment.from_string(text).render(style=Markup(style), **values)  # noqa: S704
+
+
+def compared(runs: Sequence[Run], title: str, facts: Mapping[str, str] | None = None) -> str:
+    """Return several runs side by side as an HTML page.
+
+    Args:
+        runs: What was found.
+        title: Head of the page.
+        facts: What else to say, by name.
+
+    Raises:
+        DataError: jinja2 is missing.
+    """
+    return rendered(
+        "compare.html",
+        title=title,
+        runs=runs,
+        notes=comparison.notes(runs),
+        rows=comparison.rows(runs),
+        populations=comparison.populations(runs),
+        steps=curves.over_steps(runs),
+        cost=curves.over_cost(runs),
+        facts={**(facts or {}), **versions()},
+    )
+
+
+def versions() -> dict[str, str]:
+    """Name the versions of what takes part."""
     found = {}
     for name in _PACKAGES:
         try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Example
 from helpers import architectures
+from helpers.html_page import Page
 from helpers.models import mlp
 
 import onnx2genn
@@ -24,39 +24,7 @@ from onnx2genn.report.chart import chart
 from onnx2genn.report.energy import energies
 from onnx2genn.report.layout import HEIGHT, WIDTH, layout
 
-VOID = {"meta", "link", "br", "img", "hr", "input"}
 HOSTILE = """"><script src='https://example.org/x.js'>alert(1)</script>{{ 7 * 7 }}&amp;</title>"""
-
-
-class Page(HTMLParser):
-    """Reads a page and holds that every tag is closed where it should be."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] != ["style"]:
-            self.text += data
-
-    def values(self, name: str) -> list[str]:
-        return [value for _, attributes in self.tags if (value := attributes.get(name))]
 
 
 @pytest.fixture(scope="module")

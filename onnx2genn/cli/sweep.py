@@ -1,0 +1,130 @@
+"""``onnx2genn sweep``: codings and steps tried one by one, and what each reaches and costs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from onnx2genn import coding as codings
+from onnx2genn import files
+from onnx2genn.backends.registry import AUTO, BACKENDS, choose
+from onnx2genn.calibrate.encode import encode
+from onnx2genn.calibrate.observe import observe
+from onnx2genn.calibrate.source import read_with_samples
+from onnx2genn.cli import values
+from onnx2genn.cli.output import Output, progress
+from onnx2genn.coding import CODINGS, PRESETS
+from onnx2genn.coding.base import THRESHOLD_RULES
+from onnx2genn.data import load_samples
+from onnx2genn.errors import BackendError, CalibrationError, CodingError
+from onnx2genn.evaluate.evaluation import evaluate
+from onnx2genn.report import comparison, html
+
+STEPS: dict[str, tuple[int, ...]] = {
+    "few-spike": (2, 3, 4, 6, 8),
+    "two-phase": (4, 8, 16),
+    "rate": (8, 16, 32),
+}
+"""What is tried where nothing else is asked for."""
+
+
+def sweep(words: Sequence[str]) -> None:
+    """Try codings and steps, and print what each reaches and costs.
+
+    Raises:
+        Onnx2GennError: The model or the data cannot be handled.
+    """
+    parser = _parser()
+    given = parser.parse_args(words)
+    output = Output()
+    for name in (given.report, given.json):
+        if name is not None:
+            files.require_place(Path(name))
+    if given.report is not None:
+        html.require()
+    records = _records(given, output)
+    if not records:
+        raise CodingError("none of the codings can express the network")
+    runs = comparison.runs_of(records)
+    output.print(comparison.table_of_sweep(runs))
+    output.say("*: no other run is both as good and as cheap in synaptic operations")
+    if given.json is not None:
+        content = {"model": given.model, "runs": records}
+        files.write(Path(given.json), json.dumps(content, indent=2, allow_nan=False).encode())
+    if given.report is not None:
+        facts = {"command": shlex.join(["onnx2genn", "sweep", *words])}
+        page = html.compared(runs, f"{Path(given.model).name}: codings and steps", facts)
+        files.write(Path(given.report), page.encode())
+
+
+def _parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(
+        prog="onnx2genn sweep",
+        description="Convert a network with several codings and numbers of steps; say what each "
+        "reaches and what it costs. The model is read, and the calibration samples are run, once.",
+    )
+    add = found.add_argument
+    add("model", metavar="MODEL.onnx", type=values.file)
+    add("--calibrate", metavar="FILE", type=values.file, required=True, help="training samples")
+    add("--evaluate", metavar="FILE", type=values.file, required=True, help="test samples")
+    add("--limit", metavar="N", type=values.positive, help="evaluate only the first N samples")
+    add(
+        "--codings",
+        metavar="NAME,...",
+        type=_codings,
+        default=list(STEPS),
+        help=f"codings and presets (default {','.join(STEPS)})",
+    )
+    add("--steps", metavar="T,...", type=_all_steps, help="the same steps for all codings")
+    add("--threshold", choices=THRESHOLD_RULES, help="how thresholds are chosen")
+    add("--metric", metavar="NAME", type=values.word, help="what to judge answers by")
+    add("--output", metavar="NAME", type=values.word, help="output of the model to convert")
+    add("--backend", choices=[AUTO, *BACKENDS], default="onnxruntime", help="simulator")
+    add("--json", metavar="FILE", type=values.file, help="write all results")
+    add("--report", metavar="FILE.html", type=values.file, help="write a page to read")
+    return found
+
+
+def _codings(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in (*CODINGS, *PRESETS):
+            raise argparse.ArgumentTypeError(f"there is no coding {name!r}")
+    return names
+
+
+def _all_steps(text: str) -> list[int]:
+    return [values.positive(part) for part in text.split(",")]
+
+
+def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
+    """Evaluate every coding with every number of steps; leave out what is refused, by name."""
+    model, samples = read_with_samples(given.model, given.calibrate, given.output)
+    assert samples is not None
+    with progress("Calibrating") as report:
+        seen = observe(model, samples, progress=report)
+    test = load_samples(given.evaluate, seen.model.entries, given.limit)
+    output.say(f"Backend {choose(given.backend).name}, {len(test.x):,} samples")
+    found = []
+    for name in given.codings:
+        for steps in given.steps or STEPS.get(name, (codings.make(name).steps,)):
+            try:
+                network = encode(seen, codings.make(name, steps=steps, threshold=given.threshold))
+                with progress(f"{name}, {steps} steps") as report:
+                    result = evaluate(
+                        network,
+                        test.x,
+                        test.y,
+                        backend=given.backend,
+                        metric=given.metric,
+                        progress=report,
+                    )
+            except (BackendError, CalibrationError, CodingError) as error:
+                output.say(f"{name}, {steps} steps: {error}", style="yellow")
+                continue
+            found.append({**result.to_dict(), "coding": name, "model": given.model})
+    return found

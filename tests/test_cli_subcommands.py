@@ -1,0 +1,201 @@
+"""Words in the place of the model, and a run as a file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Example
+
+from onnx2genn.cli import main
+from onnx2genn.cli.config import with_configuration, written
+from onnx2genn.cli.options import parser
+
+
+@pytest.fixture
+def here(digits: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the example, in which commands run."""
+    for path in (digits.model, digits.train, digits.test):
+        shutil.copy(path, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+FILES = ["--calibrate", "digits_train.npz", "--evaluate", "digits_test.npz"]
+RUN = ["digits.onnx", *FILES, "--limit", "50"]
+
+
+def text_of(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("words", [["check", "digits.onnx"], ["doctor"]])
+def test_other_words_for_the_plain_form(
+    here: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 0
+    found = capsys.readouterr().out
+    assert main([*words[1:], f"--{words[0]}"]) == 0
+    assert capsys.readouterr().out == found
+
+
+def test_a_file_of_that_name_is_a_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy("digits.onnx", "check")
+    assert main(["check", "--check"]) == 0
+    assert "check can be converted" in text_of(capsys)
+
+
+def test_export_simulates_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "digits.onnx", "out", "--calibrate", "digits_train.npz"]) == 0
+    assert (here / "out" / "network.py").is_file()
+    assert "accuracy" not in text_of(capsys)
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", "digits.onnx"])
+
+
+def test_results_side_by_side(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for steps in (1, 8):
+        words = ["--steps", str(steps), "--json", f"{steps}.json", "--backend", "onnxruntime"]
+        assert main([*RUN, *words]) == 0
+    capsys.readouterr()
+    assert main(["compare", "8.json", "1.json", "--report", "c.html"]) == 0
+    text = text_of(capsys)
+    first, second = (json.loads((here / f"{steps}.json").read_text()) for steps in (8, 1))
+    ratio = second["spikes_per_sample"] / first["spikes_per_sample"]
+    assert f"{ratio:.2f} times its spikes" in text
+    assert "points less accuracy" in text
+    assert "correlation" in text.lower()
+    assert "onnx2genn compare 8.json 1.json" in (here / "c.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "no JSON"),
+        ("[]", "no object"),
+        ('{"coding": 1}', "'coding' is missing"),
+        (None, "cannot be read"),
+    ],
+)
+def test_what_is_no_result_is_refused(
+    here: Path, content: str | None, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        Path("a.json").write_text(content)
+    assert main(["compare", "a.json", "a.json"]) == 1
+    assert reason in capsys.readouterr().err
+
+
+def test_a_result_is_not_replaced(here: Path) -> None:
+    Path("a.json").write_text("{}")
+    for words in (["a.json"], ["a.json", "b.json", "--report", "a.json"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(["compare", *words])
+
+
+def test_a_sweep_finds_the_front(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--codings", "few-spike,rate", "--steps", "1,4,8", "--json", "s.json"]
+    assert main(["sweep", *RUN, *words, "--report", "s.html"]) == 0
+    runs = json.loads((here / "s.json").read_text())["runs"]
+    assert [(run["coding"], run["steps"]) for run in runs] == [
+        (name, steps) for name in ("few-spike", "rate") for steps in (1, 4, 8)
+    ]
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    marked = {(line[0], int(line[1])) for line in lines if line and line[-1] == "*"}
+    points = {
+        (run["coding"], run["steps"]): (run["snn_accuracy"], -run["sops_per_sample"])
+        for run in runs
+    }
+    front = {
+        key
+        for key, (accuracy, cost) in points.items()
+        if not any(
+            other != (accuracy, cost) and other[0] >= accuracy and other[1] >= cost
+            for other in points.values()
+        )
+    }
+    assert marked == front
+    assert 0 < len(front) < len(points)
+    assert "few-spike, T=8" in (here / "s.html").read_text("utf-8")
+
+
+def test_a_coding_that_cannot_express_the_network_is_left_out(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Path(__file__).parent / "models" / "digits_vit.onnx"
+    words = ["--codings", "few-spike,rate", "--steps", "6", "--limit", "10"]
+    status = main(["sweep", str(model), *FILES, *words])
+    printed = capsys.readouterr()
+    if status == 0:  # the samples fit
+        assert "cannot express" in printed.out
+
+
+CONFIG = """
+model = "digits.onnx"
+calibrate = "digits_train.npz"
+evaluate = "digits_test.npz"
+limit = 50
+backend = "onnxruntime"
+coding = "rate"
+steps = 16
+json = "found.json"
+report = "found.html"
+
+[option]
+lookahead = 3
+per_channel = false
+"""
+
+
+def test_a_run_as_a_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "run.toml").write_text(CONFIG)
+    other = here / "elsewhere"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    assert main(["--config", "../run.toml", "--steps", "12", "--option", "lookahead=1"]) == 0
+    found = json.loads((here / "found.json").read_text())
+    assert found["steps"] == 12
+    for setting in ("lookahead=1", "per_channel=False"):
+        assert setting in found["settings"]
+    page = (here / "found.html").read_text("utf-8")
+    assert "configuration" in page
+    assert "steps = 12" in page
+
+
+def test_a_configuration_is_written_as_it_is_read(here: Path) -> None:
+    words = [*RUN, "--option", "lookahead=3", "--option", "reset=soft", "--percentile", "99.5"]
+    words += ["--coding", "rate", "--steps", "auto", "--trace", "--diagnose", "--seed", "0"]
+    words += ["--output", "a", "--output", "b"]
+    given = parser().parse_args(words)
+    del given.config
+    Path("again.toml").write_text(written(given))
+    again = parser().parse_args(["--config", "again.toml"])
+    with_configuration(parser(), again)
+    assert vars(again) == vars(given)
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "reason"),
+    [
+        ("model = ", 1, "no TOML"),
+        ("color = 3", 2, "no option 'color'"),
+        ('model = "digits.onnx"\nsteps = []', 2, "no text, or no number"),
+        ('model = "digits.onnx"\noption = 3', 2, "is a table"),
+        ('model = "digits.onnx"\nsteps = "many"', 2, "steps"),
+        ("model = 3", 2, "no text"),
+        (None, 1, "cannot be read"),
+    ],
+)
+def test_a_configuration_that_is_wrong(
+    here: Path, content: str | None, status: int, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        Path("run.toml").write_text(content)
+    try:
+        found = main(["--config", "run.toml"])
+    except SystemExit as end:
+        found = end.code
+    assert found == status
+    assert reason in capsys.readouterr().err
