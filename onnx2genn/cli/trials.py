@@ -92,7 +92,7 @@ def _remedy(
             proto,
             given.calibrate,
             _changed(network.coding, remedy),
-            output=given.output,
+            output=given.output or None,
             memory=given.memory,
         )
         before, after = score(network).score, score(other).score

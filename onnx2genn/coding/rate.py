@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from onnx2genn.coding.base import StepwiseCoding
+from onnx2genn.coding.clipped import Clip, at
 from onnx2genn.coding.neuron import NeuronCode
 from onnx2genn.coding.options import checked
 from onnx2genn.coding.quantiser import Quantiser
@@ -168,7 +169,7 @@ class Rate(StepwiseCoding):
         potential = np.full(spikes.shape[1:], self.initial, dtype=np.float32)
         fired = np.empty(potential.shape, dtype=bool)
         for step, spike in enumerate(spikes):
-            potential += _at(current, step)
+            potential += at(current, step)
             np.greater_equal(potential, np.float32(1), out=fired)
             np.copyto(spike, fired)
             if self.reset == "soft":
@@ -178,9 +179,9 @@ class Rate(StepwiseCoding):
 
     def _fire_graded(self, current: np.ndarray, spikes: np.ndarray) -> None:
         potential = np.full(spikes.shape[1:], self.initial, dtype=np.float32)
-        clip = _Clip(potential.shape, self._largest, signed=self.signed)
+        clip = Clip(potential.shape, self._largest, signed=self.signed)
         for step, spike in enumerate(spikes):
-            potential += _at(current, step)
+            potential += at(current, step)
             np.floor(potential, out=spike)
             clip(spike)
             potential -= spike
@@ -189,14 +190,14 @@ class Rate(StepwiseCoding):
         steps, ahead = len(spikes), self._ahead
         heard = np.zeros(spikes.shape[1:], np.float32)
         for step in range(ahead):
-            heard += _at(current, step)
+            heard += at(current, step)
         accounted = np.full(heard.shape, self._unaccounted, dtype=np.float32)
         reached, wanted = np.empty_like(heard), np.empty_like(heard)
         fired = np.empty(heard.shape, dtype=bool)
-        clip = _Clip(heard.shape, self._largest, signed=self.signed)
+        clip = Clip(heard.shape, self._largest, signed=self.signed)
         for step, spike in enumerate(spikes):
             if step + ahead < steps:
-                heard += _at(current, step + ahead)
+                heard += at(current, step + ahead)
             # U t >= (M + 1 - V(0)) h: without the quotient, which float numbers round.
             total = np.float32(min(step + ahead + 1, steps))
             np.multiply(heard, np.float32(step + 1), out=reached)
@@ -216,10 +217,10 @@ class Rate(StepwiseCoding):
         found = np.empty_like(spikes)
         potential = np.full(spikes.shape[1:], 0 if self._ahead else self.initial, np.float32)
         for step in range(self._ahead):
-            potential += _at(current, step)
+            potential += at(current, step)
         for step, spike in enumerate(spikes):
             if step + self._ahead < len(spikes):
-                potential += _at(current, step + self._ahead)
+                potential += at(current, step + self._ahead)
             if not self._ahead:
                 potential = potential - spike if self.reset == "soft" else potential * (spike == 0)
             found[step] = potential
@@ -277,27 +278,6 @@ class Rate(StepwiseCoding):
         top = float(self._largest)
         lowest = f"-fmin(M, {top})" if self.signed else "0.0"
         return f"fmin(fmax({wanted}, {lowest}), {top})"
-
-
-def _at(current: np.ndarray, step: int) -> np.ndarray:
-    """Return the current of a step; a single one is constant."""
-    return current[0 if len(current) == 1 else step]
-
-
-class _Clip:
-    """Keeps graded spikes within the largest one, and what is taken back within what was sent."""
-
-    def __init__(self, shape: tuple[int, ...], largest: int, *, signed: bool) -> None:
-        self._largest = np.float32(largest)
-        self._lowest = np.zeros(shape if signed else (), np.float32)
-        self._sent = np.zeros(shape, np.float32) if signed else None
-
-    def __call__(self, spike: np.ndarray) -> None:
-        np.clip(spike, self._lowest, self._largest, out=spike)
-        if self._sent is not None:
-            self._sent += spike
-            np.negative(self._sent, out=self._lowest)
-            np.maximum(self._lowest, -self._largest, out=self._lowest)
 
 
 _MOST_BITS = 8
