@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,9 @@ class SpikingNetwork(Network):
         backend: str = "auto",
         batch_size: int | None = None,
         progress: Progress | None = None,
+        executor: Executor | None = None,
+        workers: int | None = None,
+        resume: str | Path | None = None,
     ) -> Evaluation:
         """Compare the spiking network with the ANN on samples.
 
@@ -126,10 +130,15 @@ class SpikingNetwork(Network):
             backend: As for :meth:`predict`.
             batch_size: Samples simulated at once; chosen by the backend if None.
             progress: Called with the number of samples done and the total.
+            executor: Runs parts of the samples wherever it runs things, with the same result to
+                the last digit: anything with the interface of
+                :class:`concurrent.futures.Executor`, as Dask's ``client.get_executor()``.
+            workers: Number of processes of this machine to do so, in place of an executor.
+            resume: File that keeps what was found, from which the same evaluation goes on.
 
         Raises:
-            CodingError: There is no such metric.
-            DataError: The samples, the labels or the metric do not fit the model.
+            CodingError: There is no such metric, or there are both an executor and workers.
+            DataError: The samples, the labels, the metric or the file do not fit.
             BackendError: The backend is missing or cannot run the network.
         """
         return Evaluation.of(
@@ -141,6 +150,9 @@ class SpikingNetwork(Network):
                 backend=backend,
                 batch_size=batch_size,
                 progress=progress,
+                executor=executor,
+                workers=workers,
+                resume=None if resume is None else Path(resume),
             )
         )
 

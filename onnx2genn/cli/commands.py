@@ -22,6 +22,7 @@ from onnx2genn.calibrate.encode import require_expressible
 from onnx2genn.cli.config import written
 from onnx2genn.cli.options import coding_options, faults
 from onnx2genn.cli.output import Output, progress
+from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.cli.trials import tried
 from onnx2genn.coding import Coding
 from onnx2genn.data import Samples, load_samples
@@ -105,7 +106,7 @@ def _convert_and_evaluate(
     _require(given, "saved" if saved else "convert")
     if given.metric is not None:
         metric_for(given.metric)
-    for name in (given.save, given.json, given.report, given.record):
+    for name in (given.save, given.json, given.report, given.record, given.resume):
         if name is not None:
             files.require_place(Path(name))
     if given.report is not None:
@@ -223,7 +224,7 @@ def _evaluated(
     for line in terminal.heads(network):
         output.say(line)
     output.say(f"Backend {backend.name}: {backend.reason}")
-    with progress("Simulating") as report:
+    with progress("Simulating") as report, scheduler(given.scheduler) as executor:
         return evaluate(
             network,
             samples.x,
@@ -232,7 +233,9 @@ def _evaluated(
             backend=given.backend or AUTO,
             batch_size=given.batch_size,
             progress=report,
+            executor=executor,
             workers=given.workers,
+            resume=None if given.resume is None else Path(given.resume),
         )
 
 
@@ -259,7 +262,6 @@ def _cross_check(given: argparse.Namespace, network: SpikingNetwork, output: Out
             against=against,
             batch_size=given.batch_size,
             progress=report,
-            workers=given.workers,
         )
     _write_json(given, found.to_dict())
     output.print(terminal.cross_check(found))

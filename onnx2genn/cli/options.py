@@ -13,8 +13,8 @@ from onnx2genn.cli import values
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
 RESULTS = ("save", "json", "report", "record", "export_genn")
 RUNNING = (
-    *("evaluate", "limit", "metric", "diagnose", "backend", "cross_check", "batch_size"),
-    *("workers", "seed"),
+    *("evaluate", "limit", "metric", "diagnose", "backend", "cross_check", "batch_size", "seed"),
+    *("workers", "scheduler", "resume"),
     *RESULTS,
 )
 TAKEN = {
@@ -33,6 +33,11 @@ _NEEDS: tuple[tuple[str, Callable[[argparse.Namespace], Any], str], ...] = (
     ("limit", lambda given: given.evaluate, "--evaluate"),
     ("diagnose", lambda given: given.evaluate, "--evaluate"),
     ("loss", lambda given: given.steps == "auto", "--steps auto"),
+    ("resume", lambda given: given.evaluate, "--evaluate"),
+    *(
+        (name, lambda given: given.cross_check is None, "another mode than --cross-check")
+        for name in ("workers", "scheduler", "resume")
+    ),
 )
 _FLAGS_OF_CODINGS = ("steps", "threshold", "percentile")
 
@@ -164,7 +169,19 @@ def parser() -> argparse.ArgumentParser:
         "compare what every neuron sends; without a name, the first other one of this machine",
     )
     add("--batch-size", metavar="N", type=values.positive, help="samples simulated at once")
-    add("--workers", metavar="N", type=values.positive, help="processes, on single_threaded_cpu")
+    add("--workers", metavar="N", type=values.positive, help="processes that share the samples")
+    add(
+        "--scheduler",
+        metavar="ADDRESS",
+        type=values.word,
+        help="a Dask scheduler whose workers share them",
+    )
+    add(
+        "--resume",
+        metavar="FILE",
+        type=values.file,
+        help="keep in FILE what was found, and go on from there after an interruption",
+    )
     add("--seed", metavar="N", type=values.whole, help="of random input (default 0)")
     add = found.add_argument_group("results").add_argument
     add("--save", metavar="FILE.onnx", type=values.file, help="save the spiking network")
@@ -215,6 +232,8 @@ def faults(given: argparse.Namespace, mode: str) -> list[str]:
     if given.cross_check is not None:
         evaluating = [name for name in ("report", "record", "metric", "diagnose") if name in named]
         found += [f"{_flag(name)} has no effect with --cross-check" for name in evaluating]
+    if given.workers and given.scheduler:
+        found.append("--workers and --scheduler are two ways to the same: give one")
     return found + _overwriting(given)
 
 
@@ -230,7 +249,7 @@ def _overwriting(given: argparse.Namespace) -> list[str]:
     """Find results that would take the place of something else of this command."""
     found: list[str] = []
     places: dict[Path, str] = {}
-    for name in ("model", "calibrate", "evaluate", *RESULTS):
+    for name in ("model", "calibrate", "evaluate", "resume", *RESULTS):
         path = getattr(given, name)
         if path is None:
             continue

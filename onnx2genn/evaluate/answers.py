@@ -1,136 +1,171 @@
-"""How ANN, forecast and spiking network answer, added up over batches, for one output."""
+"""How ANN, forecast and spiking network answer, added up over parts of the samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from onnx2genn.evaluate.differences import Different
 from onnx2genn.evaluate.metrics import Metric, chosen
 from onnx2genn.evaluate.moments import Moments
 from onnx2genn.evaluate.result import Difference, Score
-from onnx2genn.evaluate.task import CLASSES, as_told, task_of
+from onnx2genn.evaluate.sums import Sums
+from onnx2genn.evaluate.task import Task, as_told, task_of
 from onnx2genn.ir.outputs import Output
 
-_MOST_DIFFERENCES = 100
 _NAMES = ("ann", "forecast", "snn")
 
 Heads = Callable[[np.ndarray], np.ndarray]
 """Makes the user's output of logits [N, *shape]."""
 
 
-class Answers:
-    """Compares answers with each other and, where it is known, with what they should be.
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of one output.
 
     Attributes:
-        count: Samples so far.
-        task: What the output is for.
-        differences: The first samples for which ANN and SNN choose another class.
+        output: The output.
+        task: What it is for.
+        metric: How well answers fit.
+        steps: Time steps of a window.
+        labelled: Whether it is known what the answers should be.
+    """
+
+    output: Output
+    task: Task
+    metric: type[Metric]
+    steps: int
+    labelled: bool
+
+
+def question(
+    output: Output, steps: int, samples: int, y: np.ndarray | None, metric: str | None
+) -> tuple[Question, np.ndarray | None]:
+    """Find out what is asked of an output.
 
     Args:
         output: The output.
         steps: Time steps of a window.
-        samples: Number of all samples.
-        y: What the answers to all samples should be, or None.
+        samples: Number of samples.
+        y: What the answers should be, or None.
         metric: Name of the metric; the one that suits the output if None.
-        heads: What values are compared behind, where users know those only.
+
+    Returns:
+        The question, and what the answers should be as the metric takes it.
+
+    Raises:
+        CodingError: There is no such metric.
+        DataError: The answers or the metric do not fit the output.
+    """
+    known = task_of(output)
+    if y is not None:
+        known = as_told(known, samples, y)
+    found, task = chosen(known, metric, labelled=y is not None)
+    labels = None if y is None else task.labels(samples, y)
+    asked = Question(
+        output=output, task=task, metric=found, steps=steps, labelled=labels is not None
+    )
+    return asked, labels
+
+
+class Answers(Sums):
+    """Compares answers with each other and, where it is known, with what they should be.
+
+    Attributes:
+        count: Samples so far.
     """
 
-    def __init__(
-        self,
-        output: Output,
-        steps: int,
-        samples: int,
-        y: np.ndarray | None,
-        metric: str | None,
-        heads: Heads,
-    ) -> None:
-        known = task_of(output)
-        if y is not None:
-            known = as_told(known, samples, y)
-        self._metric, self.task = chosen(known, metric, labelled=y is not None)
-        self._labels = None if y is None else self.task.labels(samples, y)
-        self.count = 0
-        self.differences: list[Difference] = []
-        self._output, self._heads = output, heads
-        self._right = {name: self._metric(self.task) for name in _NAMES}
-        self._right_by_step = self._metrics(steps)
-        self._to_ann = {name: self._metric(self.task) for name in ("forecast", "snn")}
-        self._to_ann_by_step = self._metrics(steps)
-        self._squares, self._logits = 0.0, Moments()
+    def __init__(self, asked: Question) -> None:
+        def metrics(count: int) -> list[Metric]:
+            return [asked.metric(asked.task) for _ in range(count)]
 
-    def _metrics(self, count: int) -> list[Metric]:
-        return [self._metric(self.task) for _ in range(count)]
+        self.count = 0
+        self._right = dict(zip(_NAMES, metrics(len(_NAMES)), strict=True))
+        self._right_by_step = metrics(asked.steps)
+        self._to_ann = dict(zip(_NAMES[1:], metrics(len(_NAMES) - 1), strict=True))
+        self._to_ann_by_step = metrics(asked.steps)
+        self._squares, self._logits = 0.0, Moments()
+        self._different = Different()
+        self._asked = asked
 
     def add(
-        self, ann: np.ndarray, forecast: np.ndarray, snn: np.ndarray, by_step: np.ndarray
+        self,
+        ann: np.ndarray,
+        forecast: np.ndarray,
+        snn: np.ndarray,
+        by_step: np.ndarray,
+        *,
+        labels: np.ndarray | None,
+        heads: Heads,
+        first: int,
     ) -> None:
-        """Add logits [N, *shape] of the next samples, those of the SNN also by step [T, ...]."""
+        """Add the next samples.
+
+        Args:
+            ann: Logits of the ANN, [N, *shape].
+            forecast: Those of the forecast.
+            snn: Those of the SNN.
+            by_step: Those of the SNN after each step, [T, N, *shape].
+            labels: What the answers should be, or None.
+            heads: What values are compared behind, where users know those only.
+            first: Number of the first sample in the data.
+        """
+        task = self._asked.task
         self._squares += float(np.square(snn - ann, dtype=np.float64).sum())
         self._logits.add(ann, snn)
-        values = {"ann": ann, "forecast": forecast, "snn": snn}
-        steps = list(by_step)
-        if self.task.heads:
-            values = {name: self._heads(item) for name, item in values.items()}
-            steps = [self._heads(item) for item in steps]
-        wanted = self.task.targets(values["ann"])
-        for name, metric in self._to_ann.items():
-            metric.add(values[name], wanted)
-        for step, metric in zip(steps, self._to_ann_by_step, strict=True):
-            metric.add(step, wanted)
-        if self._labels is not None:
-            labels = self._labels[self.count : self.count + len(ann)]
-            for name, metric in self._right.items():
-                metric.add(values[name], labels)
-            for step, metric in zip(steps, self._right_by_step, strict=True):
-                metric.add(step, labels)
-        if self.task.single:
-            self._add_differences(ann, snn)
+        values, steps = {"ann": ann, "forecast": forecast, "snn": snn}, list(by_step)
+        if task.heads:
+            values = {name: heads(item) for name, item in values.items()}
+            steps = [heads(item) for item in steps]
+        _add(self._to_ann, self._to_ann_by_step, values, steps, task.targets(values["ann"]))
+        if labels is not None:
+            _add(self._right, self._right_by_step, values, steps, labels)
+        if task.single:
+            self._different.add(ann, snn, task, labels, first)
         self.count += len(ann)
 
-    def _add_differences(self, ann: np.ndarray, snn: np.ndarray) -> None:
-        n = len(ann)
-        of_ann, of_snn = (self.task.targets(item).reshape(n) for item in (ann, snn))
-        logits = ann.reshape(n, -1)
-        room = _MOST_DIFFERENCES - len(self.differences)
-        for index in np.flatnonzero(of_ann != of_snn)[:room]:
-            values, a, b = logits[index], int(of_ann[index]), int(of_snn[index])
-            sample = self.count + int(index)
-            margin = values[a] - values[b] if self.task.kind == CLASSES else abs(values[0])
-            self.differences.append(
-                Difference(
-                    sample=sample,
-                    label=None if self._labels is None else int(self._labels[sample].item()),
-                    ann=a,
-                    snn=b,
-                    margin=float(margin),
-                )
-            )
+    @property
+    def differences(self) -> list[Difference]:
+        """The first samples for which ANN and SNN choose another class."""
+        return self._different.found()
 
     def score(self) -> Score:
         """Return how they did over all samples."""
+        asked = self._asked
         variance, _ = self._logits.variances()
         error, spread = np.sqrt(self._squares / self._logits.count), np.sqrt(variance)
-        right = dict.fromkeys(_NAMES)
-        if self._labels is not None:
-            right = {name: metric.value() for name, metric in self._right.items()}
+        known = asked.labelled
+        right = {name: item.value() if known else None for name, item in self._right.items()}
         return Score(
-            output=self._output.name,
-            shape=self._output.shape,
-            task=self.task.kind,
-            classes=self.task.classes,
-            metric=self._metric.name,
-            title=self._metric.title,
-            more=self._metric.more,
-            units=self._metric.units,
+            output=asked.output.name,
+            shape=asked.output.shape,
+            task=asked.task.kind,
+            classes=asked.task.classes,
+            metric=asked.metric.name,
+            title=asked.metric.title,
+            more=asked.metric.more,
+            units=asked.metric.units,
             **right,
             forecast_to_ann=self._to_ann["forecast"].value(),
             to_ann=self._to_ann["snn"].value(),
-            by_step=None
-            if self._labels is None
-            else [item.value() for item in self._right_by_step],
+            by_step=[item.value() for item in self._right_by_step] if known else None,
             to_ann_by_step=[item.value() for item in self._to_ann_by_step],
             correlation=self._logits.correlation(),
             error=float(error),
             spread=float(spread),
         )
+
+
+def _add(
+    metrics: Mapping[str, Metric],
+    by_step: Sequence[Metric],
+    values: Mapping[str, np.ndarray],
+    steps: Sequence[np.ndarray],
+    wanted: np.ndarray,
+) -> None:
+    for name, metric in metrics.items():
+        metric.add(values[name], wanted)
+    for metric, step in zip(by_step, steps, strict=True):
+        metric.add(step, wanted)

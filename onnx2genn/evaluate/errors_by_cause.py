@@ -8,7 +8,7 @@ import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.evaluate.deviation import Deviation
-from onnx2genn.evaluate.forecast import Forecast
+from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.partition import Population
 from onnx2genn.network import Network
 
@@ -16,7 +16,7 @@ MOST_SAMPLES = 256
 """So many of the first samples are looked at; shares of a variance need no more."""
 
 
-class Deviations:
+class Deviations(Sums):
     """Splits the error of each population on the first samples.
 
     With a the ANN's activation, q its rounding to the coding's values, f the forecast and d what
@@ -30,25 +30,28 @@ class Deviations:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._left = MOST_SAMPLES
-        self._sums = {item.name: _Sums() for item in network.populations}
-        # What accumulates first sends exactly what is forecast.
-        tensors = [item.tensor for item in network.populations]
-        self._forecast = None if network.coding.accumulates else Forecast(network, tensors)
+        self._errors = {item.name: _Errors() for item in network.populations}
 
-    def add(self, samples: np.ndarray, activity: Activity, ann: Mapping[str, np.ndarray]) -> None:
-        """Add a batch: its samples, what the spiking network did, what the ANN computed."""
-        count = min(self._left, len(samples))
-        self._left -= count
-        if not count:
-            return
+    def add(
+        self,
+        activity: Activity,
+        ann: Mapping[str, np.ndarray],
+        forecast: Mapping[str, np.ndarray] | None,
+        count: int,
+    ) -> None:
+        """Add the first samples of a batch.
+
+        Args:
+            activity: What the spiking network did.
+            ann: What the ANN computed, by tensor.
+            forecast: What was forecast, by tensor; None for what accumulates first, which sends
+                exactly that.
+            count: Number of samples to look at.
+        """
         assert activity.codes is not None
-        forecast = None
-        if self._forecast is not None:
-            forecast = self._forecast.activations(samples[:count])
-        for item in self._network.populations:
+        for item in self._network.populations if count else ():
             decoded = self._network.decode(item, activity.codes[item.name][:count])
-            expected = decoded if forecast is None else forecast[item.tensor]
+            expected = decoded if forecast is None else forecast[item.tensor][:count]
             self._add(item, ann[item.tensor][:count], decoded, expected)
 
     def _add(
@@ -60,22 +63,22 @@ class Deviations:
         above = ann - offset
         rounded = quantiser.quantise(above, threshold) + offset
         clipped = np.maximum(above - top, 0)
-        sums = self._sums[item.name]
+        sums = self._errors[item.name]
         sums.error += _square(decoded - ann)
         sums.clipping += _square(clipped)
         sums.own += _square(rounded - ann)
         sums.unevenness += _square(decoded - expected)
         sums.inherited += _square(expected - rounded)
-        sums.values.append(float(ann.sum(dtype=np.float64)))
+        sums.total += float(ann.sum(dtype=np.float64))
         sums.squares += _square(ann)
         sums.count += ann.size
         sums.largest = max(sums.largest, float(above.max(initial=0.0)))
-        sums.top = float(top.max())
+        sums.top = max(sums.top, float(top.max()))
 
     def of(self, item: Population) -> Deviation:
         """Return what was found of a population."""
-        sums = self._sums[item.name]
-        mean = sum(sums.values) / max(sums.count, 1)
+        sums = self._errors[item.name]
+        mean = sums.total / max(sums.count, 1)
         spread = sums.squares - sums.count * mean**2
         scale = 1 / spread if spread > 1e-12 * max(sums.squares, 1e-30) else 0.0
         return Deviation(
@@ -90,14 +93,20 @@ class Deviations:
         )
 
 
-class _Sums:
-    """Sums over the values of a population so far."""
+class _Errors(Sums):
+    """Sums over the values of a population, and the largest of them."""
 
     def __init__(self) -> None:
         self.error = self.clipping = self.own = self.unevenness = self.inherited = 0.0
-        self.values: list[float] = []
-        self.squares = self.largest = self.top = 0.0
+        self.total = self.squares = 0.0
+        self.largest = self.top = 0.0
         self.count = 0
+
+    def merge(self, other: _Errors) -> None:
+        """Add what was found on other samples."""
+        largest, top = max(self.largest, other.largest), max(self.top, other.top)
+        super().merge(other)
+        self.largest, self.top = largest, top
 
 
 def _square(values: np.ndarray) -> float:

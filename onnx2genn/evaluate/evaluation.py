@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from onnx2genn.backends.registry import open_simulator
 from onnx2genn.data import Inputs, Progress, prepare
-from onnx2genn.errors import DataError
-from onnx2genn.evaluate.answers import Answers, Heads
-from onnx2genn.evaluate.errors_by_cause import Deviations
-from onnx2genn.evaluate.forecast import Forecast
-from onnx2genn.evaluate.neurons import Neurons
+from onnx2genn.errors import CodingError, DataError
+from onnx2genn.evaluate.answers import Question, question
+from onnx2genn.evaluate.comparison import Job, Part, Stretch, comparison
 from onnx2genn.evaluate.operations import SynapseCounter, current_macs, macs
 from onnx2genn.evaluate.result import Evaluation, Projection
+from onnx2genn.evaluate.resume import Progressed
+from onnx2genn.evaluate.spread import Workers, spread
 from onnx2genn.ir.inputs import separate_arrays
-from onnx2genn.ir.outputs import Output, separate_outputs
 from onnx2genn.network import Network
 
 Truth = np.ndarray | Mapping[str, np.ndarray] | None
@@ -34,9 +34,15 @@ def evaluate(
     metric: str | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    resume: Path | None = None,
     **options: Any,
 ) -> Evaluation:
     """Run the ANN, the forecast and the SNN on the same samples and compare.
+
+    The samples are cut into stretches, and what is found on each is added up in their order, so
+    that the result is the same wherever they are computed.
 
     Args:
         network: The spiking network.
@@ -47,68 +53,50 @@ def evaluate(
         backend: Name of a backend, or ``auto``.
         batch_size: Samples simulated at once; chosen by the backend if None.
         progress: Called with the number of samples done and the total.
+        executor: Runs the stretches; with None this process does.
+        workers: Number of processes of this machine to run them, in place of an executor.
+        resume: File that keeps what was found, from which the same evaluation goes on.
         options: Options of the backend.
 
     Raises:
-        CodingError: There is no such metric.
-        DataError: The samples, the labels or the metric do not fit the model.
+        CodingError: There is no such metric, or there are an executor and workers.
+        DataError: The samples, the labels, the metric or the file do not fit the model.
         BackendError: The backend is missing or cannot run the network.
     """
+    if executor is not None and workers is not None:
+        raise CodingError("executor and workers are two ways to the same: give one.")
     samples = prepare(network.model, x)
-    entry, target = network.input_name, network.model.parts.readout.target
-    answers = _answers(network, len(samples), y, metric)
-    neurons = [Neurons(network, item) for item in network.populations]
-    arrived, seconds = np.zeros(network.input_shape), 0.0
-    ann = network.model.runner([target, *(item.tensor for item in network.populations)])
-    forecast, deviations = Forecast(network), Deviations(network)
-    with open_simulator(network, backend, batch_size=batch_size, **options) as simulator:
-        for start in range(0, len(samples), simulator.batch_size):
-            batch = samples[start : start + simulator.batch_size]
-            wanted = ann({entry: batch})
-            began = time.perf_counter()
-            activity = simulator.run(batch, first=start, record=True)
-            seconds += time.perf_counter() - began
-            assert activity.logits_by_step is not None
-            _add(
-                answers,
-                [wanted[target], forecast.logits(batch), activity.logits, *activity.logits_by_step],
-                network.model.parts.outputs,
-            )
-            for item in neurons:
-                item.add(activity, wanted)
-            deviations.add(batch, activity, wanted)
-            arrived += np.abs(batch).sum(axis=0, dtype=np.float64)
-            if progress is not None:
-                progress(start + len(batch), len(samples))
-    spikes = {item.population.tensor: item.spikes for item in neurons}
-    total = sum(float(item.sum()) for item in spikes.values())
-    if network.poisson:
-        spikes[entry] = arrived / network.input_scale * network.coding.steps
-    projections = _projections(network, spikes, len(samples))
-    return Evaluation(
-        model=network.model.graph.name,
-        coding=network.coding.name,
-        steps=network.coding.steps,
-        latency_steps=network.latency,
-        backend=simulator.backend,
-        samples=len(samples),
-        scores=[item.score() for item in answers.values()],
-        spikes_per_sample=total / len(samples),
-        sops_per_sample=sum(item.sops for item in projections),
-        macs_per_sample=macs(network.model.graph),
-        samples_per_second=len(samples) / seconds,
-        populations=[item.result(deviations.of(item.population)) for item in neurons],
-        settings=str(network.coding),
-        calibration_samples=network.calibration_samples,
-        inputs=network.model.parts.inputs,
-        input_ranges=_input_ranges(network, samples),
-        projections=projections,
-        differences=next(iter(answers.values())).differences,
+    questions, labels = _questions(network, len(samples), y, metric)
+    job = Job(
+        network=network,
+        questions=questions,
+        backend=backend,
+        batch_size=batch_size,
+        options=options,
     )
+    found = Part(job)
+    with ExitStack() as stack:
+        # It builds the network, also for workers, which find what was compiled.
+        here = stack.enter_context(comparison(job))
+        kept = Progressed(resume, job, samples, labels, here.batch_size)
+        kept.restore(found)
+        stretches = _stretches(samples, labels, found.samples, here.batch_size)
+        used: Executor | Workers | None = executor
+        if workers is not None and workers > 1:
+            used = stack.enter_context(closing(Workers(workers)))
+        parts = map(here.part, stretches) if used is None else spread(job, stretches, used)
+        for part in parts:
+            found.merge(part)
+            kept.save(found)
+            if progress is not None:
+                progress(found.samples, len(samples))
+    return _result(job, found, samples, here.backend)
 
 
-def _answers(network: Network, samples: int, y: Truth, metric: str | None) -> dict[str, Answers]:
-    """Make what compares the answers of each output."""
+def _questions(
+    network: Network, samples: int, y: Truth, metric: str | None
+) -> tuple[dict[str, Question], dict[str, np.ndarray | None]]:
+    """Find out what is asked of each output, and what the answers should be."""
     outputs = network.model.parts.outputs
     truths: Mapping[str, np.ndarray] = y if isinstance(y, Mapping) else {}
     if y is not None and not isinstance(y, Mapping):
@@ -118,26 +106,57 @@ def _answers(network: Network, samples: int, y: Truth, metric: str | None) -> di
             f"y has answers for {', '.join(sorted(unknown))}; the network has the outputs "
             f"{', '.join(item.name for item in outputs)}."
         )
-
-    def heads(output: Output) -> Heads:
-        return lambda logits: network.model.with_heads(logits)[output.name]
-
-    return {
-        item.name: Answers(
-            item, network.coding.steps, samples, truths.get(item.name), metric, heads(item)
-        )
+    found = {
+        item.name: question(item, network.coding.steps, samples, truths.get(item.name), metric)
         for item in outputs
     }
+    return (
+        {name: asked for name, (asked, _) in found.items()},
+        {name: labels for name, (_, labels) in found.items()},
+    )
 
 
-def _add(
-    answers: Mapping[str, Answers], readouts: Sequence[np.ndarray], outputs: Sequence[Output]
-) -> None:
-    """Add readouts of ANN, forecast, SNN, and of the SNN after each step, output by output."""
-    parts = [separate_outputs(outputs, readout) for readout in readouts]
-    for name, item in answers.items():
-        ann, forecast, snn, *by_step = (part[name] for part in parts)
-        item.add(ann, forecast, snn, np.stack(by_step))
+def _stretches(
+    samples: np.ndarray, labels: Mapping[str, np.ndarray | None], start: int, size: int
+) -> Iterator[Stretch]:
+    """Cut the samples; the cuts are the same for any number of workers."""
+    for first in range(start, len(samples), size):
+        part = slice(first, first + size)
+        yield Stretch(
+            first=first,
+            samples=samples[part],
+            labels={name: None if item is None else item[part] for name, item in labels.items()},
+        )
+
+
+def _result(job: Job, found: Part, samples: np.ndarray, backend: str) -> Evaluation:
+    network, count = job.network, found.samples
+    spikes = {item.population.tensor: item.spikes for item in found.neurons}
+    total = sum(float(item.sum()) for item in spikes.values())
+    if network.poisson:
+        spikes[network.input_name] = found.arrived / network.input_scale * network.coding.steps
+    projections = _projections(network, spikes, count)
+    answers = list(found.answers.values())
+    return Evaluation(
+        model=network.model.graph.name,
+        coding=network.coding.name,
+        steps=network.coding.steps,
+        latency_steps=network.latency,
+        backend=backend,
+        samples=count,
+        scores=[item.score() for item in answers],
+        spikes_per_sample=total / count,
+        sops_per_sample=sum(item.sops for item in projections),
+        macs_per_sample=macs(network.model.graph),
+        samples_per_second=count / found.seconds,
+        populations=[item.result(found.deviations.of(item.population)) for item in found.neurons],
+        settings=str(network.coding),
+        calibration_samples=network.calibration_samples,
+        inputs=network.model.parts.inputs,
+        input_ranges=_input_ranges(network, samples),
+        projections=projections,
+        differences=answers[0].differences,
+    )
 
 
 def _input_ranges(network: Network, samples: np.ndarray) -> dict[str, tuple[float, float | None]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from onnx2genn.errors import CodingError
 from onnx2genn.evaluate.moments import Moments
+from onnx2genn.evaluate.sums import Sums
 from onnx2genn.evaluate.task import (
     CLASSES,
     LABELS,
@@ -26,10 +27,11 @@ _TOP = 5
 _TINY = 1e-12
 
 
-class Metric(ABC):
+class Metric(Sums, ABC):
     """A number that says how well answers fit, added up over batches.
 
-    A metric of one's own is a subclass with a name. Its docstring says what it is.
+    A metric of one's own is a subclass with a name. Its docstring says what it is. What it keeps
+    are sums over the samples.
 
     Attributes:
         name: What users choose it by.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from onnx2genn.evaluate.sums import Sums
 
-class Moments:
+
+class Moments(Sums):
     """Streamed variances and Pearson correlation of two series.
 
     Both are shifted by their first value, which is exact for a constant. The sums of squares are
@@ -33,11 +35,22 @@ class Moments:
         series = np.stack([a.ravel(), b.ravel()]).astype(np.float64) - self._first[:, None]
         mean = series.mean(axis=1)
         series -= mean[:, None]
-        total = self.count + a.size
+        self._add(a.size, mean, series @ series.T)
+
+    def merge(self, other: Moments) -> None:
+        """Add another part of both series."""
+        if not other.count:
+            return
+        if not self.count:
+            self._first = other._first
+        self._add(other.count, other._mean + (other._first - self._first), other._squares)
+
+    def _add(self, count: int, mean: np.ndarray, squares: np.ndarray) -> None:
+        total = self.count + count
         step = mean - self._mean
-        self._squares += series @ series.T
-        self._squares += np.outer(step, step) * (self.count * a.size / total)
-        self._mean += step * (a.size / total)
+        self._squares = self._squares + squares
+        self._squares += np.outer(step, step) * (self.count * count / total)
+        self._mean = self._mean + step * (count / total)
         self.count = total
 
     def variances(self) -> tuple[float, float]:

@@ -10,11 +10,12 @@ from onnx2genn.backends.base import Activity
 from onnx2genn.evaluate.deviation import Deviation
 from onnx2genn.evaluate.moments import Moments
 from onnx2genn.evaluate.result import PopulationActivity
+from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.partition import Population
 from onnx2genn.network import Network
 
 
-class Neurons:
+class Neurons(Sums):
     """Counts the spikes of one population and compares its activity with the ANN's.
 
     Attributes:

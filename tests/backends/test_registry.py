@@ -100,7 +100,7 @@ def test_auto_takes_the_next_with_the_reason(
 @pytest.mark.parametrize(
     ("backend", "options", "message"),
     [
-        ("toy", {"workers": 2}, "toy has no option workers, which is for single_threaded_cpu; it"),
+        ("toy", {"threads": 2}, "toy has no option threads, which is for onnxruntime; it"),
         ("onnxruntime", {"broken": True}, "onnxruntime has no option broken, which is for toy; it"),
         ("cuda", {"colour": 1}, "cuda has no option colour, which is for no backend"),
         ("spinnaker", {}, "There is no backend 'spinnaker'; choose auto, cuda, .*, toy"),

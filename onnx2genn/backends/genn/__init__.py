@@ -49,15 +49,13 @@ def build_on_cpu(
     network: Network,
     *,
     batch_size: int | None = None,
-    workers: int | None = None,
     connectivity: str = CONNECTIVITY[0],
 ) -> Simulator:
-    """Build a network on one CPU thread, or one for each worker.
+    """Build a network on one CPU thread.
 
     Args:
         network: Network to simulate.
         batch_size: Samples of one call.
-        workers: Processes that share the samples; each has a copy of the network.
         connectivity: ``scatter``: custom updates. ``portable``: synapse groups, as on a GPU: the
             same spikes several times as slow.
 
@@ -69,17 +67,10 @@ def build_on_cpu(
     from onnx2genn.backends.genn.device.assembly import Target
     from onnx2genn.backends.genn.planner import make_plan
     from onnx2genn.backends.genn.simulator import GennSimulator
-    from onnx2genn.backends.genn.workers import Workers
 
     plan = make_plan(network)
     target = Target(backend=CPU, batch_size=1, connectivity=connectivity)
-    size = batch_size or _CPU_BLOCK
-    simulator = GennSimulator(network, plan, target, batch_size=size)
-    if (workers or 1) == 1:
-        return simulator
-    # What was built here is in the cache, where the workers find it.
-    simulator.close()
-    return Workers(network, plan, target, workers=workers or 1, batch_size=size)
+    return GennSimulator(network, plan, target, batch_size=batch_size or _CPU_BLOCK)
 
 
 BACKENDS = (
@@ -97,6 +88,6 @@ BACKENDS = (
         description="GeNN on the CPU",
         build=build_on_cpu,
         needs=partial(needs, CPU),
-        options=frozenset({"workers", "connectivity"}),
+        options=frozenset({"connectivity"}),
     ),
 )

@@ -1,9 +1,8 @@
-"""Simulators on GeNN: inputs, readouts, workers, the cache of compiled models, refusals."""
+"""Simulators on GeNN: inputs, readouts, the cache of compiled models, refusals."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,18 +116,6 @@ def test_a_broken_library_is_built_again(network: SpikingNetwork, compiled: Path
     second.close()
 
 
-def test_workers_give_the_same(network: SpikingNetwork) -> None:
-    x = grid_networks.samples(network, 7)
-    with open_simulator(network, CPU) as alone, open_simulator(network, CPU, workers=2) as two:
-        wanted, got = (simulator.run(x, record=True) for simulator in (alone, two))
-        np.testing.assert_array_equal(two.run(x[:1]).logits, wanted.logits[:1])
-    np.testing.assert_array_equal(got.logits, wanted.logits)
-    np.testing.assert_array_equal(got.logits_by_step, wanted.logits_by_step)
-    assert wanted.codes is not None and got.codes is not None
-    for name, codes in wanted.codes.items():
-        np.testing.assert_array_equal(got.codes[name], codes)
-
-
 @pytest.mark.parametrize("connectivity", CONNECTIVITY)
 def test_random_input_has_the_spikes_of_the_embedded_engine(connectivity: str) -> None:
     """Whatever group of samples or process they are drawn in."""
@@ -144,8 +131,6 @@ def test_random_input_has_the_spikes_of_the_embedded_engine(connectivity: str) -
         np.testing.assert_array_equal(got.codes[name], codes, err_msg=name)
     np.testing.assert_array_equal(got.logits, wanted.logits)
     np.testing.assert_array_equal(np.concatenate(parts), wanted.logits)
-    with open_simulator(network, CPU, connectivity=connectivity, workers=2) as workers:
-        np.testing.assert_array_equal(workers.run(x, first=3).logits, wanted.logits)
 
 
 @pytest.mark.parametrize(
@@ -193,37 +178,6 @@ def test_what_does_not_fit_is_named(
 def test_an_unknown_connectivity_is_explained(network: SpikingNetwork) -> None:
     with pytest.raises(BackendError, match="scatter or portable"):
         build(network, connectivity="dense")
-
-
-def test_an_interrupt_ends_workers_in_silence(compiled: Path) -> None:
-    code = (
-        "from helpers import grid_networks as g\n"
-        "from onnx2genn.backends.registry import open_simulator\n"
-        "if __name__ == '__main__':\n"
-        "    network = g.convert('signal', 'few-spike', steps=5)\n"
-        "    x = g.samples(network, 64)\n"
-        "    try:\n"
-        "        with open_simulator(network, 'single_threaded_cpu', workers=2) as simulator:\n"
-        "            while True:\n"
-        "                simulator.run(x)\n"
-        "                print('running', flush=True)\n"
-        "    except KeyboardInterrupt:\n"
-        "        print('interrupted', flush=True)\n"
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "running\n"
-    os.killpg(child.pid, signal.SIGINT)
-    out, error = child.communicate(timeout=60)
-    assert (child.returncode, error) == (0, "")
-    assert out.endswith("interrupted\n")
 
 
 def environment() -> dict[str, str]:

@@ -1,0 +1,153 @@
+"""ANN, forecast and spiking network on the same samples, part by part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from onnx2genn.backends.base import Simulator
+from onnx2genn.backends.registry import open_simulator
+from onnx2genn.evaluate.answers import Answers, Question
+from onnx2genn.evaluate.errors_by_cause import MOST_SAMPLES, Deviations
+from onnx2genn.evaluate.forecast import Forecast
+from onnx2genn.evaluate.neurons import Neurons
+from onnx2genn.evaluate.sums import Sums
+from onnx2genn.ir.model import Model
+from onnx2genn.ir.outputs import separate_outputs
+from onnx2genn.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be compared.
+
+    Attributes:
+        network: The spiking network.
+        questions: What is asked of each of its outputs.
+        backend: Name of the backend that simulates.
+        batch_size: Samples simulated at once; chosen by the backend if None.
+        options: Options of the backend.
+    """
+
+    network: Network
+    questions: Mapping[str, Question]
+    backend: str
+    batch_size: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Samples that follow each other.
+
+    Attributes:
+        first: Number of the first one in the data.
+        samples: The samples [n, ...].
+        labels: What the answers should be, by output; None if it is not known.
+    """
+
+    first: int
+    samples: np.ndarray
+    labels: Mapping[str, np.ndarray | None]
+
+
+class Part(Sums):
+    """What was found on some samples.
+
+    Attributes:
+        answers: How each output did.
+        neurons: What each population did.
+        deviations: What separates it from the ANN.
+        arrived: Sum of the magnitudes of each element of the input.
+        seconds: Time of the simulation.
+        samples: Number of samples.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.answers = {name: Answers(item) for name, item in job.questions.items()}
+        self.neurons = [Neurons(job.network, item) for item in job.network.populations]
+        self.deviations = Deviations(job.network)
+        self.arrived = np.zeros(job.network.input_shape)
+        self.seconds = 0.0
+        self.samples = 0
+
+
+class Comparison:
+    """Compares on stretches of samples, one after the other.
+
+    Attributes:
+        backend: Backend that simulates.
+        batch_size: Samples of a stretch that it does best with.
+    """
+
+    def __init__(self, job: Job, simulator: Simulator) -> None:
+        network = job.network
+        self.backend, self.batch_size = simulator.backend, simulator.batch_size
+        self._job, self._simulator, self._forecast = job, simulator, Forecast(network)
+        tensors = [item.tensor for item in network.populations]
+        # What accumulates first sends exactly what is forecast.
+        self._by_layer = None if network.coding.accumulates else Forecast(network, tensors)
+        self._target = network.model.parts.readout.target
+        self._ann = network.model.runner([self._target, *tensors])
+
+    def part(self, stretch: Stretch) -> Part:
+        """Return what is found on some samples."""
+        network, samples = self._job.network, stretch.samples
+        found, wanted = Part(self._job), self._ann({network.input_name: samples})
+        began = time.perf_counter()
+        activity = self._simulator.run(samples, first=stretch.first, record=True)
+        found.seconds = time.perf_counter() - began
+        assert activity.logits_by_step is not None
+        readouts = [wanted[self._target], self._forecast.logits(samples), activity.logits]
+        self._answer(found, [*readouts, *activity.logits_by_step], stretch)
+        for item in found.neurons:
+            item.add(activity, wanted)
+        looked_at = min(max(0, MOST_SAMPLES - stretch.first), len(samples))
+        forecast = (
+            self._by_layer.activations(samples[:looked_at])
+            if (self._by_layer and looked_at)
+            else None
+        )
+        found.deviations.add(activity, wanted, forecast, looked_at)
+        found.arrived = np.abs(samples).sum(axis=0, dtype=np.float64)
+        found.samples = len(samples)
+        return found
+
+    def _answer(self, found: Part, readouts: Sequence[np.ndarray], stretch: Stretch) -> None:
+        """Add readouts of ANN, forecast, SNN, and of the SNN after each step, for each output."""
+        model = self._job.network.model
+        parts = [separate_outputs(model.parts.outputs, readout) for readout in readouts]
+        for name, answers in found.answers.items():
+            ann, forecast, snn, *by_step = (part[name] for part in parts)
+            answers.add(
+                ann,
+                forecast,
+                snn,
+                np.stack(by_step),
+                labels=stretch.labels[name],
+                heads=partial(_behind_heads, model, name),
+                first=stretch.first,
+            )
+
+
+def _behind_heads(model: Model, name: str, logits: np.ndarray) -> np.ndarray:
+    return model.with_heads(logits)[name]
+
+
+@contextmanager
+def comparison(job: Job) -> Iterator[Comparison]:
+    """Build the network of a job; release it at the end.
+
+    Raises:
+        BackendError: The backend is missing or cannot run the network.
+    """
+    with open_simulator(
+        job.network, job.backend, batch_size=job.batch_size, **job.options
+    ) as simulator:
+        yield Comparison(job, simulator)
