@@ -95,8 +95,11 @@ def sent(population: Population, interval: Interval) -> Interval:
 def _of_matrices(population: Population, low: np.ndarray, high: np.ndarray) -> Interval:
     """Bound a product of matrices by the extremes of their elements."""
     left, right = population.node.body[-1].inputs
-    elements = [population.constants[f"{name}/elements"] for name in (left, right)]
-    a, b = ((low.ravel()[at].min(), high.ravel()[at].max()) for at in elements)
+    ends = [int(population.constants[f"{name}/end"][0]) for name in (left, right)]
+    a, b = (
+        (low.ravel()[start:end].min(), high.ravel()[start:end].max())
+        for start, end in zip((0, ends[0]), ends, strict=True)
+    )
     corners = np.outer(a, b) * np.float32(population.constants[f"{left}/shape"][-1])
     return corners.min(), corners.max()
 

@@ -107,19 +107,21 @@ def of_matrices(values: str, factors: Sequence[str], output: str, *, name: str) 
 
     Args:
         values: The elements of both factors one after the other, [N, of the first + of the second].
-        factors: Names of the factors. The constants of these names and ``/elements`` say where a
-            factor lies in the values, those with ``/shape`` what its shape is, 0 for the batch.
+        factors: Names of the factors. The constants of these names and ``/start``, ``/end`` and
+            ``/axis`` say where a factor lies in the values, those with ``/shape`` what its shape
+            is, 0 for the batch.
         output: Product of the factors as MatMul has it.
         name: Name of the node.
     """
     body, constants = [], []
     for factor in factors:
-        read, flat = [f"{factor}/elements", f"{factor}/shape"], f"{factor}/flat"
+        place = [f"{factor}/{part}" for part in ("start", "end", "axis")]
+        flat, shape = f"{factor}/flat", f"{factor}/shape"
         body += [
-            Node(op="Gather", inputs=(values, read[0]), outputs=(flat,), attributes={"axis": 1}),
-            Node(op="Reshape", inputs=(flat, read[1]), outputs=(factor,)),
+            Node(op="Slice", inputs=(values, *place), outputs=(flat,)),
+            Node(op="Reshape", inputs=(flat, shape), outputs=(factor,)),
         ]
-        constants += read
+        constants += [*place, shape]
     body.append(Node(op="MatMul", inputs=tuple(factors), outputs=(output,)))
     return Node(
         op=MATRICES,

@@ -112,8 +112,9 @@ def _of_matrices(rewrite: Rewrite) -> str:
         factor, shape = f"{output}/{side}", rewrite.shape(name)
         size = prod(shape)
         flat.append(rewrite.emit("Reshape", name, np.array([0, size], np.int64)))
-        rewrite.store(np.arange(start, start + size), f"{factor}/elements")
-        rewrite.store(np.array([0, *shape], np.int64), f"{factor}/shape")
+        places = {"start": [start], "end": [start + size], "axis": [1], "shape": [0, *shape]}
+        for part, place in places.items():
+            rewrite.store(np.array(place, np.int64), f"{factor}/{part}")
         factors.append(factor)
         start += size
     values = rewrite.emit("Concat", *flat, axis=1)
