@@ -19,6 +19,7 @@ def digits(split):
 @pytest.mark.parametrize("steps", [8, 10])
 def test_accuracy(steps):
     network = onnx2genn.convert(NETWORK, digits("train")[0][:500], steps=steps)
+    assert network.neurons < 20_000
     found = network.evaluate(*digits("test"), backend="onnxruntime")
     assert found.ann_accuracy > 0.95
     assert abs(found.snn_accuracy - found.ann_accuracy) <= 0.005
