@@ -85,6 +85,8 @@ class Rate(StepwiseCoding):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.lookahead != AUTO:
+            if isinstance(self.lookahead, str):
+                raise CodingError(f"lookahead={self.lookahead!r} is neither a number nor {AUTO!r}.")
             steps = checked("lookahead", self.lookahead, int)
             if steps < 0:
                 raise CodingError(f"lookahead={steps} is below 0.")

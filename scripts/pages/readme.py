@@ -100,6 +100,32 @@ def tensorgenn() -> str:
     return table(heads, lines, left=2)
 
 
+def imagenet() -> str:
+    """Return what the codings lose on a deep ImageNet network."""
+    lines, known = [], records.load(records.IMAGENET)
+    for item in map(row, tables.IMAGENET):
+        record = next(
+            found
+            for found in known
+            if (found["coding"], found["options"]) == (item.coding, item.options)
+        )
+        lines.append([
+            f"`{item.coding}` T={record['steps']}",
+            f"{record['latency_steps']:,}",
+            str(record["samples"]),
+            f"{100 * record['ann_accuracy']:.2f} %",
+            _points(record),
+            f"{100 * record['agreement']:.2f} %",
+            f"{record['logits_error']:.3f}",
+            f"{record['spikes_per_sample'] / record['neurons']:.2f}",
+        ])  # fmt: skip
+    heads = [
+        "coding", "latency", "images", "ANN", "loss", "agreement", "error of logits",
+        "spikes / neuron",
+    ]  # fmt: skip
+    return table(heads, lines, left=1)
+
+
 def operations() -> str:
     """Return the synaptic operations of the codings over the ANN's MACs."""
     lines = [
@@ -192,7 +218,7 @@ def _count(value: float) -> str:
     return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value / 1e3:.3g} k"
 
 
-_WRITERS = accuracy, sentence, tensorgenn, operations, speed
+_WRITERS = accuracy, sentence, imagenet, tensorgenn, operations, speed
 BLOCKS: Blocks = {item.__name__: item for item in _WRITERS}
 
 

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 from conftest import Example
 from helpers.models import mlp
+from helpers.onnx_models import model, node, normal
 
 import onnx2genn
 from onnx2genn import CodingError, DataError, UnsupportedModelError
@@ -29,6 +30,21 @@ def test_thresholds_by_maximum_are_the_largest_activations(digits: Example) -> N
 def test_one_threshold_for_each_population(digits: Example) -> None:
     network = onnx2genn.convert(digits.model, digits.x_train, "rate", per_channel=False)
     assert {item.shape for item in network.thresholds.values()} == {()}
+
+
+@pytest.mark.parametrize("samples", [0, 40])
+def test_the_look_ahead_grows_with_the_depth(samples: int) -> None:
+    weights = {f"w{index}": normal(6, 6, seed=index) / 3 for index in range(13)}
+    nodes = []
+    for index in range(12):
+        source = f"r{index}" if index else "x"
+        nodes.append(node("MatMul", f"{source} w{index}", f"z{index}"))
+        nodes.append(node("Relu", f"z{index}", f"r{index + 1}"))
+    nodes.append(node("MatMul", "r12 w12", "y"))
+    x = normal(samples, 6) if samples else None
+    network = onnx2genn.convert(model(nodes, {"x": ["N", 6]}, weights), x, "rate")
+    assert network.coding.options()["lookahead"] == 4
+    assert network.latency == 12 * 5 + 32
 
 
 def test_without_calibration_the_bound_holds(digits: Example) -> None:
