@@ -46,7 +46,8 @@ def main() -> None:
         print(
             f"digits_vit T={steps}: {network.neurons:,} neurons, depth "
             f"{network.model.parts.depth}, ANN {found.ann_accuracy:.2%}, SNN "
-            f"{found.snn_accuracy:.2%}, agreement {found.agreement:.2%}, error {error(network, unseen):.4f}"
+            f"{found.snn_accuracy:.2%}, agreement {found.agreement:.2%}, "
+            f"error {error(network, unseen):.4f}"
         )
     proto, generator = normalised(), np.random.default_rng(1)
     x, unseen = (generator.normal(size=(500, _WIDTHS[0])).astype(np.float32) for _ in range(2))
