@@ -16,7 +16,7 @@ from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.evaluate.metrics import chosen
 from onnx2genn.evaluate.task import task_of
 from onnx2genn.ir.model import Model
-from onnx2genn.ir.outputs import separate_outputs
+from onnx2genn.ir.outputs import beside, separate_outputs
 from onnx2genn.network import Network
 
 DEFAULT_LOSS = 0.01
@@ -99,7 +99,7 @@ class _Judge:
     """Compares readouts with the ANN's by the metric of each output."""
 
     def __init__(self, model: Model, metric: str | None) -> None:
-        self._outputs = model.parts.outputs
+        self._model, self._outputs = model, model.parts.outputs
         self._chosen = [chosen(task_of(item), metric, labelled=False) for item in self._outputs]
 
     @property
@@ -122,7 +122,10 @@ class _Judge:
         ours, anns = (separate_outputs(self._outputs, item) for item in (readout, wanted))
         losses = []
         for output, (kind, task) in zip(self._outputs, self._chosen, strict=True):
-            metric = kind(task)
-            metric.add(ours[output.name], task.targets(anns[output.name]))
+            metric, pair = kind(task), [ours[output.name], anns[output.name]]
+            if task.heads:
+                rows = [beside(self._outputs, output, item) for item in pair]
+                pair = [self._model.with_heads(item)[output.name] for item in rows]
+            metric.add(pair[0], task.targets(pair[1]))
             losses.append(metric.loss(metric.value()))
         return max(losses)

@@ -13,6 +13,7 @@ from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.outputs import Output
 
 CLASSES, LABELS, VALUES = "classes", "labels", "values"
+_SEQUENCE = 2  # axes
 _CHOICES = ("ArgMax", "ArgMin", "Hardmax", "LogSoftmax", "Softmax", "TopK")
 
 
@@ -72,12 +73,20 @@ class Task:
             DataError: It does not fit.
         """
         if self.kind == VALUES:
-            wanted, found = (samples, *self.shape), np.asarray(y)
-            fits = found.shape[:1] == (samples,) and found.size == prod(wanted)
-            return samples_for(self.shape, found.reshape(wanted) if fits else found, "y")
+            return _values_for((samples, *self.shape), y)
         if self.kind == CLASSES and np.shape(y) == (samples, *self.shape) and not self.single:
             y = np.argmax(y, axis=self.axis)  # one-hot at each position
         return labels_for(self.classes, samples, y, self.positions)
+
+
+def _values_for(wanted: Shape, y: np.ndarray) -> np.ndarray:
+    found = np.asarray(y)
+    if found.shape[:1] != wanted[:1] or found.size != prod(wanted):
+        raise DataError(
+            f"y has shape {list(found.shape)}; the output has values of shape {list(wanted[1:])} "
+            f"for each of {wanted[0]} samples."
+        )
+    return samples_for(wanted[1:], found.reshape(wanted), "y")
 
 
 def task_of(output: Output) -> Task:
@@ -141,15 +150,16 @@ def as_classes(task: Task, positions: Shape | None = None) -> Task:
         positions: Shape of the answers for one sample, where it is known.
 
     Returns:
-        The task; labels where there is a single number, and the task as it is where no axis fits.
+        The task; labels where there is a single score, and the task as it is where no axis fits.
     """
     if task.kind != VALUES:
         return task
-    if prod(task.shape) == 1:
-        return replace(task, kind=LABELS)
     # Images have the channels first, sequences last.
-    axes = range(1, len(task.shape) + 1)
-    for axis in axes if len(task.shape) > 2 else reversed(axes):
+    axes = list(range(1, len(task.shape) + 1))
+    axes = axes if len(task.shape) > _SEQUENCE else axes[::-1]
+    if positions is None and (not axes or task.shape[axes[0] - 1] == 1):
+        return replace(task, kind=LABELS)
+    for axis in axes:
         found = replace(task, kind=CLASSES, axis=axis)
         if found.classes > 1 and positions in (None, found.positions):
             return found

@@ -85,9 +85,19 @@ def input_names(proto: onnx.ModelProto, outputs: Sequence[str]) -> list[str]:
     needed = set(outputs)
     for node in reversed(proto.graph.node):
         if needed.intersection(node.output) and node.op_type not in READS_SHAPE_ONLY:
-            needed.update(node.input)
+            needed.update(_read(node))
     needed -= {item.name for item in proto.graph.initializer}
     return [info.name for info in proto.graph.input if info.name in needed]
+
+
+def _read(node: onnx.NodeProto) -> set[str]:
+    """Return all that a node reads, in its branches, too."""
+    found = set(node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            found = found.union(*(_read(item) for item in graph.node))
+            found.update(item.name for item in graph.output)
+    return found
 
 
 def joined(proto: onnx.ModelProto, names: Sequence[str]) -> tuple[onnx.ModelProto, str]:

@@ -49,6 +49,22 @@ def separate_outputs(outputs: Sequence[Output], readout: np.ndarray) -> dict[str
     }
 
 
+def beside(outputs: Sequence[Output], output: Output, logits: np.ndarray) -> np.ndarray:
+    """Return a readout that holds the logits of one output; those of the others are 0.
+
+    Args:
+        outputs: All outputs.
+        output: One of them.
+        logits: Its logits [N, *shape].
+    """
+    if len(outputs) == 1:
+        return logits
+    end = max(item.start + item.size for item in outputs)
+    readout = np.zeros((len(logits), end), np.float32)
+    readout[:, output.start : output.start + output.size] = logits.reshape(len(logits), -1)
+    return readout
+
+
 def behind(graph: Graph, tensor: str) -> list[Node]:
     """List the nodes that depend on a tensor, in their order."""
     reached, found = {tensor}, []

@@ -142,3 +142,10 @@ def test_the_command_line_says_what_suits(
     onnx.save(image_to_image(node("Softmax", "z", "y", axis=1)), source)
     assert main(common) == 0
     assert "heads=True" in capsys.readouterr().out
+
+
+def test_errors_behind_heads_choose_steps() -> None:
+    proto = image_to_image(node("Sigmoid", "z", "y"), channels=1)
+    network = onnx2genn.convert(proto, X, steps="auto", metric="mae", loss=0.01)
+    answers = network.predict(X, heads=True, backend="onnxruntime")
+    assert np.abs(answers - ann(proto)).mean() <= 0.01

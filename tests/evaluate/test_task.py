@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnx2genn.errors import DataError
-from onnx2genn.evaluate.task import CLASSES, LABELS, VALUES, Task, as_told, task_of
+from onnx2genn.evaluate.task import CLASSES, LABELS, VALUES, Task, as_classes, as_told, task_of
 from onnx2genn.ir.graph import Node, Shape
 from onnx2genn.ir.outputs import Output
 
@@ -76,3 +76,12 @@ def test_answers_that_do_not_fit_are_refused() -> None:
         Task(kind=CLASSES, shape=(3, 2, 2)).labels(4, np.zeros((4, 5), int))
     with pytest.raises(DataError, match="y has shape"):
         Task(kind=VALUES, shape=(3,)).labels(4, np.zeros((4, 5)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "axis"),
+    [((1, 6, 6), LABELS, 1), ((4, 6, 6), CLASSES, 1), ((12, 5), CLASSES, 2), ((), LABELS, 1)],
+)
+def test_values_seen_as_classes(shape: Shape, kind: str, axis: int) -> None:
+    task = as_classes(Task(kind=VALUES, shape=shape))
+    assert (task.kind, task.axis) == (kind, axis)

@@ -116,6 +116,11 @@ def test_each_is_evaluated_by_what_suits_it() -> None:
     assert (mask.output, mask.metric, mask.snn) == ("mask", "nrmse", None)
     assert (classes.output, classes.metric, classes.ann) == ("classes", "accuracy", 1.0)
     assert mask.to_ann < 0.03
+    probabilities = network.evaluate(
+        X, {"classes": wanted["classes"]}, metric="mae", backend="onnxruntime"
+    )
+    assert probabilities.scores[1].ann == pytest.approx(0, abs=1e-5)
+    assert 0 < probabilities.scores[1].snn < 0.02
     json.dumps(found.to_dict(), allow_nan=False)
 
 
