@@ -7,6 +7,7 @@ from pathlib import Path
 
 from common import MODELS, SHARED
 from common.datasets import Split, read_cifar10, read_mnist
+from common.tones import read_tones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,29 @@ NETWORKS = {
         ),
     )
 }
+RECURRENT = {
+    network.name: network
+    for network in (
+        Network(
+            title="MNIST row by row, LSTM",
+            path=MODELS / "mnist_lstm.onnx",
+            dataset="mnist",
+            script="train/recurrent.py",
+        ),
+        Network(
+            title="MNIST row by row, GRU",
+            path=MODELS / "mnist_gru.onnx",
+            dataset="mnist",
+            script="train/recurrent.py",
+        ),
+        Network(
+            title="words of tones, GRU in both directions",
+            path=MODELS / "tones_gru.onnx",
+            dataset="tones",
+            script="train/recurrent.py",
+        ),
+    )
+}
 _READERS = {"mnist": read_mnist, "cifar10": read_cifar10}
 
 
@@ -59,8 +83,10 @@ def read_images(dataset: str, folder: Path) -> tuple[Split, Split]:
     """Read ((x, y) train, (x, y) test), x in 0..1 of shape [N, H, W, C].
 
     Args:
-        dataset: ``mnist`` or ``cifar10``.
+        dataset: ``mnist``, ``cifar10``, or ``tones``, which are synthesised.
         folder: Folder with a file ``mnist*.npz`` or ``cifar10*.npz``; Keras downloads the data
             where it has none.
     """
+    if dataset == "tones":
+        return read_tones()
     return _READERS[dataset](next(iter(sorted(folder.glob(f"{dataset}*.npz"))), None))

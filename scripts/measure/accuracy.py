@@ -25,12 +25,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import onnx2genn
 from common import SHARED, tables
-from common.networks import NETWORKS, Network, read_images
+from common.networks import NETWORKS, RECURRENT, Network, read_images
 from common.onnx_files import in_layout
 from common.records import ACCURACY, Record, load, store, version
 from common.rows import Row, row
 
 CALIBRATION = 1000
+_ALL = {**NETWORKS, **RECURRENT}
 KEY = ("network", "coding", "options", "seed", "samples")
 COUNTED = (
     "ann_accuracy", "forecast_accuracy", "snn_accuracy", "agreement",
@@ -43,7 +44,7 @@ Images = tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]
 def main() -> None:
     """Measure every row on every network."""
     options = parse_arguments()
-    for network in map(NETWORKS.__getitem__, options.networks):
+    for network in map(_ALL.__getitem__, options.networks):
         if not network.path.exists():
             print(f"{network.name} is left out: there is no {network.path}", file=sys.stderr)
             continue
@@ -61,7 +62,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--networks",
-        choices=NETWORKS,
+        choices=_ALL,
         nargs="+",
         default=list(NETWORKS),
         help="all of the README's table by default",
