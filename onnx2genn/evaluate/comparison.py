@@ -19,7 +19,7 @@ from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.evaluate.neurons import Neurons
 from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.model import Model
-from onnx2genn.ir.outputs import separate_outputs
+from onnx2genn.ir.outputs import beside, separate_outputs
 from onnx2genn.network import Network
 
 
@@ -137,7 +137,9 @@ class Comparison:
 
 
 def _behind_heads(model: Model, name: str, logits: np.ndarray) -> np.ndarray:
-    return model.with_heads(logits)[name]
+    outputs = model.parts.outputs
+    output = next(item for item in outputs if item.name == name)
+    return model.with_heads(beside(outputs, output, logits))[name]
 
 
 @contextmanager
