@@ -40,17 +40,18 @@ class Evaluation(result.Evaluation):
         """Say where the SNN parts from the ANN, why, and which option mends it; nothing if not."""
         return diagnose(self)
 
-    def report(self, path: str | Path, **facts: object) -> None:
+    def report(self, path: str | Path, *, x: np.ndarray | None = None, **facts: object) -> None:
         """Write one HTML page of everything found, which needs nothing beside it.
 
         Args:
             path: File to write.
+            x: The samples; then those that ANN and SNN answer differently are shown.
             facts: What else to say of the run, as ``data="the first 500 test images"``.
 
         Raises:
             DataError: jinja2 is missing, or the file cannot be written.
         """
-        html.write(self, Path(path), {name: str(value) for name, value in facts.items()})
+        html.write(self, Path(path), {name: str(value) for name, value in facts.items()}, x)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -138,7 +138,7 @@ def _convert_and_evaluate(
     if given.record is not None:
         _record(given, network, samples, output)
     if given.report is not None:
-        html.write(evaluation, Path(given.report), _facts(given, words))
+        html.write(evaluation, Path(given.report), _facts(given, words), samples.x)
     for part in (
         terminal.summary(evaluation),
         terminal.over_time(evaluation),

@@ -70,6 +70,10 @@ def question(
     return asked, labels
 
 
+_MOST_CLASSES = 200
+_MOST_PAIRS = 100
+
+
 class Answers(Sums):
     """Compares answers with each other and, where it is known, with what they should be.
 
@@ -88,6 +92,8 @@ class Answers(Sums):
         self._to_ann_by_step = metrics(asked.steps)
         self._squares, self._logits = 0.0, Moments()
         self._different = Different()
+        classes = asked.task.classes if asked.task.single else 0
+        self._confusion = np.zeros((classes, classes) if classes <= _MOST_CLASSES else (0, 0), int)
         self._asked = asked
 
     def add(
@@ -124,12 +130,22 @@ class Answers(Sums):
             _add(self._right, self._right_by_step, values, steps, labels)
         if task.single:
             self._different.add(ann, snn, task, labels, first)
+            if self._confusion.size:
+                of_ann, of_snn = (task.targets(item).ravel().astype(int) for item in (ann, snn))
+                np.add.at(self._confusion, (of_ann, of_snn), 1)
         self.count += len(ann)
 
     @property
     def differences(self) -> list[Difference]:
         """The first samples for which ANN and SNN choose another class."""
         return self._different.found()
+
+    @property
+    def confusion(self) -> list[tuple[int, int, int]]:
+        """Which class of the ANN became which other one, and how often; the most frequent first."""
+        other = self._confusion * (1 - np.eye(len(self._confusion), dtype=int))
+        pairs = [(int(a), int(b), int(other[a, b])) for a, b in np.argwhere(other)]
+        return sorted(pairs, key=lambda pair: -pair[2])[:_MOST_PAIRS]
 
     def score(self) -> Score:
         """Return how they did over all samples."""

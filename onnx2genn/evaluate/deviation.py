@@ -7,6 +7,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
+class Response:
+    """What was decoded, by the activation of the ANN, in equal bins from 0 on.
+
+    Both are above the lowest value that the population sends, in ANN units.
+
+    Attributes:
+        end: Upper end of the last bin.
+        counts: Activations in each bin.
+        decoded: Mean of what was decoded for them; None where there are none.
+    """
+
+    end: float
+    counts: list[int]
+    decoded: list[float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deviation:
     """What separates the activity of a population from the ANN's, on the first 256 samples.
 
@@ -21,6 +38,7 @@ class Deviation:
         largest: Largest activation of the ANN above the lowest value that is sent, in ANN units.
         top: Largest value that spikes can express, likewise.
         calibrated: ``largest`` on the calibration samples; None if that is not known.
+        response: What was decoded, by the activation of the ANN.
     """
 
     error: float | None = None
@@ -31,3 +49,4 @@ class Deviation:
     largest: float = math.nan
     top: float = math.nan
     calibrated: float | None = None
+    response: Response | None = None

@@ -8,12 +8,16 @@ import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.evaluate.deviation import Deviation
+from onnx2genn.evaluate.response import Responses
 from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.partition import Population
 from onnx2genn.network import Network
 
 MOST_SAMPLES = 256
 """So many of the first samples are looked at; shares of a variance need no more."""
+
+
+_ROOM = 1.25
 
 
 class Deviations(Sums):
@@ -74,6 +78,14 @@ class Deviations(Sums):
         sums.count += ann.size
         sums.largest = max(sums.largest, float(above.max(initial=0.0)))
         sums.top = max(sums.top, float(top.max()))
+        sums.responses.add(above, decoded - offset, self._end(item))
+
+    def _end(self, item: Population) -> float:
+        """Return where the histogram of a population ends."""
+        quantiser = self._network.coding.quantiser
+        top = quantiser.levels * quantiser.step_value(self._network.thresholds[item.name])
+        known = self._network.calibration_maxima.get(item.name, 0.0)
+        return _ROOM * max(float(top.max()), known)
 
     def of(self, item: Population) -> Deviation:
         """Return what was found of a population."""
@@ -90,6 +102,7 @@ class Deviations(Sums):
             largest=sums.largest,
             top=sums.top,
             calibrated=self._network.calibration_maxima.get(item.name),
+            response=sums.responses.result(self._end(item)),
         )
 
 
@@ -101,6 +114,7 @@ class _Errors(Sums):
         self.total = self.squares = 0.0
         self.largest = self.top = 0.0
         self.count = 0
+        self.responses = Responses()
 
     def merge(self, other: _Errors) -> None:
         """Add what was found on other samples."""

@@ -156,6 +156,7 @@ def _result(job: Job, found: Part, samples: np.ndarray, backend: str) -> Evaluat
         input_ranges=_input_ranges(network, samples),
         projections=projections,
         differences=answers[0].differences,
+        confusion=answers[0].confusion,
     )
 
 

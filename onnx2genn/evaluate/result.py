@@ -194,6 +194,8 @@ class Evaluation:
         input_ranges: Largest magnitude of each input, here and on the calibration samples.
         projections: What each population receives, and last the readout.
         differences: The first 100 samples that ANN and SNN answer differently.
+        confusion: Which class of the ANN became which other one of the SNN, and how often; the
+            most frequent first.
         tried: What remedies brought that were tried, in words.
     """
 
@@ -215,6 +217,7 @@ class Evaluation:
     input_ranges: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     projections: list[Projection] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    confusion: list[tuple[int, int, int]] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
 
     @property

@@ -6,12 +6,12 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onnx2genn import files
 from onnx2genn.errors import DataError, printable
 from onnx2genn.evaluate.result import Evaluation
-from onnx2genn.report import comparison, curves, layout
+from onnx2genn.report import activations, comparison, curves, layout
 from onnx2genn.report.chart import chart
 from onnx2genn.report.comparison import Run
 from onnx2genn.report.energy import energies
@@ -24,6 +24,10 @@ from onnx2genn.report.terminal import (
     quantity,
     span,
 )
+from onnx2genn.report.thumbnails import thumbnail
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _PACKAGES = ("onnx2genn", "numpy", "onnx", "onnxruntime", "pygenn")
 
@@ -40,26 +44,37 @@ def require() -> None:
         raise DataError("Reports need jinja2: pip install 'onnx2genn[report]'.") from error
 
 
-def write(evaluation: Evaluation, path: Path, facts: Mapping[str, str] | None = None) -> None:
+def write(
+    evaluation: Evaluation,
+    path: Path,
+    facts: Mapping[str, str] | None = None,
+    samples: np.ndarray | None = None,
+) -> None:
     """Write an evaluation as an HTML page.
 
     Args:
         evaluation: What was found.
         path: File to write.
         facts: What else to say of the run, by name, as the command and the data.
+        samples: What was evaluated, [N, ...]; then those answered differently are shown.
 
     Raises:
         DataError: jinja2 is missing, or the file cannot be written.
     """
-    files.write(path, page(evaluation, facts).encode())
+    files.write(path, page(evaluation, facts, samples).encode())
 
 
-def page(evaluation: Evaluation, facts: Mapping[str, str] | None = None) -> str:
+def page(
+    evaluation: Evaluation,
+    facts: Mapping[str, str] | None = None,
+    samples: np.ndarray | None = None,
+) -> str:
     """Return an evaluation as an HTML page; what comes from the model is escaped.
 
     Args:
         evaluation: What was found.
         facts: What else to say of the run, by name.
+        samples: As for :func:`write`.
 
     Raises:
         DataError: jinja2 is missing.
@@ -78,6 +93,8 @@ def page(evaluation: Evaluation, facts: Mapping[str, str] | None = None) -> str:
         box=(layout.WIDTH, layout.HEIGHT),
         rows=_rows(evaluation),
         energies=energies(evaluation),
+        histograms=activations.histograms(evaluation),
+        pictures=_pictures(evaluation, samples),
         scores=all_rows(evaluation),
         differing=round((1 - evaluation.score.to_ann) * evaluation.samples),
         current_macs=sum(item.current_macs for item in evaluation.projections),
@@ -86,6 +103,16 @@ def page(evaluation: Evaluation, facts: Mapping[str, str] | None = None) -> str:
         many_saturated=MANY_SATURATED,
         span=span,
     )
+
+
+def _pictures(evaluation: Evaluation, samples: np.ndarray | None) -> dict[int, str]:
+    """Return the samples that are answered differently as pictures, if they are any."""
+    known = (
+        {}
+        if samples is None
+        else {item.sample: thumbnail(samples[item.sample]) for item in evaluation.differences}
+    )
+    return {sample: picture for sample, picture in known.items() if picture is not None}
 
 
 def rendered(template: str, **values: Any) -> str:

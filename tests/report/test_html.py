@@ -174,8 +174,10 @@ def test_samples_answered_differently_are_told(evaluation: Evaluation) -> None:
     assert "answered differently" not in Page(html.page(evaluation)).text
     some = [Difference(sample=12345, label=None, ann=1, snn=2, margin=0.25)]
     found = replace(scored(evaluation, to_ann=0.98), differences=some)
+    found = replace(found, confusion=[(1, 2, 54321)])
     text = Page(html.page(found)).text
     assert "The first 1 of 2" in text
+    assert "54,321" in text
     assert "12345" in text
     assert "0.25" in text
 

@@ -12,9 +12,10 @@ import pytest
 from helpers import architectures
 
 import onnx2genn
+from onnx2genn.report import comparison, html
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-FRAME = """<iframe id="page" src="page.html" style="width: {width}px; height: 900px; border: 0">
+FRAME = """<iframe id="page" src="{name}.html" style="width: {width}px; height: 900px; border: 0">
 </iframe><script>onload = () => {{
   const page = document.getElementById("page").contentDocument;
   document.title = page.documentElement.scrollWidth + " " + page.querySelectorAll("svg").length;
@@ -27,14 +28,25 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("report")
     x = np.random.default_rng(0).random((8, 3, 8, 8), dtype=np.float32)
-    network = onnx2genn.convert(architectures.inception(), x)
-    network.evaluate(x, np.zeros(8, int), backend="onnxruntime").report(place / "page.html")
+    records = []
+    for steps in (1, 8):
+        network = onnx2genn.convert(architectures.inception(), x, steps=steps)
+        found = network.evaluate(x, np.zeros(8, int), backend="onnxruntime")
+        found.report(place / f"page{steps}.html", x=x)
+        records.append(found.to_dict())
+    text = html.compared(comparison.runs_of(records), "Runs")
+    (place / "compared.html").write_text(text, "utf-8")
     return place
 
 
 @pytest.mark.parametrize("width", [360, 800, 1280])
-def test_the_page_fits_the_screen(folder: Path, width: int) -> None:
-    (folder / "frame.html").write_text(FRAME.format(width=width))
+@pytest.mark.parametrize(
+    # Chart, three keys and graph, and the activations of each population; two charts, two keys.
+    ("name", "figures"),
+    [("page1", 5 + 9), ("page8", 5 + 9), ("compared", 4)],
+)
+def test_the_page_fits_the_screen(folder: Path, name: str, figures: int, width: int) -> None:
+    (folder / "frame.html").write_text(FRAME.format(width=width, name=name))
     assert BROWSER is not None
     ran = subprocess.run(
         [
@@ -47,5 +59,5 @@ def test_the_page_fits_the_screen(folder: Path, width: int) -> None:
     title = re.search(r"<title>(\d+) (\d+)</title>", ran.stdout)
     assert title
     assert int(title[1]) <= width
-    assert int(title[2]) == 5
+    assert int(title[2]) == figures
     assert "CONSOLE" not in ran.stderr
