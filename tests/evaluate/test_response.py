@@ -29,7 +29,7 @@ def test_bins_hold_what_belongs_there() -> None:
 
 def test_larger_values_count_in_the_last_bin() -> None:
     responses = Responses()
-    responses.add(np.ones(3, np.float32), np.ones(3), 1.0)
+    responses.add(np.full(3, 0.5, np.float32), np.ones(3), 1.0)
     responses.add(np.full(2, 9, np.float32), np.ones(2), 1.0)
     assert responses.result(1.0).counts[-1] == 2
 
