@@ -76,7 +76,7 @@ def norm_by_spikes(network: Network, samples: np.ndarray) -> Network:
                 largest = largest.max()
             threshold = usable(network.coding, np.maximum(largest, 0.0), item.name)
             threshold = limited(network.coding, item, _over_shape(threshold, item.shape))
-            walk.network = _with_threshold(walk.network, item, threshold)
+            walk.network = with_threshold(walk.network, item, threshold)
         walk.fire(item)
     return walk.network
 
@@ -162,7 +162,7 @@ class _Walk:
         }
 
 
-def _with_threshold(network: Network, population: Population, threshold: np.ndarray) -> Network:
+def with_threshold(network: Network, population: Population, threshold: np.ndarray) -> Network:
     """Set the threshold of a population and of the pools that pass its spikes on."""
     changed = {population.name: threshold}
     tensors = {population.tensor}

@@ -12,6 +12,7 @@ from onnx2genn.calibrate.held_out import keep_if_better, weigh
 from onnx2genn.calibrate.intervals import received, sent
 from onnx2genn.calibrate.observe import Observation
 from onnx2genn.calibrate.ranges import raised
+from onnx2genn.calibrate.refine import refine
 from onnx2genn.calibrate.statistics import Statistics
 from onnx2genn.calibrate.thresholds import choose, choose_all, limited, usable, widened
 from onnx2genn.coding import Coding
@@ -84,7 +85,7 @@ def encode(seen: Observation, coding: Coding) -> Network:
             calibration_maxima=maxima,
         )
 
-    network = weigh(seen, build) if adaptive else build(0)
+    network = refine(seen, weigh(seen, build)) if adaptive else build(0)
     if coding.threshold == "spike-norm":
         network = norm_by_spikes(network, seen.samples)
     if coding.bias_correction:

@@ -55,6 +55,10 @@ class HeldOut:
         ]
         return float(np.sqrt(np.sum(squares)))
 
+    def relative(self, error: float) -> float:
+        """Return an error of the forecast over the spread of the logits."""
+        return error / float(np.sqrt(self._wanted.size))
+
 
 def weigh(seen: Observation, build: Callable[..., Network]) -> Network:
     """Choose how much evidence a channel needs before its own threshold is trusted.

@@ -1,0 +1,62 @@
+"""Thresholds of populations are moved where the answer gains by that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import Example
+
+from onnx2genn.calibrate import refine as refining
+from onnx2genn.calibrate.encode import encode
+from onnx2genn.calibrate.held_out import HeldOut
+from onnx2genn.calibrate.observe import Observation, observe
+from onnx2genn.calibrate.refine import refine
+from onnx2genn.coding import make
+from onnx2genn.frontend.pipeline import read
+
+
+@pytest.fixture(scope="module")
+def seen(digits: Example) -> Observation:
+    return observe(read(digits.model), digits.x_train[:400])
+
+
+def test_thresholds_that_are_off_come_back(seen: Observation) -> None:
+    network = encode(seen, make("few-spike", steps=3))
+    first = network.populations[0].name
+    off = replace(
+        network, thresholds={**network.thresholds, first: network.thresholds[first] * 2.5}
+    )
+    mended, trial = refine(seen, off), HeldOut(seen)
+    assert trial.error(mended) < 0.97 * trial.error(off)
+    assert (mended.thresholds[first] < off.thresholds[first]).all()
+
+
+@pytest.mark.parametrize("coding", [make("few-spike", steps=3), make("two-phase", steps=6)])
+def test_no_answer_gets_worse(seen: Observation, coding) -> None:
+    network = encode(seen, replace(coding, bias_correction=False))
+    trial = HeldOut(seen)
+    assert trial.error(refine(seen, network)) <= trial.error(network)
+
+
+def test_what_is_fine_stays(seen: Observation) -> None:
+    network = encode(seen, make("few-spike", steps=10))
+    assert refine(seen, network) is network
+    stepwise = encode(seen, make("rate", steps=4))
+    assert refine(seen, stepwise) is stepwise
+    few = replace(seen, held=seen.held[:0])
+    assert refine(few, network) is network
+
+
+def test_large_networks_end_early(seen: Observation, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = encode(seen, make("few-spike", steps=2))
+    off = replace(network, thresholds={k: 1.5 * v for k, v in network.thresholds.items()})
+    monkeypatch.setattr(refining, "_MOST", 2 * network.neurons * len(seen.held))
+    mended = refine(seen, off)
+    changed = [
+        item.name
+        for item in network.populations
+        if np.any(mended.thresholds[item.name] != off.thresholds[item.name])
+    ]
+    assert changed in ([], [network.populations[0].name])
