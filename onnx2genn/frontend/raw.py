@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onnx2genn.errors import Problem, UnsupportedModelError
+from onnx2genn.errors import DataError, Problem, UnsupportedModelError
 from onnx2genn.frontend.file import InputShape
 from onnx2genn.frontend.passes.canonicalise import unknown
 from onnx2genn.frontend.passes.recurrent.layout import time_first_inputs
@@ -242,7 +242,7 @@ def _completed(
     )
     if not fits:
         known = [size or "?" for size in sizes]
-        raise UnsupportedModelError(
+        raise DataError(
             f"Samples of input {name!r} have shape {known}, not {list(given)}; leave the batch out."
         )
     return [int(size) for size in given]
