@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.errors import Problem, UnsupportedModelError
-from onnx2genn.frontend.operators.curves import CONDITION
+from onnx2genn.frontend.operators.conditions import CONDITION
 from onnx2genn.frontend.outputs import JOINED, joined_tensors
 from onnx2genn.frontend.rewrite import problem
 from onnx2genn.ir.graph import Graph, Node
@@ -16,6 +16,8 @@ from onnx2genn.ir.outputs import READOUT, Output, behind, parts_of
 from onnx2genn.ir.partition import Partition, Population
 from onnx2genn.ir.registry import entry_of, kind_of
 from onnx2genn.ir.segment import Segment
+
+_CHOICES = ("ArgMax", "ArgMin", "Hardmax", "TopK")
 
 
 def partition(graph: Graph) -> tuple[Partition, list[Problem]]:
@@ -131,7 +133,7 @@ def misplaced_heads(graph: Graph) -> list[Problem]:
             "A choice has no spiking form; weigh with Softmax instead.",
         )
         for node in graph.nodes
-        if node.output not in heads and node.op == "ArgMax"
+        if node.output not in heads and node.op in _CHOICES
     ]
 
 

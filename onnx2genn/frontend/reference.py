@@ -78,10 +78,7 @@ class Reference:
             name: feeds.get(name, np.zeros((count, *shape)))
             for name, shape in self.graph.inputs.items()
         }
-        typed = {
-            name: np.asarray(array).astype(helper.tensor_dtype_to_np_dtype(self.input_types[name]))
-            for name, array in given.items()
-        }
+        typed = self._typed(given)
         parts = list(self.runner.batches(typed, self.batch or count))
         if len(parts) == 1:
             return {**typed, **parts[0]}
@@ -91,6 +88,13 @@ class Reference:
             if np.shape(value)[:1] == (self.batch,)
         }
         return {**typed, **joined}
+
+    def _typed(self, feeds: Values) -> dict[str, np.ndarray]:
+        """Return inputs in the types that the file takes."""
+        return {
+            name: np.asarray(array).astype(helper.tensor_dtype_to_np_dtype(self.input_types[name]))
+            for name, array in feeds.items()
+        }
 
     def draws(self) -> dict[str, np.ndarray]:
         """Make inputs of both signs: a third in 0..1, the rest up to 1 and up to 3 in magnitude."""
@@ -119,7 +123,7 @@ class Reference:
         Raises:
             UnsupportedModelError: The file computes no numbers.
         """
-        feeds = self.draws() if samples is None else _few(samples, self.batch)
+        feeds = self.draws() if samples is None else self._typed(_few(samples, self.batch))
         tensors = self.values(feeds)
         tolerances = _tolerances(self.graph, tensors)
         return Expected(

@@ -19,7 +19,7 @@ from onnx2genn.errors import Problem
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.functions import root_of
 from onnx2genn.ir.graph import Graph, Node, Shape
-from onnx2genn.ir.registry import Operator, find, kind_of
+from onnx2genn.ir.registry import Operator, entry_of, find, kind_of
 
 
 class Refusal(Exception):
@@ -90,6 +90,20 @@ class Rewrite(Builder):
     def is_function(self) -> bool:
         """Whether the node is an elementwise function of a single tensor."""
         return root_of(self._graph, self.node) is not None
+
+    def is_condition(self, name: str) -> bool:
+        """Whether a tensor is what a comparison gives, or several together."""
+        node = self.producer(name)
+        return node is not None and entry_of(node).kind == "condition"
+
+    def share_root(self, condition: str, name: str) -> bool:
+        """Whether a condition and a tensor are functions of one and the same tensor."""
+        graph, found = self._graph, []
+        for each in (condition, name):
+            node = graph.producers.get(each)
+            root = None if node is None else root_of(graph, node)
+            found.append({each, root} - {None, condition})
+        return bool(found[0] & found[1])
 
     def becomes_neurons(self, node: Node) -> bool:
         """Whether a canonical node is a population, or a product that becomes some."""

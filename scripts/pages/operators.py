@@ -33,7 +33,7 @@ first (few-spike, two-phase, first-spike) |
 | quantised | the float operator that it stands for; spikes round in place of whole numbers |
 | unrolled | written as its steps, in the operators of this table; a fixed number of steps |
 | head | taken off at the end of the network; the logits before it are the answer |
-| condition | only within a function |
+| condition | a function that is 1 where it holds, or part of one |
 
 "9+" is opset 9 and every later one that the installed onnxruntime runs; for other domains, it is
 the version of the domain. All backends simulate all of them.

@@ -95,13 +95,13 @@ def test_heads_in_the_middle_are_named_beside_other_problems():
     """In the order of the graph; what is at the end stays a head."""
     nodes = [
         node("MatMul", "x w", "q"),
-        node("Hardmax", "x", "n", name="norm"),
+        node("Bernoulli", "x", "n", name="norm"),
         node("MatMul", "q n", "scores"),
         node("ArgMax", "scores", "k", axis=-1, name="choice"),
         node("Cast", "k", "p", to=1),
         node("Mul", "p n", "mixed"),
         node("ArgMax", "mixed", "unused", axis=-1, name="unused"),
-        node("Hardmax", "mixed", "l", name="local"),
+        node("Bernoulli", "mixed", "l", name="local"),
         node("Dropout", "l", "d"),
         node("Softmax", "d", "y", axis=-1, name="end"),
     ]

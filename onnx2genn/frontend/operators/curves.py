@@ -1,4 +1,4 @@
-"""Functions of one tensor, which become neurons that send them, and the conditions in such."""
+"""Functions of one tensor, which become neurons that send them."""
 
 from __future__ import annotations
 
@@ -187,32 +187,3 @@ def _value_by_value(
     order = np.argsort(np.argsort(which, kind="stable"))
     back = rewrite.emit("Gather", joined, order, axis=1)
     return rewrite.emit("Reshape", back, np.array([0, *rewrite.output_shape], np.int64))
-
-
-CONDITION = (
-    "it compares values that are computed from the network's input.",
-    "A condition has no spiking form but within a function of one tensor.",
-)
-
-
-def _comparison(op: str) -> Handler:
-    def handler(rewrite: Rewrite, a: str, b: str) -> str:
-        if not rewrite.is_function():
-            raise Refusal(*CONDITION)
-        operands = (rewrite.constant(x, "operand") if rewrite.is_constant(x) else x for x in (a, b))
-        return rewrite.emit(op, *operands)
-
-    return handler
-
-
-_WITHIN = "within a function of one tensor, as the condition of Where"
-for _op, _sign in {
-    "Equal": "==",
-    "Greater": ">",
-    "GreaterOrEqual": ">=",
-    "Less": "<",
-    "LessOrEqual": "<=",
-}.items():
-    operator(_op, kind="condition", restrictions=_WITHIN, expression=f"{{x}} {_sign} {{y}}")(
-        _comparison(_op)
-    )

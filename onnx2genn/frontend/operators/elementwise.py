@@ -40,7 +40,7 @@ def add(rewrite: Rewrite, a: str, b: str) -> str:
         a, b = b, a
     if rewrite.is_constant(b):
         return rewrite.emit("Add", a, aligned(rewrite, b, a))
-    _same_rank(rewrite, a, b)
+    same_rank(rewrite, a, b)
     return rewrite.emit("Add", a, b)
 
 
@@ -52,11 +52,11 @@ def sub(rewrite: Rewrite, a: str, b: str) -> str:
     if rewrite.is_constant(a):
         negative = rewrite.emit("Mul", b, np.float32(-1))
         return rewrite.emit("Add", negative, aligned(rewrite, a, b))
-    _same_rank(rewrite, a, b)
+    same_rank(rewrite, a, b)
     return rewrite.minus(a, b)
 
 
-def _same_rank(rewrite: Rewrite, a: str, b: str) -> None:
+def same_rank(rewrite: Rewrite, a: str, b: str) -> None:
     if len(rewrite.shape(a)) != len(rewrite.shape(b)):
         raise Refusal(
             f"its operands have different ranks ({len(rewrite.shape(a)) + 1} and "
@@ -72,7 +72,7 @@ def mul(rewrite: Rewrite, a: str, b: str) -> str:
         a, b = b, a
     if rewrite.is_constant(b):
         return rewrite.emit("Mul", a, aligned(rewrite, b, a))
-    _same_rank(rewrite, a, b)
+    same_rank(rewrite, a, b)
     require_fractions(rewrite)
     return rewrite.emit("Mul", a, b)
 
@@ -101,7 +101,7 @@ def div(rewrite: Rewrite, a: str, b: str) -> str:
         return rewrite.emit("Mul", rewrite.emit("Reciprocal", b), aligned(rewrite, a, b))
     if rewrite.is_function():
         return rewrite.emit("Div", a, b)
-    _same_rank(rewrite, a, b)
+    same_rank(rewrite, a, b)
     return rewrite.emit("Mul", a, rewrite.emit("Reciprocal", b))
 
 
@@ -127,36 +127,12 @@ def _total(rewrite: Rewrite, inputs: tuple[str, ...]) -> str:
     variable = [name for name in inputs if not rewrite.is_constant(name)]
     total = variable[0]
     for name in variable[1:]:
-        _same_rank(rewrite, variable[0], name)
+        same_rank(rewrite, variable[0], name)
         total = rewrite.emit("Add", total, name)
     for name in inputs:
         if name not in variable:
             total = rewrite.emit("Add", total, aligned(rewrite, name, variable[0]))
     return total
-
-
-@operator(
-    "Where",
-    restrictions="constant condition, or all a function of one tensor",
-    elementwise=True,
-    expression="({x}) ? {y} : {z}",
-)
-def where(rewrite: Rewrite, condition: str, a: str, b: str) -> str:
-    """A where the condition holds, B elsewhere, as a sum of masked operands."""
-    if not rewrite.is_constant(condition) and rewrite.is_function():
-        cases = (rewrite.constant(x, "operand") if rewrite.is_constant(x) else x for x in (a, b))
-        return rewrite.emit("Where", condition, *cases)
-    mask = aligned(rewrite, condition, rewrite.node.output, "condition") != 0
-    parts: list[str | np.ndarray] = []
-    for name, part in ((a, mask), (b, ~mask)):
-        if rewrite.is_constant(name):
-            values = aligned(rewrite, name, rewrite.node.output)
-            values = np.where(part, values, np.float32(0))
-            parts.append(np.broadcast_to(values, (1, *rewrite.output_shape)).copy())
-        else:
-            parts.append(rewrite.emit("Mul", name, part.astype(np.float32)))
-    parts.sort(key=lambda part: not isinstance(part, str))
-    return rewrite.emit("Add", *parts)
 
 
 @operator("BatchNormalization", restrictions="inference mode")

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-import onnx
-
+from onnx2genn.frontend.operators.linear_maps import picked
 from onnx2genn.frontend.operators.movement import kept_axis
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
-from onnx2genn.ir.graph import to_onnx
 from onnx2genn.ir.registry import operator
-from onnx2genn.ir.run import Runner
 
 _MOVES = "data movement"
 _RESTRICTIONS = "constant indices, the same for all samples"
@@ -41,23 +35,10 @@ def gather_nd(rewrite: Rewrite, x: str, indices: str, *, batch_dims: int = 0) ->
 
 def _picked(rewrite: Rewrite, x: str, indices: str) -> str:
     """Let the node pick from the numbers of the elements, and pick those."""
-    chosen, shape = rewrite.constant(indices, "indices"), rewrite.shape(x)
+    chosen = rewrite.constant(indices, "indices")
     if len(chosen) != 1:
         raise Refusal(
             f"its indices of shape {list(chosen.shape)} reach over the batch axis.",
             "Use some that are equal for all samples.",
         )
-    numbers = np.arange(np.prod(shape)).reshape(1, *shape)
-    node = replace(rewrite.node, inputs=("x", "i"), outputs=("y",))
-    model = to_onnx(
-        [node],
-        {"i": chosen},
-        {"x": shape},
-        {"y": None},
-        opset=rewrite.opset,
-        input_types={"x": onnx.TensorProto.INT64},
-    )
-    picked = Runner(model)({"x": numbers})["y"]
-    flat = rewrite.emit("Reshape", x, np.array([0, numbers.size], np.int64))
-    flat = rewrite.emit("Gather", flat, picked.ravel(), axis=1)
-    return rewrite.emit("Reshape", flat, np.array([0, *rewrite.output_shape], np.int64))
+    return picked(rewrite, x, chosen)

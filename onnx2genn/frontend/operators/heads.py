@@ -5,9 +5,12 @@ A Softmax within the network is written with others: see softmax.py.
 
 from __future__ import annotations
 
+import numpy as np
+
 from onnx2genn.frontend.operators.movement import kept_axis
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
-from onnx2genn.ir.registry import operator
+from onnx2genn.ir.graph import Node
+from onnx2genn.ir.registry import Handler, operator
 
 _WITHIN = "within the network: not with codings that fire while they integrate (rate)"
 _OPSET_OF_ONE_AXIS = 13
@@ -41,15 +44,51 @@ def log_softmax(rewrite: Rewrite, x: str, *, axis: int | None = None) -> str:
     return _softmax(rewrite, "LogSoftmax", x, axis)
 
 
-@operator("ArgMax", kind="head", restrictions="after the logits")
-def arg_max(
-    rewrite: Rewrite, x: str, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0
+@operator("Hardmax", kind="head", restrictions="after the logits")
+def hardmax(rewrite: Rewrite, x: str, *, axis: int | None = None) -> str:
+    """1 for the largest, 0 for all others."""
+    return _softmax(rewrite, "Hardmax", x, axis)
+
+
+def _label(op: str) -> Handler:
+    def handler(
+        rewrite: Rewrite, x: str, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0
+    ) -> str:
+        return rewrite.emit(
+            op,
+            x,
+            axis=kept_axis(rewrite, x, axis),
+            keepdims=keepdims,
+            select_last_index=select_last_index,
+        )
+
+    return handler
+
+
+for _op in ("ArgMax", "ArgMin"):
+    operator(_op, kind="head", restrictions="after the logits")(_label(_op))
+
+
+@operator("TopK", kind="head", restrictions="after the logits; the values, not their indices")
+def top_k(
+    rewrite: Rewrite,
+    x: str,
+    k: str | None = None,
+    *,
+    axis: int = -1,
+    largest: int = 1,
+    sorted: int = 1,
 ) -> str:
-    """Label."""
-    return rewrite.emit(
-        "ArgMax",
-        x,
-        axis=kept_axis(rewrite, x, axis),
-        keepdims=keepdims,
-        select_last_index=select_last_index,
+    """The largest values, or the smallest."""
+    along = kept_axis(rewrite, x, axis)
+    count = rewrite.store(np.array([rewrite.output_shape[along - 1]], np.int64), "top_k/count")
+    values = f"{rewrite.node.output}/values"
+    return rewrite.add(
+        Node(
+            op="TopK",
+            inputs=(x, count),
+            outputs=(values, f"{values}/indices"),
+            attributes={"axis": along, "largest": largest, "sorted": 1},
+            name=values,
+        )
     )

@@ -110,6 +110,15 @@ def _repeat_constants(opener: _Opener, node: Node) -> Node:
     return replace(node, inputs=tuple(inputs))
 
 
+def _repeat_lengths(opener: _Opener, node: Node) -> Node:
+    """Repeat the lengths of sequences, where they are equal, for each sample of the data."""
+    data, lengths = node.inputs
+    if not opener.is_repeated(lengths) or not opener.has_batch(data):
+        return node
+    target = _with_batch_of(opener, data, ())
+    return replace(node, inputs=(data, opener.emit("Expand", opener.values[lengths][:1], target)))
+
+
 def _keep_one_row(opener: _Opener, node: Node) -> Node:
     """Let broadcasting repeat a constant operand for each sample."""
     rank = len(opener.shape(node.output))
@@ -137,4 +146,5 @@ _RULES = {
     "Expand": _open_target,
     "Reshape": _open_target,
     "Resize": _open_sizes,
+    "ReverseSequence": _repeat_lengths,
 }

@@ -42,6 +42,13 @@ SPELLED_OUT = {
         node("Softplus", "a", "k2"),
         node("Where", "k1 a k2", "case"),
     ],
+    "between": [
+        node("Greater", "a half", "n1"),
+        node("Less", "a zero", "n2"),
+        node("Or", "n1 n2", "n3"),
+        node("Not", "n3", "n4"),
+        node("Where", "n4 half a", "between"),
+    ],
     "cube": [node("Pow", "a three", "cube")],
     "gelu_of_tanh": [
         node("Pow", "a three", "h2"),

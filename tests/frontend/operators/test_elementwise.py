@@ -92,12 +92,6 @@ def test_where_with_a_constant_condition():
     check_op("Where", [mask, (3, 4), (3, 4)])
 
 
-def test_a_condition_that_is_computed_from_another_tensor_is_refused():
-    nodes = [node("MatMul", "x w", "a"), node("Greater", "a x", "c"), node("Where", "c x a", "y")]
-    problems = check(model(nodes, {"x": ["N", 3]}, {"w": normal(3, 3)}))
-    assert [item.operator for item in problems] == ["Greater", "Where"]
-
-
 def test_a_step_function():
     nodes = [node("Greater", "x z", "c"), node("Cast", "c", "y", to=1)]
     found = check_model(model(nodes, {"x": ["N", 3]}, {"z": np.zeros(1, np.float32)}))
