@@ -20,6 +20,7 @@ from onnx2genn.frontend.outputs import Wanted
 from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.model import Model
 from onnx2genn.spiking_network import SpikingNetwork
+from onnx2genn.stages import stage
 
 __all__ = ["check", "convert", "examine", "load"]
 
@@ -87,25 +88,29 @@ def convert(
             raise CodingError(f"{name} is for steps='auto'.")
     if automatic and calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
-    model, samples = read_with_samples(
-        source, calibration, output, input_shape, memory, _names(inputs)
-    )
+    with stage("reading the model and the samples"):
+        model, samples = read_with_samples(
+            source, calibration, output, input_shape, memory, _names(inputs)
+        )
     if samples is None:
         return SpikingNetwork.of(guess(model, chosen))
     if automatic:
-        found = encode_with_fewest_steps(
-            model, chosen, samples, loss=loss, metric=metric, progress=progress
-        )
+        with stage("search for the fewest steps"):
+            found = encode_with_fewest_steps(
+                model, chosen, samples, loss=loss, metric=metric, progress=progress
+            )
         return SpikingNetwork.of(found)
     require_expressible(model, chosen)
-    seen = observe(
-        model,
-        samples,
-        per_channel=chosen.per_channel,
-        hold_out=chosen.tries,
-        progress=progress,
-    )
-    return SpikingNetwork.of(encode(seen, chosen))
+    with stage("running the ANN on calibration samples"):
+        seen = observe(
+            model,
+            samples,
+            per_channel=chosen.per_channel,
+            hold_out=chosen.tries,
+            progress=progress,
+        )
+    with stage("choosing thresholds"):
+        return SpikingNetwork.of(encode(seen, chosen))
 
 
 def examine(

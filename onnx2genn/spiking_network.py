@@ -21,7 +21,7 @@ from onnx2genn.evaluate.diagnosis import Diagnosis, diagnose
 from onnx2genn.evaluate.evaluation import Truth, evaluate
 from onnx2genn.ir.outputs import separate_outputs
 from onnx2genn.network import Network
-from onnx2genn.report import html
+from onnx2genn.report import html, notebook
 
 if TYPE_CHECKING:
     from onnx2genn.backends.genn.own_model import AddedNetwork
@@ -35,6 +35,9 @@ class Evaluation(result.Evaluation):
     def of(cls, found: result.Evaluation) -> Evaluation:
         """Give an evaluation its methods."""
         return cls(**{item.name: getattr(found, item.name) for item in fields(found)})
+
+    def _repr_html_(self) -> str:
+        return notebook.evaluation(self)
 
     def diagnose(self) -> list[Diagnosis]:
         """Say where the SNN parts from the ANN, why, and which option mends it; nothing if not."""
@@ -62,6 +65,9 @@ class SpikingNetwork(Network):
     def of(cls, network: Network) -> SpikingNetwork:
         """Give a network its methods."""
         return cls(**{item.name: getattr(network, item.name) for item in fields(network)})
+
+    def _repr_html_(self) -> str:
+        return notebook.network(self)
 
     def predict(
         self,

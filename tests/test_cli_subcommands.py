@@ -199,3 +199,23 @@ def test_a_configuration_that_is_wrong(
         found = end.code
     assert found == status
     assert reason in capsys.readouterr().err
+
+
+def test_quiet_prints_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*RUN, "--backend", "onnxruntime", "--json", "found.json"]
+    assert main([*words, "--quiet"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == printed.err == ""
+    assert json.loads((here / "found.json").read_text())["samples"] == 50
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--quiet", "--verbose"])
+
+
+def test_verbose_says_what_took_how_long(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*RUN, "--backend", "onnxruntime"]
+    assert main([*words, "--verbose"]) == 0
+    printed = capsys.readouterr().err
+    for stage in ("reading the model", "pass 'canonicalise'", "choosing thresholds", "building"):
+        assert stage in printed
+    assert main(words) == 0
+    assert capsys.readouterr().err == ""

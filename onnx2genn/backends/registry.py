@@ -14,6 +14,7 @@ import numpy as np
 from onnx2genn.backends import embedded, genn
 from onnx2genn.backends.base import Backend, Finding, Simulator
 from onnx2genn.errors import BackendError
+from onnx2genn.stages import stage
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
@@ -106,10 +107,11 @@ def open_simulator(
         BackendError: The backend is missing, has no such option or cannot build the network.
     """
     given = {key: value for key, value in options.items() if value is not None}
-    if backend == AUTO:
-        simulator = _first(network, batch_size, given)
-    else:
-        simulator = _build(_named(backend), network, batch_size, given)
+    with stage(f"building the network on {backend}"):
+        if backend == AUTO:
+            simulator = _first(network, batch_size, given)
+        else:
+            simulator = _build(_named(backend), network, batch_size, given)
     try:
         yield simulator
     finally:

@@ -56,8 +56,10 @@ def _run(arguments: Sequence[str] | None) -> int:
             given = words.parse_args(subcommands.in_plain_words(name, typed))
             with_configuration(words, given)
             from onnx2genn.cli.commands import run
+            from onnx2genn.cli.output import log_to_stderr
 
-            run(given, typed, simulate=name != subcommands.EXPORT)
+            with log_to_stderr(verbose=given.verbose):
+                run(given, typed, simulate=name != subcommands.EXPORT)
     except CodingError as error:
         words.error(printable(str(error)))
     return 0

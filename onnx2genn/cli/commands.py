@@ -20,7 +20,7 @@ from onnx2genn.backends.recording import READOUT
 from onnx2genn.backends.registry import AUTO, BACKENDS, EMBEDDED, choose, doctor, first_other
 from onnx2genn.calibrate.encode import require_expressible
 from onnx2genn.cli.config import written
-from onnx2genn.cli.options import coding_options, faults
+from onnx2genn.cli.options import coding_options, faults, reading_options
 from onnx2genn.cli.output import Output, progress
 from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.cli.trials import tried
@@ -52,7 +52,7 @@ def run(given: argparse.Namespace, words: Sequence[str], *, simulate: bool = Tru
         CodingError: The options do not go together.
         Onnx2GennError: The model or the data cannot be handled.
     """
-    output = Output()
+    output = Output(quiet=given.quiet)
     if given.doctor:
         _require(given, "doctor")
         _doctor(output)
@@ -88,10 +88,7 @@ def _check(given: argparse.Namespace, output: Output) -> None:
     model = examine(
         proto,
         given.calibrate,
-        output=given.output or None,
-        inputs=given.input,
-        input_shape=dict(given.input_shape) or None,
-        memory=given.memory,
+        **reading_options(given),
     )
     require_expressible(model, codings.make(given.coding or codings.DEFAULT))
     _trace(given, model.trace, output)
@@ -150,7 +147,7 @@ def _convert_and_evaluate(
 
 
 def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output) -> SpikingNetwork:
-    with progress("Calibrating") as report:
+    with progress("Calibrating", quiet=given.quiet) as report:
         network = convert(
             proto,
             given.calibrate,
@@ -158,10 +155,7 @@ def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output
             steps="auto" if given.steps == "auto" else None,
             loss=given.loss,
             metric=given.metric if given.steps == "auto" else None,
-            output=given.output or None,
-            inputs=given.input,
-            input_shape=dict(given.input_shape) or None,
-            memory=given.memory,
+            **reading_options(given),
             progress=report,
         )
     _trace(given, network.model.trace, output)
@@ -224,7 +218,8 @@ def _evaluated(
     for line in terminal.heads(network):
         output.say(line)
     output.say(f"Backend {backend.name}: {backend.reason}")
-    with progress("Simulating") as report, scheduler(given.scheduler) as executor:
+    bar = progress("Simulating", quiet=given.quiet)
+    with bar as report, scheduler(given.scheduler) as executor:
         return evaluate(
             network,
             samples.x,
@@ -254,7 +249,7 @@ def _cross_check(given: argparse.Namespace, network: SpikingNetwork, output: Out
     samples = _samples(given, network, output)
     against = choose(given.backend or EMBEDDED).name
     checked = given.cross_check if given.cross_check != AUTO else first_other(against).name
-    with progress("Simulating") as report:
+    with progress("Simulating", quiet=given.quiet) as report:
         found = cross_check(
             network,
             samples.x,

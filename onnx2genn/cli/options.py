@@ -17,11 +17,16 @@ RUNNING = (
     *("workers", "scheduler", "resume"),
     *RESULTS,
 )
+_SPEECH = ("quiet", "verbose")
 TAKEN = {
-    "doctor": (),
-    "check": ("model", "input", "output", "input_shape", "calibrate", "coding", "memory", "trace"),
-    "saved": ("model", *RUNNING),
+    "doctor": _SPEECH,
+    "check": (
+        *(*_SPEECH, "model", "input", "output", "input_shape"),
+        *("calibrate", "coding", "memory", "trace"),
+    ),
+    "saved": (*_SPEECH, "model", *RUNNING),
     "convert": (
+        *_SPEECH,
         *("model", "input", "output", "input_shape", "calibrate", "memory", "trace"),
         *CODING,
         *RUNNING,
@@ -194,6 +199,9 @@ def parser() -> argparse.ArgumentParser:
         help="write the spikes of all populations, as events, and the logits over time",
     )
     add("--export-genn", metavar="DIR", type=values.file, help="write a PyGeNN script that runs it")
+    add = found.add_mutually_exclusive_group().add_argument
+    add("--quiet", action="store_true", help="print nothing but errors and warnings")
+    add("--verbose", action="store_true", help="say on the error stream how long each stage took")
     found.add_argument("--version", action="version", version=f"onnx2genn {_version()}")
     return found
 
@@ -266,6 +274,16 @@ def _is_device(place: Path) -> bool:
 
 def _flag(name: str) -> str:
     return "MODEL.onnx" if name == "model" else f"--{name.replace('_', '-')}"
+
+
+def reading_options(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of reading a model."""
+    return {
+        "output": given.output or None,
+        "inputs": given.input,
+        "input_shape": dict(given.input_shape) or None,
+        "memory": given.memory,
+    }
 
 
 def coding_options(given: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from rich.progress import Progress as Bar
 
 from onnx2genn.data import Progress
 from onnx2genn.errors import printable
+from onnx2genn.stages import LOG
 
 _FILE_WIDTH = 120
 
@@ -26,10 +28,10 @@ class Output(Console):
     it any more, the work goes on without it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        super().__init__(highlight=False, markup=False, emoji=False)
+        super().__init__(highlight=False, markup=False, emoji=False, quiet=quiet)
         if not self.is_terminal:
             self.width = _FILE_WIDTH
 
@@ -55,10 +57,29 @@ class Output(Console):
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Progress]:
+def progress(label: str, *, quiet: bool = False) -> Iterator[Progress]:
     """Show a bar on the error stream, if that is a terminal."""
     console = Console(stderr=True)
     columns = TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    hidden = quiet or not console.is_terminal
+    with Bar(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def log_to_stderr(*, verbose: bool) -> Iterator[None]:
+    """Print what is logged on the error stream, if asked to."""
+    if not verbose:
+        yield
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("onnx2genn: %(message)s"))
+    level = LOG.level
+    LOG.setLevel(logging.INFO)
+    LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        LOG.setLevel(level)

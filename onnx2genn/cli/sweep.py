@@ -40,7 +40,7 @@ def sweep(words: Sequence[str]) -> None:
     """
     parser = _parser()
     given = parser.parse_args(words)
-    output = Output()
+    output = Output(quiet=given.quiet)
     for name in (given.report, given.json):
         if name is not None:
             files.require_place(Path(name))
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", metavar="NAME", type=values.word, help="output of the model to convert")
     add("--backend", choices=[AUTO, *BACKENDS], default="onnxruntime", help="simulator")
     add("--json", metavar="FILE", type=values.file, help="write all results")
+    add("--quiet", action="store_true", help="print nothing but errors and warnings")
     add("--report", metavar="FILE.html", type=values.file, help="write a page to read")
     return found
 
@@ -105,7 +106,7 @@ def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
     """Evaluate every coding with every number of steps; leave out what is refused, by name."""
     model, samples = read_with_samples(given.model, given.calibrate, given.output)
     assert samples is not None
-    with progress("Calibrating") as report:
+    with progress("Calibrating", quiet=given.quiet) as report:
         seen = observe(model, samples, progress=report)
     test = load_samples(given.evaluate, seen.model.entries, given.limit)
     output.say(f"Backend {choose(given.backend).name}, {len(test.x):,} samples")
@@ -114,7 +115,7 @@ def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
         for steps in given.steps or STEPS.get(name, (codings.make(name).steps,)):
             try:
                 network = encode(seen, codings.make(name, steps=steps, threshold=given.threshold))
-                with progress(f"{name}, {steps} steps") as report:
+                with progress(f"{name}, {steps} steps", quiet=given.quiet) as report:
                     result = evaluate(
                         network,
                         test.x,

@@ -11,6 +11,7 @@ import onnx
 from onnx2genn import coding as codings
 from onnx2genn.api import convert
 from onnx2genn.backends.registry import AUTO
+from onnx2genn.cli.options import reading_options
 from onnx2genn.coding import Coding
 from onnx2genn.data import Samples
 from onnx2genn.errors import BackendError, CalibrationError, CodingError
@@ -92,8 +93,7 @@ def _remedy(
             proto,
             given.calibrate,
             _changed(network.coding, remedy),
-            output=given.output or None,
-            memory=given.memory,
+            **reading_options(given),
         )
         before, after = score(network).score, score(other).score
     except (BackendError, CalibrationError, CodingError) as error:

@@ -41,6 +41,7 @@ from onnx2genn.frontend.verify import verify, without_roundings
 from onnx2genn.ir.graph import Graph
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
+from onnx2genn.stages import stage
 
 _DEAR = 2.0  # Further outputs may cost as much as the first.
 _REFUSED = "The model cannot be converted."
@@ -167,7 +168,8 @@ def _read(
             reference = without_roundings(reference, graph, context.roundings)
         if step.name != JOINED:
             entries = graph.inputs
-    error = verify(reference.expect(), graph, entries)
+    with stage("comparing with the file"):
+        error = verify(reference.expect(), graph, entries)
 
     def verify_again(other: Graph, samples: Mapping[str, np.ndarray]) -> float:
         return verify(reference.expect(samples), other, entries)
@@ -206,7 +208,8 @@ def run(graph: Graph, context: Context, passes: Sequence[Pass]) -> Iterator[tupl
     for step in passes:
         before = graph
         try:
-            graph = step.function(graph, context)
+            with stage(f"pass {step.name!r}"):
+                graph = step.function(graph, context)
         except UnsupportedModelError as error:
             context.problems += error.problems
             if not context.problems:
