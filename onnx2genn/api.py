@@ -45,8 +45,9 @@ def convert(
     Args:
         source: Path of an ONNX file, or a model in memory.
         calibration: Training samples [N, ...] as the ANN takes them; a few hundred are enough. Of
-            several inputs, arrays by name or in the model's order. Or a file of them, as the
-            command line takes it. Without them thresholds are guessed from the weights, and the
+            several inputs, arrays by name or in the model's order. With ``input="events"``,
+            events as :meth:`Network.prepare` takes them. Or a file of them, as the command line
+            takes it. Without them thresholds are guessed from the weights, and the
             result is poor.
         coding: Name of a coding or preset, or a coding.
         steps: Time steps of a window; ``"auto"`` for the fewest that keep the ANN's answers.
@@ -88,9 +89,11 @@ def convert(
             raise CodingError(f"{name} is for steps='auto'.")
     if automatic and calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
+    if automatic and chosen.events:
+        raise CodingError("Events are counted in the steps of a window: say how many (steps=...).")
     with stage("reading the model and the samples"):
         model, samples = read_with_samples(
-            source, calibration, output, input_shape, memory, _names(inputs)
+            source, calibration, output, input_shape, memory, _names(inputs), chosen
         )
     if samples is None:
         return SpikingNetwork.of(guess(model, chosen))

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from onnx2genn.coding import Coding
+from onnx2genn.data import Inputs, prepare, prepare_events
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Population
@@ -96,6 +97,26 @@ class Network:
         return self.coding.poisson
 
     @property
+    def spiking_input(self) -> bool:
+        """Whether the input is spikes, random ones or those of events."""
+        return self.coding.spiking_input
+
+    def prepare(self, x: Inputs) -> np.ndarray:
+        """Check samples and make of them what simulators take.
+
+        Args:
+            x: Samples [N, ...] as the ANN takes them; of several inputs, arrays by name or in the
+                order of ``entries``. For a coding with ``input="events"``, counts
+                [N, bins, ...], or for each sample an array of events with fields x, y, p, t.
+
+        Raises:
+            DataError: They do not fit the model.
+        """
+        if self.coding.events:
+            return prepare_events(self.model, x, self.coding.steps)
+        return prepare(self.model, x)
+
+    @property
     def firing_readout(self) -> bool:
         """Whether the readout fires, and its spikes are counted."""
         return self.coding.firing_readout
@@ -108,6 +129,9 @@ class Network:
         }
         if self.poisson:
             found[self.input_name] = self.input_scale
+        if self.coding.events:
+            # Currents are averaged over the window, and events add up.
+            found[self.input_name] = np.float32(self.coding.steps)
         return found
 
     def segment_in_units(self, population: Population, *, start: float = 0.0) -> Segment:

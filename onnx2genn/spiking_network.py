@@ -14,7 +14,7 @@ from onnx2genn import saving
 from onnx2genn.backends import recording
 from onnx2genn.backends.recording import Recording
 from onnx2genn.backends.registry import EMBEDDED, predict, stream
-from onnx2genn.data import Inputs, Progress, batched, prepare
+from onnx2genn.data import Inputs, Progress, batched
 from onnx2genn.evaluate import result
 from onnx2genn.evaluate.cross_check import CrossCheck, cross_check
 from onnx2genn.evaluate.diagnosis import Diagnosis, diagnose
@@ -98,7 +98,7 @@ class SpikingNetwork(Network):
             DataError: The samples do not fit the model.
             BackendError: The backend is missing or cannot run the network.
         """
-        found = predict(self, prepare(self.model, x), backend, batch_size=batch_size)
+        found = predict(self, self.prepare(x), backend, batch_size=batch_size)
         return self._answers(found, heads=heads)
 
     def _answers(self, readout: np.ndarray, *, heads: bool = False) -> Any:
@@ -222,7 +222,7 @@ class SpikingNetwork(Network):
             DataError: The samples do not fit the model, or there is no such population.
             BackendError: The backend is missing or cannot run the network.
         """
-        samples = prepare(self.model, x)
+        samples = self.prepare(x)
         return recording.record(self, samples, record, membrane, backend, batch_size=batch_size)
 
     def stream(
@@ -235,7 +235,7 @@ class SpikingNetwork(Network):
             backend: As for :meth:`predict`.
             at_once: Samples to wait for, which then go through the network one behind the other.
         """
-        ready = (prepare(self.model, batched(item)) for item in samples)
+        ready = (self.prepare(batched(item, separate=self.coding.events)) for item in samples)
         for readout in stream(self, ready, backend, at_once=at_once):
             found = self._answers(readout[None])
             if isinstance(found, dict):
@@ -249,7 +249,7 @@ class SpikingNetwork(Network):
         Args:
             model: PyGeNN model that is not built yet; its owner builds, loads and steps it.
             prefix: What the names of populations begin with: the start of a C identifier.
-            input: Neurons whose spikes are the input, after ``input="poisson"``; None for currents.
+            input: Neurons whose spikes are the input, after ``input="events"``; None for currents.
 
         Raises:
             BackendError: The prefix or the input do not fit, or PyGeNN is missing.
@@ -262,7 +262,7 @@ class SpikingNetwork(Network):
         """Write a folder with a PyGeNN script and its weights, which runs without onnx2genn.
 
         Raises:
-            BackendError: The network has random input, or does not fit into memory.
+            BackendError: The input is spikes, or the network does not fit into memory.
             DataError: The folder cannot be written.
         """
         from onnx2genn.export.genn import export

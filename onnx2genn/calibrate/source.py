@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from onnx2genn.data import Inputs, load_arrays, load_samples, prepare, shapes_of
+from onnx2genn.coding import Coding
+from onnx2genn.data import (
+    Inputs,
+    load_arrays,
+    load_events,
+    load_samples,
+    prepare,
+    prepare_events,
+    shapes_of,
+)
 from onnx2genn.frontend.file import InputShape, Source, load_proto
 from onnx2genn.frontend.outputs import Wanted, choose_outputs, input_names
 from onnx2genn.frontend.pipeline import read
@@ -23,6 +32,7 @@ def read_with_samples(
     input_shape: InputShape | None = None,
     memory: float | None = None,
     start: Sequence[str] = (),
+    coding: Coding | None = None,
 ) -> tuple[Model, np.ndarray | None]:
     """Read a model, and samples for it.
 
@@ -33,6 +43,7 @@ def read_with_samples(
         input_shape: Shape of one sample, where there are none and the model leaves it open.
         memory: GiB that reading may take; a quarter of the machine's memory if None.
         start: Tensors that the network starts at; samples may be of them, or of the inputs.
+        coding: Coding that they are for; it may take events.
 
     Raises:
         UnsupportedModelError: The model cannot be converted.
@@ -42,6 +53,11 @@ def read_with_samples(
     made = partial(read, proto, output=output, memory=memory, start=start)
     if calibration is None:
         return made(input_shape=input_shape), None
+    if coding is not None and coding.events:
+        model = made(input_shape=input_shape)
+        if isinstance(calibration, str | Path):
+            return model, load_events(calibration, model, coding.steps).x
+        return model, prepare_events(model, calibration, coding.steps)
     names = input_names(proto, choose_outputs(proto, output))
     if isinstance(calibration, str | Path) and Path(calibration).is_dir():
         # Of images, the model says how large they are.

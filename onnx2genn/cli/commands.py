@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from onnx2genn import coding as codings
@@ -22,10 +21,11 @@ from onnx2genn.calibrate.encode import require_expressible
 from onnx2genn.cli.config import written
 from onnx2genn.cli.options import coding_options, faults, reading_options
 from onnx2genn.cli.output import Output, progress
+from onnx2genn.cli.samples import RANDOM_SAMPLES, samples_of_run
 from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.cli.trials import tried
 from onnx2genn.coding import Coding
-from onnx2genn.data import Samples, load_samples
+from onnx2genn.data import Samples
 from onnx2genn.errors import BackendError, CodingError
 from onnx2genn.evaluate.cross_check import cross_check
 from onnx2genn.evaluate.evaluation import evaluate
@@ -36,8 +36,6 @@ from onnx2genn.frontend.file import load_proto
 from onnx2genn.report import html, terminal
 from onnx2genn.saving import is_saved_network
 from onnx2genn.spiking_network import SpikingNetwork
-
-_RANDOM_SAMPLES = 16
 
 
 def run(given: argparse.Namespace, words: Sequence[str], *, simulate: bool = True) -> None:
@@ -126,7 +124,7 @@ def _convert_and_evaluate(
     if given.cross_check is not None:
         _cross_check(given, network, output)
         return
-    samples = _samples(given, network, output)
+    samples = samples_of_run(given, network, output)
     evaluation = _evaluated(given, network, samples, output)
     if given.diagnose:
         lines = tried(given, None if saved else proto, network, samples, evaluation)
@@ -202,14 +200,6 @@ def _coding_line(network: SpikingNetwork) -> str:
     )
 
 
-def _samples(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> Samples:
-    """Load the data given, or make a few random inputs."""
-    if given.evaluate is not None:
-        return load_samples(given.evaluate, network.entries, given.limit, network.model.front)
-    output.say(f"No --evaluate data: running {_RANDOM_SAMPLES} random inputs.")
-    return _random(network, given.seed or 0)
-
-
 def _evaluated(
     given: argparse.Namespace, network: SpikingNetwork, samples: Samples, output: Output
 ) -> Evaluation:
@@ -246,7 +236,7 @@ def _record(
 
 def _cross_check(given: argparse.Namespace, network: SpikingNetwork, output: Output) -> None:
     """Compare two backends; refuse one that differs."""
-    samples = _samples(given, network, output)
+    samples = samples_of_run(given, network, output)
     against = choose(given.backend or EMBEDDED).name
     checked = given.cross_check if given.cross_check != AUTO else first_other(against).name
     with progress("Simulating", quiet=given.quiet) as report:
@@ -278,7 +268,7 @@ def _facts(given: argparse.Namespace, words: Sequence[str]) -> dict[str, str]:
     """Say what was run, for the report."""
     seed = str(given.seed or 0)
     limit = f", the first {given.limit:,} samples" if given.limit else ""
-    random = f"{_RANDOM_SAMPLES} random inputs of seed {seed}, for there were no data"
+    random = f"{RANDOM_SAMPLES} random inputs of seed {seed}, for there were no data"
     found = {
         "command": shlex.join(["onnx2genn", *words]),
         "model": given.model,
@@ -287,8 +277,3 @@ def _facts(given: argparse.Namespace, words: Sequence[str]) -> dict[str, str]:
         "configuration": written(given),
     }
     return found if given.calibrate is None else {**found, "calibrated on": given.calibrate}
-
-
-def _random(network: SpikingNetwork, seed: int) -> Samples:
-    shape = (_RANDOM_SAMPLES, *network.input_shape)
-    return Samples(x=np.random.default_rng(seed).random(shape, dtype=np.float32))

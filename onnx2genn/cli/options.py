@@ -60,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
         "and compare it with the original.",
         epilog="Data files are .npz with arrays x (and y), .npy with x, or a folder with one "
         "folder of images for each class; for a model with several inputs, .npz with arrays of "
-        "their names (and y).",
+        "their names (and y). With --option input=events, arrays of "
+        "events with fields x, y, p, t and their counts, or counts [N, bins, ...].",
     )
     add = found.add_argument
     add(
@@ -160,7 +161,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         type=values.assignment,
-        help="another option of the coding, as lookahead=0 or input=poisson",
+        help="another option of the coding, as lookahead=0 or input=events",
     )
     add = found.add_argument_group("simulation").add_argument
     add("--backend", choices=[AUTO, *BACKENDS], help=f"simulator (default {AUTO})")

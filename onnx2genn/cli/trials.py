@@ -69,6 +69,7 @@ def words(remedy: Mapping[str, Any]) -> str:
 def _data(network: Network, samples: Samples, found: Evaluation) -> list[str]:
     score, y = found.score, samples.y
     plain = score.task == CLASSES and len(score.shape) <= 1 and len(network.entries) == 1
+    plain &= not network.coding.events
     if not plain or y is None or y.ndim != 1 or (found.ann_accuracy or 0.0) >= _GOOD:
         return []
     return better_prepared(network, samples.x, y)
@@ -89,10 +90,13 @@ def _remedy(
         return evaluate(candidate, x, y, metric=given.metric, backend=backend)
 
     try:
+        changed = _changed(network.coding, remedy)
+        if network.coding.events and not changed.events:
+            return f"{words(remedy)} was not tried: it takes no events."
         other = convert(
             proto,
             given.calibrate,
-            _changed(network.coding, remedy),
+            changed,
             **reading_options(given),
         )
         before, after = score(network).score, score(other).score

@@ -92,6 +92,16 @@ class Coding(ABC):
         return False
 
     @property
+    def events(self) -> bool:
+        """Whether the input is events of a sensor, counted in every step."""
+        return False
+
+    @property
+    def spiking_input(self) -> bool:
+        """Whether the input is spikes of whatever kind."""
+        return self.poisson or self.events
+
+    @property
     def seed(self) -> int:
         """Seed of the random input."""
         return 0

@@ -56,8 +56,9 @@ class Rate(StepwiseCoding):
         reset: ``soft`` keeps what exceeds the threshold; ``hard`` loses it.
         initial: Potential at the start of the window as a fraction of l; one half rounds to the
             nearest level instead of down (Deng and Gu 2021; Bu et al. 2022).
-        input: ``constant`` signed current in every step, or ``poisson``: in every step a spike
-            with probability exactly |x| / scale, which keeps the sign of x.
+        input: ``constant`` signed current in every step; ``poisson``: in every step a spike
+            with probability exactly |x| / scale, which keeps the sign of x; or ``events`` of a
+            sensor, each a spike at its time: x is their number in the whole window.
         readout: ``membrane`` integrates the output's input and does not fire; ``spikes`` counts
             the spikes of output neurons.
         seed: Of the Poisson input.
@@ -131,6 +132,11 @@ class Rate(StepwiseCoding):
     def poisson(self) -> bool:
         """As ``input`` says."""
         return self.input == "poisson"
+
+    @property
+    def events(self) -> bool:
+        """As ``input`` says."""
+        return self.input == "events"
 
     @property
     def firing_readout(self) -> bool:
@@ -285,6 +291,6 @@ class Rate(StepwiseCoding):
 _MOST_BITS = 8
 _CHOICES = {
     "reset": ("soft", "hard"),
-    "input": ("constant", "poisson"),
+    "input": ("constant", "poisson", "events"),
     "readout": ("membrane", "spikes"),
 }

@@ -1,5 +1,6 @@
 """Samples and labels: the one place where they come in, and are checked."""
 
+from onnx2genn.data.events import load_events, prepare_events
 from onnx2genn.data.fitting import (
     Inputs,
     Progress,
@@ -19,8 +20,10 @@ __all__ = [
     "batched",
     "labels_for",
     "load_arrays",
+    "load_events",
     "load_samples",
     "prepare",
+    "prepare_events",
     "samples_for",
     "samples_of",
     "shapes_of",

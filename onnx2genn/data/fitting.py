@@ -100,8 +100,15 @@ def prepare(model: Model, x: Inputs, where: str = "The data") -> np.ndarray:
     return join_arrays(model.entries, arrays)
 
 
-def batched(x: Inputs) -> Inputs:
-    """Give a single sample, or one of each input, its batch axis."""
+def batched(x: Inputs, *, separate: bool = False) -> Inputs:
+    """Give a single sample, or one of each input, its batch axis.
+
+    Args:
+        x: The sample.
+        separate: Whether samples are arrays of their own, as events are.
+    """
+    if separate:
+        return [np.asarray(x)]
     if isinstance(x, Mapping):
         return {name: np.asarray(item)[None] for name, item in x.items()}
     if isinstance(x, list | tuple):
@@ -144,9 +151,12 @@ def _listed(names: Sequence[str]) -> str:
 def _array(x: Any, where: str) -> np.ndarray:
     """Make an array of what may be lists of different lengths."""
     try:
-        return np.asarray(x)
+        array = np.asarray(x)
     except (TypeError, ValueError) as error:
         raise DataError(f"{where} is no array of numbers: {error}.") from error
+    if array.dtype.names:
+        raise DataError(f"{where} has events, which coding='rate' with input='events' takes.")
+    return array
 
 
 def _taken(entries: Mapping[str, Shape]) -> str:

@@ -99,7 +99,8 @@ class Comparison:
     def part(self, stretch: Stretch) -> Part:
         """Return what is found on some samples."""
         network, samples = self._job.network, stretch.samples
-        found, wanted = Part(self._job), self._ann({network.input_name: samples})
+        seen = network.model.summed(samples)
+        found, wanted = Part(self._job), self._ann({network.input_name: seen})
         began = time.perf_counter()
         activity = self._simulator.run(samples, first=stretch.first, record=True)
         found.seconds = time.perf_counter() - began
@@ -110,12 +111,10 @@ class Comparison:
             item.add(activity, wanted)
         looked_at = min(max(0, MOST_SAMPLES - stretch.first), len(samples))
         forecast = (
-            self._by_layer.activations(samples[:looked_at])
-            if (self._by_layer and looked_at)
-            else None
+            self._by_layer.activations(seen[:looked_at]) if (self._by_layer and looked_at) else None
         )
         found.deviations.add(activity, wanted, forecast, looked_at)
-        found.arrived = np.abs(samples).sum(axis=0, dtype=np.float64)
+        found.arrived = np.abs(seen).sum(axis=0, dtype=np.float64)
         found.samples = len(samples)
         return found
 

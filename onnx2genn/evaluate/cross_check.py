@@ -10,7 +10,7 @@ import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.backends.registry import EMBEDDED, first_other, open_simulator
-from onnx2genn.data import Inputs, Progress, prepare
+from onnx2genn.data import Inputs, Progress
 from onnx2genn.errors import BackendError
 from onnx2genn.evaluate.moments import Moments
 from onnx2genn.evaluate.result import plain
@@ -135,7 +135,7 @@ def cross_check(
     checked = first_other(against).name if backend is None else backend
     if checked == against:
         raise BackendError(f"{checked} is to be compared with itself: choose another backend.")
-    samples = prepare(network.model, x)
+    samples = network.prepare(x)
     tallies = [_Tally(network, item) for item in network.populations]
     readout = _Readout(network)
     with (

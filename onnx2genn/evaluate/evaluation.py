@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from onnx2genn.data import Inputs, Progress, prepare
+from onnx2genn.data import Inputs, Progress
 from onnx2genn.errors import CodingError, DataError
 from onnx2genn.evaluate.answers import Question, question
 from onnx2genn.evaluate.comparison import Job, Part, Stretch, comparison
@@ -65,7 +65,7 @@ def evaluate(
     """
     if executor is not None and workers is not None:
         raise CodingError("executor and workers are two ways to the same: give one.")
-    samples = prepare(network.model, x)
+    samples = network.prepare(x)
     questions, labels = _questions(network, len(samples), y, metric)
     job = Job(
         network=network,
@@ -133,8 +133,9 @@ def _result(job: Job, found: Part, samples: np.ndarray, backend: str) -> Evaluat
     network, count = job.network, found.samples
     spikes = {item.population.tensor: item.spikes for item in found.neurons}
     total = sum(float(item.sum()) for item in spikes.values())
-    if network.poisson:
-        spikes[network.input_name] = found.arrived / network.input_scale * network.coding.steps
+    entry = network.input_name
+    if network.spiking_input:
+        spikes[entry] = found.arrived / network.units[entry] * network.coding.steps
     projections = _projections(network, spikes, count)
     answers = list(found.answers.values())
     return Evaluation(
@@ -161,7 +162,7 @@ def _result(job: Job, found: Part, samples: np.ndarray, backend: str) -> Evaluat
 
 
 def _input_ranges(network: Network, samples: np.ndarray) -> dict[str, tuple[float, float | None]]:
-    parts = separate_arrays(network.entries, samples)
+    parts = separate_arrays(network.entries, network.model.summed(samples))
     return {
         name: (float(np.abs(part).max()), network.input_scales.get(name))
         for name, part in parts.items()
@@ -179,7 +180,7 @@ def _projections(network: Network, spikes: dict[str, np.ndarray], samples: int) 
             operators=list(dict.fromkeys(node.op for node in segment.nodes)),
             shape=segment.shape,
             sops=SynapseCounter(segment).count(spikes) / samples,
-            current_macs=0 if network.poisson else current_macs(segment, network.input_name),
+            current_macs=0 if network.spiking_input else current_macs(segment, network.input_name),
         )
         for target, segment in [*segments.items(), (readout.target, readout)]
     ]

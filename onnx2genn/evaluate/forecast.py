@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from onnx2genn.data import Inputs, prepare
+from onnx2genn.data import Inputs
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import live, to_onnx
 from onnx2genn.ir.run import Runner, samples_at_once
@@ -59,7 +59,7 @@ class Forecast:
         Raises:
             DataError: The samples do not fit the model.
         """
-        samples = prepare(self._network.model, x)
+        samples = self._network.model.summed(self._network.prepare(x))
         size = samples_at_once(self._network.neurons, _BATCH)
         parts = self._runner.batches({self._network.input_name: samples}, size)
         return np.concatenate([part[_LOGITS] for part in parts])

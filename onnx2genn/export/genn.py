@@ -63,13 +63,13 @@ def export(network: Network, folder: Path) -> None:
         folder: Where to; it is made if it is missing.
 
     Raises:
-        BackendError: The network has random input, or does not fit into memory.
+        BackendError: The input is spikes, or the network does not fit into memory.
         DataError: The folder cannot be written.
     """
-    if network.poisson:
+    if network.spiking_input:
         raise BackendError(
-            "A network with random input cannot be exported: onnx2genn draws the spikes of every "
-            "sample. Convert with input='current'."
+            "A network whose input is spikes cannot be exported: onnx2genn makes the spikes of "
+            "every sample. Convert with input='constant'."
         )
     plan = make_plan(network)
     neurons = (*plan.neurons[:-1], answering(network, plan.readout))

@@ -237,7 +237,7 @@ def fit(model: Model, samples: np.ndarray) -> Model:
     """
     if model.verify is None:
         return model
-    error = model.verify(model.graph, separate_arrays(model.entries, samples))
+    error = model.verify(model.graph, separate_arrays(model.entries, model.summed(samples)))
     return replace(model, error=max(model.error, error), verify=None)
 
 

@@ -88,6 +88,17 @@ class Model:
             return separate_outputs(outputs, readout)
         return self._heads({target: readout})
 
+    def summed(self, samples: np.ndarray) -> np.ndarray:
+        """Return samples [N, *shape] as the ANN sees them: of events the sum over time.
+
+        Args:
+            samples: Samples of the one input, or counts of events, [N, T, *shape].
+        """
+        (shape,) = self.graph.inputs.values()
+        if samples.ndim == len(shape) + 2:
+            return samples.sum(axis=1, dtype=np.float32)
+        return samples
+
     def activations(
         self, tensors: Sequence[str], samples: np.ndarray, most: int = _BATCH
     ) -> Iterator[dict[str, np.ndarray]]:
@@ -95,10 +106,10 @@ class Model:
 
         Args:
             tensors: Tensors to return; the input may be one.
-            samples: Samples [N, ...] of the one input.
+            samples: Samples [N, ...] of the one input, or events, [N, T, ...].
             most: Most samples at a time.
         """
         (entry,) = self.graph.inputs
         size = sum(int(np.prod(self.graph.shapes[name])) for name in {entry, *tensors})
-        feeds = {entry: np.ascontiguousarray(samples, np.float32)}
+        feeds = {entry: np.ascontiguousarray(self.summed(samples), np.float32)}
         return self.runner(tensors).batches(feeds, samples_at_once(size, most))

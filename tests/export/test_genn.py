@@ -122,7 +122,7 @@ def test_from_the_command_line(digits: Example, tmp_path: Path) -> None:
 
 def test_refusals(tmp_path: Path) -> None:
     random = grid_networks.convert("signal", "rate", steps=4, input="poisson")
-    with pytest.raises(BackendError, match="random input"):
+    with pytest.raises(BackendError, match="input is spikes"):
         random.export_genn(tmp_path / "net")
     network = grid_networks.convert("signal", "few-spike", steps=4)
     with pytest.raises(DataError, match="cannot be written"):

@@ -312,6 +312,30 @@ def mixing() -> onnx.ModelProto:
     return model(nodes, {"x": ["N", 4, 5]}, weights)
 
 
+def recurrent() -> onnx.ModelProto:
+    """Three steps of a layer with a state, written one after the other."""
+    nodes = [
+        node("Transpose", "x", "t", perm=[1, 0, 2]),
+        node("RNN", "t w0 r0 b0", "_ h", hidden_size=5, activations=["Relu"]),
+        node("Squeeze", "h axis", "s"),
+        node("Gemm", "s w1 b1", "y"),
+    ]
+    weights = {
+        "w0": 2 * grid(1, 5, 4),
+        "r0": grid(1, 5, 5),
+        "b0": np.abs(grid(1, 10)),
+        "axis": np.array([0]),
+        "w1": grid(5, 3),
+        "b1": grid(3),
+    }
+    return model(nodes, {"x": ["N", 3, 4]}, weights)
+
+
+def direct() -> onnx.ModelProto:
+    """Logistic regression: no population at all."""
+    return model([node("Gemm", "x w b", "y")], {"x": ["N", 6]}, {"w": grid(6, 3), "b": grid(3)})
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "residual": residual,
     "mobile": mobile,
@@ -320,6 +344,8 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "fusion": fusion,
     "tokens": tokens,
     "largest": largest,
+    "recurrent": recurrent,
+    "direct": direct,
 }
 
 # For neurons that know their whole input before they fire.
@@ -359,5 +385,9 @@ def convert(
 
 
 def samples(network: SpikingNetwork, count: int = 64) -> np.ndarray:
-    """Random inputs on the grid; several inputs side by side."""
+    """Random inputs on the grid, or counts of events; several inputs side by side."""
+    if network.coding.events:
+        random = np.random.default_rng(7)
+        counts = random.integers(-20, 4, (count, network.coding.steps, *network.input_shape))
+        return np.maximum(counts, 0).astype(np.uint8)
     return 4 * grid(count, *network.input_shape, seed=7)

@@ -19,7 +19,10 @@ import pytest
 from conftest import ROOT, Example
 from helpers import run_page
 
-ELSEWHERE = {"own_model.md": "tests/backends/genn/test_own_model.py"}
+ELSEWHERE = {
+    "events.md": "tests/networks/test_events.py",
+    "own_model.md": "tests/backends/genn/test_own_model.py",
+}
 """Pages whose code runs in a test of its own, which also looks at what comes of it."""
 PAGES = [
     page

@@ -132,13 +132,15 @@ def last_uses(parts: Sequence[Layer | Input | Segment]) -> list[tuple[str, ...]]
 
 
 def input_train(network: Network, samples: np.ndarray, first: int) -> np.ndarray:
-    """Return what the network's input sends: a constant current, or random spikes.
+    """Return what the network's input sends: a constant current, events, or random spikes.
 
     Args:
         network: Network whose coding says which.
-        samples: Samples [N, ...].
+        samples: Samples [N, ...]; events are counted, [N, T, ...].
         first: Number of the first sample, which seeds its spikes.
     """
+    if network.coding.events:
+        return samples.swapaxes(0, 1).astype(np.float32)
     if not network.poisson:
         return samples[None]
     seed = network.coding.seed

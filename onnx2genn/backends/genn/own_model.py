@@ -194,17 +194,17 @@ def _name(spikes: Any) -> str:
 
 
 def _require_input(network: Network, spikes: Any) -> None:
-    if network.poisson and spikes is None:
+    if network.spiking_input and spikes is None:
         raise BackendError(
-            "This coding draws random input, which the host would do in every step: give a "
-            "population of your own spikes (input=...), or convert with input='current'."
+            "This coding takes spikes: give a population of your own (input=...), or convert with "
+            "input='constant'."
         )
     if spikes is None:
         return
-    if not network.poisson:
+    if not network.spiking_input:
         raise BackendError(
-            "This coding takes currents: convert with coding='rate', input='poisson' for a "
-            "network that takes spikes, or leave input away."
+            "This coding takes currents: convert with coding='rate', input='events' (or "
+            "'poisson') for a network that takes spikes, or leave input away."
         )
     size = int(np.prod(network.input_shape))
     if spikes.num_neurons != size:
@@ -230,7 +230,7 @@ def _plan(network: Network, prefix: str, spikes: Any) -> Plan:
         for item in plan.neurons
     ]
     if spikes is not None:
-        neurons[0] = replace(neurons[0], signed=False)
+        neurons[0] = replace(neurons[0], signed=False, largest=1)
     neurons[-1] = answering(network, neurons[-1])
     return replace(plan, neurons=tuple(neurons))
 

@@ -18,6 +18,7 @@ from onnx2genn.backends.genn.lowering.projection import lower, lower_pool
 from onnx2genn.backends.genn.memory import require
 from onnx2genn.backends.genn.plan import INPUT, READOUT, Neurons, Plan, Projection
 from onnx2genn.coding import Coding
+from onnx2genn.data.events import MOST
 from onnx2genn.ir.graph import Node
 from onnx2genn.ir.matrices import count_products, factors, sums
 from onnx2genn.ir.partition import Population
@@ -58,7 +59,7 @@ class _Planner:
         names = ", ".join(item.name for item in matrices)
         require(f"The products of {names}", _BYTES * sum(map(count_products, matrices)))
         groups = []
-        if network.poisson:
+        if network.spiking_input:
             self._names[network.input_name] = INPUT
             groups.append(self._input())
         for item in network.populations:
@@ -76,7 +77,8 @@ class _Planner:
             code=None,
             weight="1.0",
             start=self._starts[self._network.input_name],
-            signed=True,
+            largest=MOST if self._coding.events else 1,
+            signed=self._network.poisson,
         )
 
     def _start(self, item: Population) -> int:

@@ -12,15 +12,13 @@ import numpy as np
 from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.backends.genn.device.assembly import Target
 from onnx2genn.backends.genn.device.model import LoadedModel
+from onnx2genn.backends.genn.entering import Currents, entering_spikes
 from onnx2genn.backends.genn.plan import Neurons, Plan
 from onnx2genn.backends.genn.traces import Traces
-from onnx2genn.backends.poisson import fire, generator
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
-# Samples whose input currents are computed at once.
-_BLOCK = 64
 # GeNN's clock counts in float32, which knows whole numbers up to 2^24.
 _CLOCK = 2**20
 
@@ -68,10 +66,9 @@ class GennSimulator:
         groups = -(-len(samples) // self._device_batch)
         watched = [item for item in self._plan.neurons if item.results]
         log = _Log(watched if record else watched[-1:], groups, self._device_batch)
-        entering = _Input(self._network, samples, groups, self._device_batch)
-        random = self._network.poisson and _RandomInput(
-            self._network, self._plan.neurons[0], samples, first, self._device_batch
-        )
+        source, batch = self._plan.neurons[0], self._device_batch
+        spikes = entering_spikes(self._network, source, samples, first, batch)
+        currents = Currents(samples, groups, batch) if spikes is None else None
         leaving = self._by_phase(log.watched, offset=self._steps - 1)
         traces = Traces(self._plan.neurons, watch, groups, self._device_batch, self._steps)
         by_step = []
@@ -79,10 +76,10 @@ class GennSimulator:
         for step in range(groups * self._steps + log.last_start):
             for item in self._fed.get(step % self._steps, ()):
                 group = (step - item.start) // self._steps
-                if 0 <= group < groups:
-                    self._write(item, entering.current(item, group))
-            if random:
-                self._write(random.neurons, random.next_step(step // self._steps)[None])
+                if currents is not None and 0 <= group < groups:
+                    self._write(item, currents.current(item, group))
+            if spikes is not None:
+                self._write(source, spikes.at(step)[None])
             self._step()
             traces.keep(step, self._read)
             for item in leaving.get(step % self._steps, ()):
@@ -163,49 +160,6 @@ class GennSimulator:
         if self._plan.readout.code is not None:
             return total * self._network.coding.unit(self._network.readout_threshold)
         return total + constant
-
-
-class _Input:
-    """The constant currents of samples, computed for some groups at a time."""
-
-    def __init__(self, network: Network, samples: np.ndarray, groups: int, batch: int) -> None:
-        self._network = network
-        self._batch = batch
-        self._samples = np.zeros((groups * batch, *samples.shape[1:]), np.float32)
-        self._samples[: len(samples)] = samples
-        self._ahead = max(1, _BLOCK // batch)
-        self._blocks: dict[str, np.ndarray] = {}
-
-    def current(self, item: Neurons, group: int) -> np.ndarray:
-        """Return what a group of samples lets arrive at neurons, [biases, batch, neurons]."""
-        offset = group % self._ahead
-        if offset == 0:
-            start = group * self._batch
-            part = self._samples[start : start + self._ahead * self._batch]
-            self._blocks[item.name] = item.fed(item.currents(part))
-        return self._blocks[item.name][:, offset * self._batch : (offset + 1) * self._batch]
-
-
-class _RandomInput:
-    """The spikes of samples, drawn for one group and step after the other."""
-
-    def __init__(
-        self, network: Network, neurons: Neurons, samples: np.ndarray, first: int, batch: int
-    ) -> None:
-        self.neurons = neurons
-        self._batch = batch
-        self._probability = samples / network.input_scale
-        seed = network.coding.seed
-        self._random = [generator(seed, first + index) for index in range(len(samples))]
-
-    def next_step(self, group: int) -> np.ndarray:
-        """Return the next spikes of a group, [batch, neurons]."""
-        spikes = np.zeros((self._batch, self.neurons.size), np.float32)
-        last = min(len(self._random), (group + 1) * self._batch)
-        for row, index in enumerate(range(group * self._batch, last)):
-            drawn = fire(self._random[index], self._probability[index], 1)
-            spikes[row] = drawn.ravel()[self.neurons.order]
-        return spikes
 
 
 class _Log:

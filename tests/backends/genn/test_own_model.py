@@ -122,12 +122,14 @@ def test_the_example_of_the_documentation(
     found["model"].unload()
 
 
-def test_spikes_of_a_population_are_the_input(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["poisson", "events"])
+def test_spikes_of_a_population_are_the_input(kind: str, tmp_path: Path) -> None:
     from pygenn import create_neuron_model
 
-    network = grid_networks.convert("residual", "rate", steps=16, input="poisson")
-    samples = np.abs(grid_networks.samples(network, 2))
+    network = grid_networks.convert("residual", "rate", steps=16, input=kind)
     network = replace(network, input_scales={"x": 2.0})
+    samples = grid_networks.samples(network, 2)
+    samples = np.minimum(samples, 1) if kind == "events" else np.abs(samples)
     model = own_model()
     source = create_neuron_model(
         "source", vars=[("now", "scalar")], threshold_condition_code="now > 0.5"
@@ -135,8 +137,10 @@ def test_spikes_of_a_population_are_the_input(tmp_path: Path) -> None:
     shape = network.input_shape
     group = model.add_neuron_population("pixels", int(np.prod(shape)), source, {}, {"now": 0.0})
     added = network.add_to(model, input=group)
-    probability = samples / network.input_scale
-    trains = [fire(generator(0, index), item, 16) for index, item in enumerate(probability)]
+    trains = [
+        item if kind == "events" else fire(generator(0, index), item / network.input_scale, 16)
+        for index, item in enumerate(samples)
+    ]
     logits = []
     with built(model, tmp_path):
         for step in range(added.readout.neurons.start + 32):
@@ -156,7 +160,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     random = grid_networks.convert("signal", "rate", steps=4, input="poisson")
     with pytest.raises(BackendError, match="prefix='cnn/'"):
         network.add_to(model, prefix="cnn/")
-    with pytest.raises(BackendError, match="random input"):
+    with pytest.raises(BackendError, match="takes spikes"):
         random.add_to(model)
     added = network.add_to(model)
     pool = next(iter(added.populations.values())).group

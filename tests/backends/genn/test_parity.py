@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,28 @@ from helpers import grid_networks
 
 import onnx2genn
 from onnx2genn.backends.base import Activity, Simulator
-from onnx2genn.backends.genn import CONNECTIVITY, build_on_cpu
+from onnx2genn.backends.genn import CONNECTIVITY
 from onnx2genn.backends.genn.device.assembly import Target, assemble
 from onnx2genn.backends.genn.device.portable import PARALLEL, Limits
+from onnx2genn.backends.genn.installation import CPU
 from onnx2genn.backends.genn.planner import make_plan
 from onnx2genn.backends.genn.simulator import GennSimulator
 from onnx2genn.backends.registry import open_simulator
+from onnx2genn.coding import make
 from onnx2genn.spiking_network import SpikingNetwork
 
 pytestmark = pytest.mark.genn
 
-CPU = "single_threaded_cpu"
+BACKEND = os.environ.get("ONNX2GENN_BACKEND", CPU)
+"""The backend to try: whoever has a GPU runs these tests on it."""
+FULL = bool(os.environ.get("ONNX2GENN_PARITY"))
+"""Every coding with every network on its own, instead of all networks side by side."""
+# Ways to build on it.
+DEVICES: dict[str, dict[str, Any]] = (
+    {name: {"connectivity": name} for name in CONNECTIVITY}
+    if BACKEND == CPU
+    else {"single": {"batch_size": 1}, "batch": {"batch_size": 5}}
+)
 MNIST = Path(__file__).parents[2] / "models" / "mnist.onnx"
 CODINGS: dict[str, dict[str, Any]] = {
     "few-spike": {"coding": "few-spike", "steps": 6},
@@ -34,6 +47,10 @@ CODINGS: dict[str, dict[str, Any]] = {
     "octaves": {"coding": "first-spike", "steps": 8, "per_octave": 2},
     "ahead": {"coding": "rate", "steps": 8, "lookahead": 2},
     "all ahead": {"coding": "rate", "steps": 4, "lookahead": 4},
+    "hard": {"coding": "rate", "steps": 8, "reset": "hard", "lookahead": 0},
+    "firing": {"coding": "rate", "steps": 8, "readout": "spikes"},
+    "poisson": {"coding": "rate", "steps": 8, "input": "poisson"},
+    "events": {"coding": "rate", "steps": 8, "input": "events"},
     # Spikes of 1 to 3 thirds of the threshold.
     "signed ahead": {"coding": "rate", "steps": 8, "signed": True, "bits": 2, "scale": 3.0},
     **{
@@ -48,6 +65,8 @@ CODINGS: dict[str, dict[str, Any]] = {
     },
 }
 
+ACCUMULATING = [name for name, options in CODINGS.items() if make(options["coding"]).accumulates]
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -61,18 +80,19 @@ class Pair:
 
 
 def compare(
-    network: SpikingNetwork, samples: np.ndarray, connectivity: str
+    network: SpikingNetwork, samples: np.ndarray, device: str
 ) -> AbstractContextManager[Pair]:
-    simulator = build_on_cpu(network, connectivity=connectivity)
-    return compared(network, samples, simulator)
+    return compared(network, samples, open_simulator(network, BACKEND, **DEVICES[device]))
 
 
 @contextmanager
-def compared(network: SpikingNetwork, samples: np.ndarray, simulator: Simulator) -> Iterator[Pair]:
+def compared(
+    network: SpikingNetwork, samples: np.ndarray, opened: AbstractContextManager[Simulator]
+) -> Iterator[Pair]:
     with open_simulator(network, "onnxruntime") as embedded:
         wanted = embedded.run(samples, record=True)
-    yield Pair(network, samples, wanted, simulator.run(samples, record=True), simulator)
-    simulator.close()
+    with opened as simulator:
+        yield Pair(network, samples, wanted, simulator.run(samples, record=True), simulator)
 
 
 def assert_equal(pair: Pair) -> None:
@@ -89,20 +109,52 @@ def assert_equal(pair: Pair) -> None:
     np.testing.assert_allclose(pair.got.logits_by_step, pair.wanted.logits_by_step, atol=1e-5)
 
 
-@pytest.mark.parametrize("connectivity", CONNECTIVITY)
-@pytest.mark.parametrize("coding", CODINGS)
-def test_equal_to_the_last_spike(connectivity: str, coding: str) -> None:
-    """All kinds of networks, in every run and every order of the samples."""
-    network = grid_networks.convert(grid_networks.TOGETHER, **CODINGS[coding])
-    with compare(network, grid_networks.samples(network, 32), connectivity) as pair:
+def assert_equal_in_every_run(network: SpikingNetwork, device: str) -> None:
+    """Of all samples twice, of some and of a single one, in any order."""
+    with compare(network, grid_networks.samples(network, 32), device) as pair:
         assert_equal(pair)
+        assert_equal(replace(pair, got=pair.simulator.run(pair.samples, record=True)))
         if network.coding.poisson:
+            logits = pair.simulator.run(pair.samples[7:9], first=7).logits
+            np.testing.assert_array_equal(logits, pair.wanted.logits[7:9])
             return
         order = np.random.default_rng(0).permutation(32)
         for chosen in (order[:5], order[:1], order):
             logits = pair.simulator.run(pair.samples[chosen]).logits
             np.testing.assert_array_equal(logits, pair.wanted.logits[chosen])
         assert_equal(replace(pair, got=pair.simulator.run(pair.samples, record=True)))
+
+
+THOROUGH = ("few-spike", "ahead", "signed ahead", "diehl")
+"""Codings on both devices; others take turns, so that these tests take minutes."""
+
+
+@pytest.mark.parametrize(
+    ("coding", "device"),
+    [
+        (coding, device)
+        for index, coding in enumerate(CODINGS)
+        for turn, device in enumerate(DEVICES)
+        if coding in THOROUGH or FULL or turn == index % len(DEVICES)
+    ],
+)
+def test_equal_to_the_last_spike(device: str, coding: str) -> None:
+    """All kinds of networks at once: what is compiled together is compiled sooner."""
+    network = grid_networks.convert(grid_networks.TOGETHER, **CODINGS[coding])
+    assert_equal_in_every_run(network, device)
+
+
+@pytest.mark.skipif(not FULL, reason="half an hour: set ONNX2GENN_PARITY=full")
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    ("coding", "name"),
+    [
+        *product(CODINGS, grid_networks.NETWORKS),
+        *product(ACCUMULATING, grid_networks.ACCUMULATING),
+    ],
+)
+def test_each_network_on_its_own(device: str, coding: str, name: str) -> None:
+    assert_equal_in_every_run(grid_networks.convert(name, **CODINGS[coding]), device)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +179,7 @@ def test_what_a_gpu_runs(coding: str, limits: Limits, kinds: set[str]) -> None:
             by_source = group.parallelism_hint == ParallelismHint.PRESYNAPTIC
             assert kind == "DENSE" or (kind == "SPARSE" and by_source), group.name
     assert found == kinds
-    simulator = GennSimulator(network, plan, target, batch_size=64)
+    simulator = closing(GennSimulator(network, plan, target, batch_size=64))
     with compared(network, grid_networks.samples(network), simulator) as pair:
         assert_equal(pair)
 
@@ -148,7 +200,7 @@ def assert_nearly_equal(pair: Pair) -> None:
 @pytest.mark.parametrize("coding", ["few-spike", "ahead"])
 def test_trained_digits(coding: str, digits: Example) -> None:
     network = onnx2genn.convert(digits.model, digits.x_train, **CODINGS[coding])
-    with compare(network, digits.x_test[:64], "scatter") as pair:
+    with compare(network, digits.x_test[:64], next(iter(DEVICES))) as pair:
         assert_nearly_equal(pair)
 
 
@@ -157,7 +209,7 @@ def test_trained_mnist(coding: str, shared: Callable[[str], Path]) -> None:
     with np.load(shared("data/mnist.npz")) as data:
         train, test = (data[name][:256, ..., None] / np.float32(255) for name in SPLITS)
     network = onnx2genn.convert(MNIST, train, **CODINGS[coding])
-    with compare(network, test[:64], "scatter") as pair:
+    with compare(network, test[:64], next(iter(DEVICES))) as pair:
         assert_nearly_equal(pair)
 
 
