@@ -8,7 +8,7 @@ Softmax or a normalisation, its usual form takes their place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.run import Runner
 
-_MOST_NODES = 16
+_MOST_NODES = 24
 _SAMPLES = 8
 _CLOSE = 1e-4
 _AXES_ARE_INPUTS = 18
@@ -45,10 +45,14 @@ def recognise(graph: Graph, context: Context) -> Graph:
     position = {name: at for at, node in enumerate(graph.nodes) for name in node.outputs}
     nodes: list[Node] = []
     constants = dict(graph.constants)
+
+    def by_batch() -> Mapping[str, np.ndarray]:
+        return context.trial(graph, _SAMPLES).values
+
     for node in graph.nodes:
         found = None
         if node.op in _ENDS and node.output in known.shapes:
-            found = _usual_form(known, node, position, seen.independent)
+            found = _usual_form(known, node, position, seen.independent, by_batch)
         if found is None:
             nodes.append(node)
             continue
@@ -60,7 +64,11 @@ def recognise(graph: Graph, context: Context) -> Graph:
 
 
 def _usual_form(
-    graph: Graph, node: Node, position: dict[str, int], fixed: set[str]
+    graph: Graph,
+    node: Node,
+    position: dict[str, int],
+    fixed: set[str],
+    by_batch: Callable[[], Mapping[str, np.ndarray]],
 ) -> Builder | None:
     """Write what a node computes in the usual form, if there is one for it."""
     for root, body in _bodies(graph, node, position, fixed):
@@ -69,7 +77,7 @@ def _usual_form(
         if not (exponentials or deviation) or graph.shapes.get(root) != graph.shapes[node.output]:
             continue
         try:
-            x, y = _on_random_numbers(graph, node, root, body)
+            x, y = _on_random_numbers(graph, node, root, body, fixed, by_batch)
         except UnsupportedModelError:  # of another type than float32, for one
             return None
         builder = Builder(node.output, position)
@@ -97,14 +105,23 @@ def _bodies(
 
 
 def _on_random_numbers(
-    graph: Graph, node: Node, root: str, body: list[Node]
+    graph: Graph,
+    node: Node,
+    root: str,
+    body: list[Node],
+    fixed: set[str],
+    by_batch: Callable[[], Mapping[str, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Run nodes on random numbers; ``by_batch`` has what depends on the number of samples."""
     read = {name for item in body for name in item.inputs}
+    constants = {name: graph.constants[name] for name in read & graph.constants.keys()}
+    shapes = read & fixed - graph.constants.keys()
+    constants |= {name: by_batch()[name] for name in shapes}
     part = Graph(
         inputs={root: graph.shapes[root]},
         output=node.output,
         nodes=body,
-        constants={name: graph.constants[name] for name in read & graph.constants.keys()},
+        constants=constants,
         opset=graph.opset,
         imports=graph.imports,
     )
@@ -202,10 +219,12 @@ def _candidates(graph: Graph, rank: int, body: list[Node]) -> Iterator[_Normalis
         if name in graph.constants and graph.constants[name].size == 1
     }
     small = sorted(value for value in scalars if 0 < value < 0.1)
-    for start in range(rank - 1, 0, -1):
+    trailing = [tuple(range(start, rank)) for start in range(rank - 1, 0, -1)]
+    single = [(axis,) for axis in range(1, rank - 1)]
+    for axes in (*trailing, *single):
         for epsilon in [*small, 0.0]:
             for centred in (True, False):
-                yield _Normalisation(tuple(range(start, rank)), epsilon, centred)
+                yield _Normalisation(axes, epsilon, centred)
 
 
 def _over(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -101,6 +101,46 @@ def test_a_variance_is_not_lost_in_rounding():
     assert np.corrcoef(logits.ravel(), exact.ravel())[0, 1] > 0.995
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_shapes_may_hold_the_size_of_the_batch(axis):
+    """As tf2onnx writes broadcasts of JAX, of a normalisation along any one axis."""
+    kept = [size if at != axis else 1 for at, size in enumerate((0, 5, 8))][1:]
+    count = (0, 5, 8)[axis]
+    nodes = [
+        node("Shape", "x", "all"),
+        node("Slice", "all zero one", "batch"),
+        node("Concat", "batch kept", "single", axis=0),
+        node("ReduceSum", "x axis", "t", keepdims=0),
+        node("Mul", "t share", "m"),
+        node("Mul", "x x", "xx"),
+        node("ReduceSum", "xx axis", "tt", keepdims=0),
+        node("Mul", "tt share", "mm"),
+        node("Mul", "m m", "m2"),
+        node("Sub", "mm m2", "raw"),
+        node("Max", "nothing raw", "v"),
+        node("Reshape", "v single", "vs"),
+        node("Expand", "vs single", "ve"),
+        node("Add", "ve eps", "vp"),
+        node("Sqrt", "vp", "s"),
+        node("Reciprocal", "s", "r"),
+        node("Reshape", "m single", "ms"),
+        node("Expand", "ms single", "me"),
+        node("Sub", "x me", "c"),
+        node("Mul", "c r", "y"),
+    ]
+    weights = {
+        **EPSILON,
+        "zero": ints(0),
+        "one": ints(1),
+        "kept": ints(*kept),
+        "axis": ints(axis),
+        "share": np.asarray(np.float32(1 / count)),
+        "nothing": np.asarray(np.float32(0)),
+    }
+    found = check_model(model(nodes, SHAPE, weights, opset=18))
+    assert any("recognise" in line and "become" in line for line in found.trace)
+
+
 def test_what_is_no_softmax_stays():
     """The sum of other exponentials than those that are divided."""
     nodes = [
