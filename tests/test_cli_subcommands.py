@@ -95,6 +95,14 @@ def test_a_result_is_not_replaced(here: Path) -> None:
             main(["compare", *words])
 
 
+def test_a_sweep_on_workers_finds_the_same(here: Path) -> None:
+    words = ["sweep", *RUN, "--codings", "two-phase", "--steps", "4", "--json"]
+    assert main([*words, "a.json"]) == main([*words, "b.json", "--workers", "2"]) == 0
+    a, b = (json.loads((here / name).read_text())["runs"][0] for name in ("a.json", "b.json"))
+    del a["samples_per_second"], b["samples_per_second"]
+    assert a == b
+
+
 def test_a_sweep_finds_the_front(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--codings", "few-spike,rate", "--steps", "1,4,8", "--json", "s.json"]
     assert main(["sweep", *RUN, *words, "--report", "s.html"]) == 0

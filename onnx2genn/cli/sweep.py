@@ -17,6 +17,7 @@ from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.source import read_with_samples
 from onnx2genn.cli import values
 from onnx2genn.cli.output import Output, progress
+from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.coding import CODINGS, PRESETS
 from onnx2genn.coding.base import THRESHOLD_RULES
 from onnx2genn.data import load_samples
@@ -84,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--metric", metavar="NAME", type=values.word, help="what to judge answers by")
     add("--output", metavar="NAME", type=values.word, help="output of the model to convert")
     add("--backend", choices=[AUTO, *BACKENDS], default="onnxruntime", help="simulator")
+    shares = found.add_mutually_exclusive_group().add_argument
+    shares("--workers", metavar="N", type=values.positive, help="processes that share the samples")
+    shares("--scheduler", metavar="ADDRESS", type=values.word, help="a Dask scheduler that does so")
     add("--json", metavar="FILE", type=values.file, help="write all results")
     add("--quiet", action="store_true", help="print nothing but errors and warnings")
     add("--report", metavar="FILE.html", type=values.file, help="write a page to read")
@@ -115,7 +119,10 @@ def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
         for steps in given.steps or STEPS.get(name, (codings.make(name).steps,)):
             try:
                 network = encode(seen, codings.make(name, steps=steps, threshold=given.threshold))
-                with progress(f"{name}, {steps} steps", quiet=given.quiet) as report:
+                with (
+                    progress(f"{name}, {steps} steps", quiet=given.quiet) as report,
+                    scheduler(given.scheduler) as executor,
+                ):
                     result = evaluate(
                         network,
                         test.x,
@@ -123,6 +130,8 @@ def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
                         backend=given.backend,
                         metric=given.metric,
                         progress=report,
+                        executor=executor,
+                        workers=given.workers,
                     )
             except (BackendError, CalibrationError, CodingError) as error:
                 output.say(f"{name}, {steps} steps: {error}", style="yellow")
