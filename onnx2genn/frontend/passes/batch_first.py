@@ -41,7 +41,8 @@ def lead_with_batch(graph: Graph, context: Context) -> Graph:
         mover = BatchMover(graph, context.trial(graph, size))
         for node in graph.nodes:
             rule = _RULES.get(node.op, _elementwise if entry_of(node).elementwise else None)
-            mover.move(node, rule, always=rule in (_reshape, _transpose))
+            moves = rule in (_reshape, _transpose)
+            mover.move(node, rule, always=moves, broadcasts=rule is _elementwise)
     except (Lost, UnsupportedModelError):
         return graph
     if not mover.moved or mover.places[graph.output] != FIRST:
@@ -75,14 +76,37 @@ def _transpose(mover: BatchMover, node: Node, place: Place) -> Place:
 def _elementwise(mover: BatchMover, node: Node, place: Place) -> Place:
     """Operators that broadcast: constants must be equal for all samples."""
     rank = len(mover.shape(node.output))
-    for name in filter(None, node.inputs):
-        shape = mover.shape(name)
-        own = place.axis - (rank - len(shape))
-        fixed = name not in mover.places
-        if (fixed and own >= 0 and shape[own] != 1) or (not fixed and len(shape) != rank):
-            raise Lost
-    mover.add(node)
-    return place
+    places = {
+        replace(own, axis=own.axis + rank - len(mover.shape(name)))
+        for name in mover.data(node)
+        if (own := mover.places[name])
+    }
+    if len(places) > 1:
+        raise Lost
+    (after,) = places
+    inputs = [name and _beside(mover, name, after.axis - rank, rank) for name in node.inputs]
+    mover.add(replace(node, inputs=tuple(inputs)))
+    return after
+
+
+def _beside(mover: BatchMover, name: str, axis: int, rank: int) -> str:
+    """Write an operand as it broadcasts with others, which have the batch in an axis from the end.
+
+    A tensor of fewer axes gets those that it lacks; of a constant, one sample's part is taken.
+    """
+    shape = mover.shape(name)
+    if name in mover.places:
+        if len(shape) == rank:
+            return name
+        lacking = [1] * (rank - len(shape))
+        own = mover.without_batch(name, mover.places[name])
+        return mover.emit("Reshape", name, np.array([0, *lacking, *own], np.int64))
+    if -axis > len(shape) or shape[axis] == 1:
+        return name
+    one = mover.value(name).take([0], axis=axis)
+    if (mover.value(name) != one).any():
+        raise Lost
+    return mover.store(one, f"{name}/of_one_sample")
 
 
 def _along_axis(mover: BatchMover, node: Node, place: Place) -> Place:

@@ -64,7 +64,9 @@ class BatchMover(Builder):
         """Inputs of a node that depend on those of the graph."""
         return [name for name in node.inputs if name and name not in self._trial.independent]
 
-    def move(self, node: Node, rule: Rule | None, *, always: bool) -> None:
+    def move(
+        self, node: Node, rule: Rule | None, *, always: bool, broadcasts: bool = False
+    ) -> None:
         """Write a node, with T' for each of its outputs T that does not have the batch first.
 
         Args:
@@ -72,18 +74,19 @@ class BatchMover(Builder):
             rule: Writes the node for T' in terms of T, and returns the place of the batch in the
                 outputs; None if the operator has none.
             always: Whether the batch may move where all inputs have it first.
+            broadcasts: Whether the inputs may have it in different places.
         """
         data = self.data(node)
         places = {self.places[name] for name in data}
         if not data or self._trial.independent >= set(node.outputs):
             self.add(node)
             return
-        if places == {FIRST} and not always:
+        if places == {FIRST} and not always and (not broadcasts or self._stays(node)):
             self._keep(node)
             return
-        if len(places) > 1 or rule is None or node.domain:
+        if (len(places) > 1 and not broadcasts) or rule is None or node.domain:
             raise Lost
-        (place,) = places
+        place = next(iter(places))
         start = len(self.nodes)
         after = rule(self, node, place)
         written, self.nodes = self.nodes[start:], self.nodes[:start]
@@ -96,11 +99,15 @@ class BatchMover(Builder):
         self.places |= dict.fromkeys(filter(None, node.outputs), after)
 
     def _keep(self, node: Node) -> None:
-        outputs = [name for name in node.outputs if name]
-        if any(self.shape(name)[:1] != (self._trial.batch,) for name in outputs):
+        if not self._stays(node):
             raise Lost
         self.add(node)
-        self.places |= dict.fromkeys(outputs, FIRST)
+        self.places |= dict.fromkeys(filter(None, node.outputs), FIRST)
+
+    def _stays(self, node: Node) -> bool:
+        """Whether the first axis of all outputs has the size of the batch."""
+        shapes = [self.shape(name) for name in node.outputs if name]
+        return all(shape[:1] == (self._trial.batch,) for shape in shapes)
 
     def _go_on(self, node: Node, written: Sequence[Node]) -> None:
         names = {name: f"{name}/batch_first" for name in node.outputs if name}

@@ -88,8 +88,9 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
     aliases: dict[str, str] = {}
     problems: list[Problem] = []
     read = {name for node in graph.nodes for name in node.inputs} | {graph.output}
+    needed = _needed(graph, independent)
     for node in graph.nodes:
-        if independent >= set(node.outputs):
+        if independent >= set(node.outputs) or needed.isdisjoint(node.outputs):
             continue
         node = replace(node, inputs=tuple(aliases.get(name, name) for name in node.inputs))
         try:
@@ -115,6 +116,15 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
             )
         )
     return replace(graph, nodes=nodes, constants=constants), problems
+
+
+def _needed(graph: Graph, independent: Set[str]) -> set[str]:
+    """Return the tensors whose values the outputs depend on; of others at most the shape is read."""
+    needed = set(graph.outputs)
+    for node in reversed(graph.nodes):
+        if not needed.isdisjoint(node.outputs) and not independent >= set(node.outputs):
+            needed.update(name for name in node.inputs if name not in independent)
+    return needed
 
 
 def _inherits(graph: Graph, node: Node, problems: Sequence[Problem]) -> bool:

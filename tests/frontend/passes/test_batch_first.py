@@ -124,3 +124,42 @@ def test_samples_that_mix_are_refused(within):
     assert "batch" in problems[0].reason
     with pytest.raises(UnsupportedModelError):
         read(proto)
+
+
+def test_a_state_for_each_sample_beside_steps_of_a_sequence():
+    """A recurrent layer as PyTorch's new exporter writes it: its first state repeats zeros."""
+    nodes = [
+        node("Shape", "x", "n", start=0, end=1),
+        node("Concat", "one n six", "size", axis=0),
+        node("Expand", "zero size", "h0"),
+        node("Transpose", "x", "t", perm=[1, 0, 2]),
+        node("MatMul", "t w", "steps"),
+        node("Gather", "steps first", "s0", axis=0),
+        node("Gather", "steps second", "s1", axis=0),
+        node("MatMul", "h0 r", "r0"),
+        node("Add", "r0 s0", "a0"),
+        node("Tanh", "a0", "h1"),
+        node("MatMul", "h1 r", "r1"),
+        node("Add", "s1 r1", "a1"),
+        node("Tanh", "a1", "h2"),
+        node("Concat", "h1 h2", "all", axis=0),
+        node("Transpose", "all", "y", perm=[1, 0, 2]),
+    ]
+    weights = {
+        **WEIGHTS,
+        "r": normal(6, 6),
+        "zero": np.zeros((1, 1, 1), np.float32),
+        "one": ints(1),
+        "six": ints(6),
+        "first": np.array(0),
+        "second": np.array(1),
+    }
+    found = check_model(model(nodes, {"x": ["N", 5, 4]}, weights))
+    assert found.graph.shapes["y"] == (2, 6)
+
+
+def test_where_only_the_shape_is_read_the_batch_may_be_anywhere():
+    within = [node("Shape", "t", "n"), node("Expand", "zero n", "e"), node("Add", "t e", "u")]
+    zero = {"zero": np.zeros((1, 1, 1), np.float32)}
+    found = check_model(sequence_first(*within, weights=zero))
+    assert found.graph.shapes["y"] == (5, 4)
