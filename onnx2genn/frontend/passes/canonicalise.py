@@ -119,7 +119,7 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
 
 
 def _needed(graph: Graph, independent: Set[str]) -> set[str]:
-    """Return the tensors whose values the outputs depend on; of others at most the shape is read."""
+    """Return the tensors whose values the outputs depend on, not their shapes alone."""
     needed = set(graph.outputs)
     for node in reversed(graph.nodes):
         if not needed.isdisjoint(node.outputs) and not independent >= set(node.outputs):
