@@ -71,7 +71,11 @@ def _usual_form(
     by_batch: Callable[[], Mapping[str, np.ndarray]],
 ) -> Builder | None:
     """Write what a node computes in the usual form, if there is one for it."""
+    best: Builder | None = None
+    minuend = ""
     for root, body in _bodies(graph, node, position, fixed):
+        if best is not None and root != minuend:
+            continue
         ops = {item.op for item in body}
         exponentials, deviation = ops & _EXPONENTIALS, ops & _DEVIATIONS and ops & _SUMS
         if not (exponentials or deviation) or graph.shapes.get(root) != graph.shapes[node.output]:
@@ -79,12 +83,16 @@ def _usual_form(
         try:
             x, y = _on_random_numbers(graph, node, root, body, fixed, by_batch)
         except UnsupportedModelError:  # of another type than float32, for one
-            return None
+            return best
         builder = Builder(node.output, position)
         written = _as_softmax if exponentials else _as_normalisation
         if written(builder, graph, node, root, x, y, body):
-            return builder
-    return None
+            before = graph.producers.get(root)
+            if best is not None or not exponentials or before is None or before.op != "Sub":
+                return builder
+            # That of x - max(x) is one of x, for which the maximum need not be known.
+            best, minuend = builder, before.inputs[0]
+    return best
 
 
 def _bodies(

@@ -89,6 +89,16 @@ def test_softmax(opset, settings):
     assert any("recognise" in line and "become" in line for line in found.trace) == recognised
 
 
+@pytest.mark.parametrize("settings", [{}, {"bounded": False}, {"log": True}], ids=str)
+def test_a_spelled_out_softmax_is_a_head_of_what_the_maximum_is_taken_of(settings):
+    proto = softmax(18, **settings)
+    del proto.graph.node[-1]
+    proto.graph.output[0].name = "p"
+    found = check_model(proto)
+    assert found.parts.populations == ()
+    assert [item.op for item in found.parts.readout.nodes] == []
+
+
 def test_a_variance_is_not_lost_in_rounding():
     """With a mean that is large beside the deviation, in eight steps."""
     x = normal(300, 5, 8) * 0.5 + 3
@@ -139,6 +149,23 @@ def test_shapes_may_hold_the_size_of_the_batch(axis):
     }
     found = check_model(model(nodes, SHAPE, weights, opset=18))
     assert any("recognise" in line and "become" in line for line in found.trace)
+
+
+def test_limits_before_a_softmax_stay():
+    """Random numbers do not reach them."""
+    nodes = [
+        node("Clip", "x low high", "c"),
+        node("ReduceMax", "c axes", "m", keepdims=1),
+        node("Sub", "c m", "d"),
+        node("Exp", "d", "e"),
+        node("ReduceSum", "e axes", "s", keepdims=1),
+        node("Div", "e s", "y"),
+    ]
+    limits = {"low": np.asarray(np.float32(-20)), "high": np.asarray(np.float32(20))}
+    found = read(model(nodes, SHAPE, {**limits, "axes": ints(2)}, opset=18))
+    x = normal(3, 5, 8, scale=40)
+    logits = Runner(found.to_onnx([found.parts.readout.target]))({"x": x})
+    assert np.abs(logits[found.parts.readout.target]).max() == 20
 
 
 def test_what_is_no_softmax_stays():
