@@ -18,8 +18,6 @@ CONNECTIVITY = ("scatter", "portable")
 
 # Samples of one call on the CPU, where the device simulates them one after the other.
 _CPU_BLOCK = 256
-# Groups of samples of one call on a GPU.
-_GPU_GROUPS = 16
 
 
 def build_on_gpu(network: Network, *, backend: str, batch_size: int | None = None) -> Simulator:
@@ -35,14 +33,14 @@ def build_on_gpu(network: Network, *, backend: str, batch_size: int | None = Non
         BackendError: The network does not fit, or GeNN cannot build it.
     """
     from onnx2genn.backends.genn.device.assembly import Target
-    from onnx2genn.backends.genn.device.gpu import largest_batch
+    from onnx2genn.backends.genn.device.gpu import groups_at_once, largest_batch
     from onnx2genn.backends.genn.planner import make_plan
     from onnx2genn.backends.genn.simulator import GennSimulator
 
     plan = make_plan(network)
     at_once = largest_batch(plan, backend, batch_size)
     target = Target(backend=backend, batch_size=at_once, connectivity="portable")
-    return GennSimulator(network, plan, target, batch_size=at_once * _GPU_GROUPS)
+    return GennSimulator(network, plan, target, batch_size=at_once * groups_at_once(plan, at_once))
 
 
 def build_on_cpu(

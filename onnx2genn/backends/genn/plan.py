@@ -10,13 +10,15 @@ import numpy as np
 
 from onnx2genn.backends.genn.lowering.projection import Linear, neuron_order
 from onnx2genn.coding.neuron import NeuronCode
-from onnx2genn.ir.graph import Shape
+from onnx2genn.ir.builder import Builder
+from onnx2genn.ir.graph import Shape, to_onnx
 from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
 
 # Names of populations neither start nor end with an underscore.
 INPUT = "input_"
 READOUT = "readout_"
+_CURRENTS = "currents"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +141,20 @@ class Neurons:
 
     def fed(self, currents: np.ndarray) -> np.ndarray:
         """Turn currents [N, ...] into those of neurons for each bias, [biases, N, neurons]."""
-        apart = currents.reshape(len(currents), self.operands, self.size)
-        return apart[:, :, self.order].swapaxes(0, 1)
+        channels = self.shape[0] if len(self.shape) > 1 else 1
+        apart = currents.reshape(len(currents) * self.operands, channels, -1)
+        if channels > 1:
+            # By onnxruntime several times as fast as by an index, or by numpy.
+            (apart,) = self._turn({_CURRENTS: apart}).values()
+        return apart.reshape(len(currents), self.operands, self.size).swapaxes(0, 1)
+
+    @cached_property
+    def _turn(self) -> Runner:
+        """Makes the channel, the first axis of currents, the fastest, as in ``order``."""
+        builder = Builder(self.name)
+        turned = builder.emit("Transpose", _CURRENTS, perm=[0, 2, 1])
+        shape = self.shape[0], self.size // self.shape[0]
+        return Runner(to_onnx(builder.nodes, {}, {_CURRENTS: shape}, {turned: None}))
 
     @cached_property
     def _runner(self) -> Runner:

@@ -15,6 +15,8 @@ _SHARE = 0.5
 # GeNN puts the batch into a dimension of its kernels that ends before 1024.
 _LARGEST = 512
 _UNKNOWN = 64
+# Groups of one call: at least, and for each window that a sample takes to the readout.
+_FEWEST_GROUPS, _PER_WINDOW = 16, 4
 _BYTES = 4
 _WINDOWS = sys.platform == "win32"
 _CUDA = "nvcuda.dll" if _WINDOWS else "libcuda.so.1"
@@ -39,6 +41,22 @@ def largest_batch(plan: Plan, backend: str, wanted: int | None = None) -> int:
     require("The neurons of one sample", size, limit)
     fitting = 1 << ((limit // size).bit_length() - 1)
     return min(most, _LARGEST, fitting)
+
+
+def groups_at_once(plan: Plan, batch: int) -> int:
+    """Return how many groups of samples one call should have.
+
+    A call begins and ends with windows in which a part of the network has nothing to do: the deeper
+    it is, the more. What all neurons sent fits into main memory, should it be recorded.
+
+    Args:
+        plan: What to simulate.
+        batch: Samples of a group.
+    """
+    filling = -(-plan.readout.start // plan.steps)
+    recorded = _BYTES * batch * sum(item.size * len(item.results) for item in plan.neurons)
+    fitting = int(_SHARE * available()) // (2 * recorded)
+    return max(1, min(max(_FEWEST_GROUPS, _PER_WINDOW * filling), fitting))
 
 
 def bytes_per_sample(plan: Plan) -> int:

@@ -72,3 +72,18 @@ def test_delayed_spikes_take_memory() -> None:
         wanted = state + lists * (1 if bits == 1 else 4) + 4 * plan.readout.size
         assert sizes[bits] == 4 * wanted
     assert sizes[2] > 2 * sizes[1]
+
+
+def test_calls_are_longer_the_deeper_the_network_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But what all neurons sent has to fit into main memory."""
+    pretend(monkeypatch, free=None)
+    few = make_plan(grid_networks.convert("direct", "few-spike"))
+    deep = make_plan(grid_networks.convert("residual", "few-spike", steps=1))
+    filling = deep.readout.start
+    assert filling >= 10
+    assert [gpu.groups_at_once(item, 8) for item in (few, deep)] == [16, 4 * filling]
+    recorded = 4 * 8 * sum(item.size for item in deep.neurons)
+    pretend(monkeypatch, free=None, main=12 * recorded)
+    assert gpu.groups_at_once(deep, 8) == 3
+    pretend(monkeypatch, free=None, main=1)
+    assert gpu.groups_at_once(deep, 8) == 1
