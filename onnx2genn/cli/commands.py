@@ -26,14 +26,14 @@ from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.cli.trials import tried
 from onnx2genn.coding import Coding
 from onnx2genn.data import Samples
-from onnx2genn.errors import BackendError, CodingError
+from onnx2genn.errors import BackendError, CodingError, UnsupportedModelError
 from onnx2genn.evaluate.cross_check import cross_check
 from onnx2genn.evaluate.evaluation import evaluate
 from onnx2genn.evaluate.metrics import metric_for
 from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.export import recordings
 from onnx2genn.frontend.file import load_proto
-from onnx2genn.report import html, terminal
+from onnx2genn.report import html, refusal, terminal
 from onnx2genn.saving import is_saved_network
 from onnx2genn.spiking_network import SpikingNetwork
 
@@ -58,7 +58,7 @@ def run(given: argparse.Namespace, words: Sequence[str], *, simulate: bool = Tru
         raise CodingError("MODEL.onnx is missing; see --help")
     elif given.check:
         _require(given, "check")
-        _check(given, output)
+        _check(given, words, output)
     else:
         _convert_and_evaluate(given, words, output, simulate=simulate)
 
@@ -76,19 +76,27 @@ def _doctor(output: Output) -> None:
     output.say(f"auto takes {backend.name}: {backend.reason}")
 
 
-def _check(given: argparse.Namespace, output: Output) -> None:
+def _check(given: argparse.Namespace, words: Sequence[str], output: Output) -> None:
     """Do all that can be refused when a model is converted."""
+    if given.report is not None:
+        html.require()
+        files.require_place(Path(given.report))
     proto = load_proto(given.model)
     if is_saved_network(proto):
         load(given.model)
         output.say(f"{given.model} is a saved spiking network.")
         return
-    model = examine(
-        proto,
-        given.calibrate,
-        **reading_options(given),
-    )
-    require_expressible(model, codings.make(given.coding or codings.DEFAULT))
+    title, facts = Path(given.model).name, {"command": shlex.join(["onnx2genn", *words])}
+    try:
+        model = examine(proto, given.calibrate, **reading_options(given))
+        require_expressible(model, codings.make(given.coding or codings.DEFAULT))
+    except UnsupportedModelError as error:
+        if given.report is not None and error.problems:
+            page = refusal.refused(proto, error.problems, title, facts)
+            files.write(Path(given.report), page.encode())
+        raise
+    if given.report is not None:
+        files.write(Path(given.report), refusal.accepted(model, title, facts).encode())
     _trace(given, model.trace, output)
     output.say(f"{given.model} can be converted.")
 

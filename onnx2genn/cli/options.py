@@ -22,7 +22,7 @@ TAKEN = {
     "doctor": _SPEECH,
     "check": (
         *(*_SPEECH, "model", "input", "output", "input_shape"),
-        *("calibrate", "coding", "memory", "trace"),
+        *("calibrate", "coding", "memory", "trace", "report"),
     ),
     "saved": (*_SPEECH, "model", *RUNNING),
     "convert": (

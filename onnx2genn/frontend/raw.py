@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -145,21 +145,32 @@ def _nodes(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> list[Nod
         if proto.op_type == "Constant" and not proto.domain:
             constants[proto.output[0]] = _constant(attributes)
             continue
-        label = proto.name
-        if not label or label in names:
-            label = f"{proto.op_type}#{index}({next(iter(proto.output), '')})"
-        names.add(label)
+        name = label(proto, index, names)
+        names.add(name)
         nodes.append(
             Node(
                 op=proto.op_type,
                 inputs=tuple(proto.input),
                 outputs=tuple(proto.output),
                 attributes=attributes,
-                name=label,
+                name=name,
                 domain="" if proto.domain == "ai.onnx" else proto.domain,
             )
         )
     return nodes
+
+
+def label(node: onnx.NodeProto, index: int, taken: Collection[str] = ()) -> str:
+    """Return what a node is called: its name or, without one of its own, its place and output.
+
+    Args:
+        node: The node.
+        index: Its place in the file.
+        taken: Names of other nodes.
+    """
+    if node.name and node.name not in taken:
+        return node.name
+    return f"{node.op_type}#{index}({next(iter(node.output), '')})"
 
 
 def _attribute(item: onnx.AttributeProto) -> Any:

@@ -89,7 +89,7 @@ def page(
         verdict=verdict(evaluation),
         advice=advice(evaluation),
         chart=chart(evaluation),
-        layout=layout.layout(evaluation),
+        layout=layout.layout(evaluation.inputs, evaluation.projections),
         box=(layout.WIDTH, layout.HEIGHT),
         rows=_rows(evaluation),
         energies=energies(evaluation),

@@ -1,12 +1,11 @@
-"""Places of populations and projections in a picture, in layers from the input down."""
+"""Places of boxes and of the ways between them in a picture, in layers from the input down."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-from onnx2genn.evaluate.result import Evaluation
+from typing import Protocol
 
 WIDTH, HEIGHT = 208, 54
 _GAP_ACROSS, _GAP_DOWN, _MARGIN = 20, 34, 8
@@ -30,20 +29,38 @@ class Layout:
     lines: list[tuple[str, str, str]]
 
 
-def layout(evaluation: Evaluation) -> Layout:
-    """Place inputs, populations and the readout in layers by depth.
+class Way(Protocol):
+    """What a box reads."""
+
+    @property
+    def target(self) -> str:
+        """Name of the box."""
+        ...
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the boxes that it reads."""
+        ...
+
+
+def layout(inputs: Iterable[str], ways: Sequence[Way]) -> Layout:
+    """Place boxes in layers by depth, as inputs, populations and the readout.
 
     What a source sends over several layers gets a place in each of them, to pass between boxes.
     Each layer is sorted by the mean place of what its members are connected with above.
+
+    Args:
+        inputs: Boxes that read nothing.
+        ways: What each other box reads, in an order in which sources come first.
     """
-    depths: dict[str, int] = dict.fromkeys(evaluation.inputs, 0)
-    for item in evaluation.projections:
+    depths: dict[str, int] = dict.fromkeys(inputs, 0)
+    for item in ways:
         above = [depths.setdefault(source, 0) for source in item.sources]
         depths[item.target] = 1 + max(above, default=0)
     layers: list[list[str]] = [[] for _ in range(1 + max(depths.values(), default=0))]
     for name, depth in depths.items():
         layers[depth].append(name)
-    chains = _chains(evaluation, depths, layers)
+    chains = _chains(ways, depths, layers)
     above_of: dict[str, list[str]] = {}
     for chain in chains:
         for upper, lower in pairwise(chain):
@@ -63,11 +80,11 @@ def layout(evaluation: Evaluation) -> Layout:
 
 
 def _chains(
-    evaluation: Evaluation, depths: Mapping[str, int], layers: list[list[str]]
+    ways: Sequence[Way], depths: Mapping[str, int], layers: list[list[str]]
 ) -> list[list[str]]:
     """List the way of each projection from layer to layer; add its places between to the layers."""
     chains: list[list[str]] = []
-    for item in evaluation.projections:
+    for item in ways:
         for source in item.sources:
             between = range(depths[source] + 1, depths[item.target])
             # No ONNX name has a NUL, so that no box is called like this.

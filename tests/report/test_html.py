@@ -183,7 +183,7 @@ def test_samples_answered_differently_are_told(evaluation: Evaluation) -> None:
 
 
 def test_boxes_keep_apart_and_lines_go_down(branching: Evaluation) -> None:
-    found = layout(branching)
+    found = layout(branching.inputs, branching.projections)
     boxes = list(found.boxes.values())
     assert len(boxes) == len(branching.populations) + 2
     for index, (left, top) in enumerate(boxes):
