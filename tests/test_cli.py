@@ -284,10 +284,10 @@ def test_check(digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run(digits.model, "--check") == 0
     bad = model(
         [
-            node("Hardmax", "x", "a", name="largest"),
+            node("Bernoulli", "x", "a", name="largest"),
             node("Relu", "a", "b"),
             node("GlobalAveragePool", "b", "c"),
-            node("Hardmax", "c", "y", name="last"),
+            node("Bernoulli", "c", "y", name="last"),
         ],
         {"x": ["N", 3, 4, 4]},
     )
@@ -295,8 +295,8 @@ def test_check(digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     assert run(tmp_path / "bad.onnx", "--check") == 1
     error = capsys.readouterr().err
-    assert "Hardmax 'largest' with input [3, 4, 4]" in error
-    assert "Hardmax 'last'" in error
+    assert "Bernoulli 'largest' with input [3, 4, 4]" in error
+    assert "Bernoulli 'last'" in error
     assert "Traceback" not in error
 
 

@@ -205,3 +205,58 @@ def stft(
         )
     ]
     return summed(rewrite, x, *others)
+
+
+@operator("RotaryEmbedding", restrictions="constant caches and positions")
+def rotary_embedding(
+    rewrite: Rewrite,
+    x: str,
+    cos: str,
+    sin: str,
+    positions: str | None = None,
+    *,
+    interleaved: int = 0,
+    num_heads: int = 0,
+    rotary_embedding_dim: int = 0,
+) -> str:
+    """Turn pairs of features by angles: x cos + partner(x) sin, the first of a pair by -sin."""
+    shape = rewrite.shape(x)
+    heads_first = len(shape) > _ONE_AXIS_OF_FEATURES
+    width = shape[-1] if heads_first else shape[-1] // num_heads
+    turned = rotary_embedding_dim or width
+    half = turned // 2
+    first = np.arange(half) * 2 if interleaved else np.arange(half)
+    second = first + 1 if interleaved else first + half
+    partner = np.arange(width)
+    partner[first], partner[second] = second, first
+    caches = []
+    for name in (cos, sin):
+        cache = rewrite.constant(name, "cache")
+        if positions is not None:
+            cache = cache[rewrite.constant(positions, "positions")]
+        caches.append(_of_one_sample(cache.reshape(-1, *cache.shape[-2:])))
+    of_x, of_partner = np.ones((len(caches[0]), width)), np.zeros((len(caches[0]), width))
+    of_x[:, first] = of_x[:, second] = caches[0]
+    of_partner[:, first], of_partner[:, second] = -caches[1], caches[1]
+    length = shape[1] if heads_first else shape[0]
+    inner = (1, 1, length, width) if heads_first else (1, length, 1, width)
+    split = x
+    if not heads_first:
+        split = rewrite.emit("Reshape", x, np.array([0, length, num_heads, width], np.int64))
+    swapped = rewrite.emit("Gather", split, partner.astype(np.int64), axis=3)
+    parts = [
+        rewrite.emit("Mul", part, weight[:length].astype(np.float32).reshape(inner))
+        for part, weight in ((split, of_x), (swapped, of_partner))
+    ]
+    total = rewrite.emit("Add", *parts)
+    return rewrite.emit("Reshape", total, np.array([0, *rewrite.output_shape], np.int64))
+
+
+_ONE_AXIS_OF_FEATURES = 2
+
+
+def _of_one_sample(caches: np.ndarray) -> np.ndarray:
+    """Return the angles [length, pairs], which have to be equal for all samples."""
+    if (caches != caches[:1]).any():
+        raise Refusal("its positions differ between samples.", "Use equal ones for all.")
+    return np.asarray(caches[0])

@@ -136,3 +136,22 @@ def test_whole_numbers_are_compared_as_the_file_takes_them() -> None:
     """Calibration samples with fractions, of an input that takes none, are no error."""
     proto = model([node("Trilu", "x", "y")], {"x": ["N", 3, 3]}, dtype=onnx.TensorProto.INT64)
     onnx2genn.convert(proto, normal(32, 3, 3, scale=5))
+
+
+@pytest.mark.parametrize("options", [{}, {"interleaved": 1}, {"rotary_embedding_dim": 4}])
+@pytest.mark.parametrize("heads_first", [True, False])
+def test_rotations_by_position(options: dict[str, int], heads_first: bool) -> None:
+    pairs = options.get("rotary_embedding_dim", 8) // 2
+    angles = np.arange(10)[:, None] / 10.0 ** np.arange(pairs)
+    caches = [function(angles).astype(np.float32) for function in (np.cos, np.sin)]
+    positions = np.array([[0, 3, 4, 7, 2]])
+    shape = (3, 5, 8) if heads_first else (5, 24)
+    heads = {} if heads_first else {"num_heads": 3}
+    nodes = [
+        node("Shape", "x", "n", start=0, end=1),
+        node("Concat", "n five", "s", axis=0),
+        node("Expand", "positions s", "p"),
+        node("RotaryEmbedding", "x cos sin p", "y", **options, **heads),
+    ]
+    weights = {"positions": positions, "five": ints(5), "cos": caches[0], "sin": caches[1]}
+    check_model(model(nodes, {"x": ["N", *shape]}, weights, opset=23))

@@ -7,7 +7,7 @@ from onnx2genn.frontend.pipeline import check
 @pytest.mark.parametrize(
     ("op", "inputs", "attributes", "words"),
     [
-        ("Hardmax", [(3,)], {}, "onnx2genn.operator"),
+        ("Bernoulli", [(3,)], {}, "onnx2genn.operator"),
         ("DynamicQuantizeLinear", [(3,)], {"outputs": 3}, "QDQ"),
     ],
 )

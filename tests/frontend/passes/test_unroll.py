@@ -303,7 +303,7 @@ def test_the_samples_as_the_sequence():
 
 def test_all_problems_are_listed():
     proto = layer("RNN", batch=2, states="s", fixed={"s": normal(1, 2, HIDDEN)})
-    proto.graph.node.append(node("Hardmax", "y", "z", name="unknown"))
+    proto.graph.node.append(node("Bernoulli", "y", "z", name="unknown"))
     proto.graph.output[0].name = "k"
     proto.graph.node.append(node("Relu", "z", "k"))
     assert [item.node for item in check(proto)] == ["memory", "unknown"]
