@@ -49,8 +49,8 @@ def _node_macs(node: Node, graph: Graph | Segment) -> int:
     if node.op == MATRICES:
         left = node.body[-1].inputs[0]
         return int(np.prod(graph.shapes[node.output]) * graph.constants[f"{left}/shape"][-1])
-    if node.op not in ("Conv", "ConvTranspose", "MatMul"):
-        return 0
+    if node.op not in ("Conv", "ConvTranspose", "MatMul") or node.output not in graph.shapes:
+        return 0  # what only counts synapses has no shape
     data, weight = node.inputs[:2]
     shapes = graph.shapes
     return macs_of(node.op, shapes[data], graph.constants[weight].shape, shapes[node.output])

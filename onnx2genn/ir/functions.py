@@ -79,7 +79,7 @@ def of_ports(sums: str, ports: Sequence[str], body: Sequence[Node], *, name: str
     """Write neurons that collect several sums apart and send a function of all.
 
     Args:
-        sums: The sums, [N, ports, *shape].
+        sums: The sums, [N, ports, *shape]; without ports a single one, [N, *shape].
         ports: What the body calls each of them, [N, *shape]; by this name and ``/index`` a
             constant is its number.
         body: The function, [N, *shape].

@@ -45,7 +45,10 @@ def _vision(name: str) -> Callable[[], nn.Module]:
         if name in ("googlenet", "inception_v3"):
             options["aux_logits"] = False
             options["init_weights"] = False
-        return models.get_model(name, weights=None, num_classes=_CLASSES, **options)
+        network = models.get_model(name, weights=None, num_classes=_CLASSES, **options)
+        if name.startswith("vit"):  # torchvision begins with a head of zeros, which answers nothing
+            nn.init.normal_(network.heads.head.weight, std=0.02)
+        return network
 
     return build
 

@@ -122,20 +122,31 @@ def _of_matrices(rewrite: Rewrite) -> str:
 
 
 def _function(rewrite: Rewrite, region: Region) -> str:
-    """Write a region as neurons with a port for each of its tensors."""
-    ports = [_port(rewrite, name) for name in region.ports]
-    for index, name in enumerate(region.ports.values()):
-        rewrite.store(np.int64(index), f"{name}/index")
+    """Write a region as neurons with a port for each of its tensors, or without if it is one."""
     result = f"{region.end.output}/value"
-    body = [item.renamed({region.end.output: result}) for item in region.body]
+    names = {region.end.output: result}
+    if len(region.ports) == 1:
+        ((name, port),) = region.ports.items()
+        sums = names[port] = _repeated(rewrite, name)
+    else:
+        sums = rewrite.emit("Concat", *(_port(rewrite, name) for name in region.ports), axis=1)
+        for index, port in enumerate(region.ports.values()):
+            rewrite.store(np.int64(index), f"{port}/index")
+    body = [item.renamed(names) for item in region.body]
     body = [replace(item, name=item.output) for item in body]
-    sums = rewrite.emit("Concat", *ports, axis=1)
-    return rewrite.add(of_ports(sums, [*region.ports.values()], body, name=region.end.name))
+    ports = [*region.ports.values()] if len(region.ports) > 1 else []
+    return rewrite.add(of_ports(sums, ports, body, name=region.end.name))
+
+
+def _repeated(rewrite: Rewrite, name: str) -> str:
+    """Repeat a tensor to the shape of the product."""
+    shape = rewrite.output_shape
+    if rewrite.shape(name) == shape:
+        return name
+    return rewrite.emit("Expand", name, np.array([1, *shape], np.int64))
 
 
 def _port(rewrite: Rewrite, name: str) -> str:
-    """Repeat a tensor to the shape of the neurons, with an axis for the ports."""
-    shape = rewrite.output_shape
-    if rewrite.shape(name) != shape:
-        name = rewrite.emit("Expand", name, np.array([1, *shape], np.int64))
-    return rewrite.emit("Reshape", name, np.array([0, 1, *shape], np.int64))
+    """Give a tensor in the shape of the product an axis for the ports."""
+    shape = np.array([0, 1, *rewrite.output_shape], np.int64)
+    return rewrite.emit("Reshape", _repeated(rewrite, name), shape)

@@ -91,7 +91,7 @@ class Regions:
     def _write(self, region: Region, node: Node) -> None:
         """Write a node, after all before it that the region computes."""
         names = {}
-        for name in operands(self._graph, node):
+        for name in dict.fromkeys(operands(self._graph, node)):
             if self._computes(name):
                 self._write(region, self._graph.producers[name])
             else:

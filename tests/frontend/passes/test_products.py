@@ -82,6 +82,37 @@ def test_activations_of_both_operands_are_computed_by_the_product():
     assert population.node.name == "gate"
 
 
+def test_what_is_read_twice_is_computed_once():
+    nodes = [
+        node("MatMul", "x w", "a"),
+        node("MatMul", "x v", "b"),
+        node("Mul", "a b", "p"),
+        node("Add", "p p", "d"),
+        node("Mul", "d b", "q"),
+        node("Mul", "q q", "y"),
+    ]
+    (population,) = products(*nodes).parts.populations
+    assert population.ports == 2
+
+
+def test_a_product_of_one_tensor_has_no_ports():
+    """Constants that differ between channels keep it from being a function of one number."""
+    nodes = [
+        node("MatMul", "x w", "a"),
+        node("Sigmoid", "a", "s"),
+        node("Mul", "s gain", "g"),
+        node("Mul", "g a", "y"),
+    ]
+    (population,) = products(*nodes, gain=normal(4)).parts.populations
+    assert (population.ports, population.segment.shape) == (1, population.shape)
+
+
+def test_matrices_of_the_input_are_evaluated():
+    x = normal(20, 5, 3)
+    network = onnx2genn.convert(attention(5, 3), x)
+    assert network.evaluate(x, backend="onnxruntime").macs_per_sample == 2 * 5 * 5 * 3
+
+
 def test_a_product_of_a_constant_channel():
     """An operand that is always zero in the samples."""
     network = onnx2genn.convert(
