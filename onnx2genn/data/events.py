@@ -78,13 +78,19 @@ def load_events(path: str | Path, model: Model, steps: int, limit: int | None = 
         y = archive.array("y") if "y" in archive.names else None
         if x.dtype.names and "counts" in archive.names:
             x = _cut(x, archive.array("counts"), path)
+        elif x.dtype.names and y is not None and len(y) > 1:
+            raise DataError(
+                f"{path} has events of {len(y):,} samples behind each other in x, and no array "
+                "counts with the number of those of each."
+            )
     found = prepare_events(model, x if _is_one_sample(x) else x[:limit], steps, str(path))
     return Samples(x=found, y=y if y is None else y[:limit])
 
 
 def _cut(events: np.ndarray, counts: np.ndarray, path: str | Path) -> list[np.ndarray]:
     """Cut events that are behind each other into samples."""
-    if counts.dtype.kind not in "iu" or counts.ndim != 1 or counts.sum() != len(events):
+    fits = counts.dtype.kind in "iu" and counts.ndim == 1 and counts.min(initial=0) >= 0
+    if not fits or counts.sum() != len(events):
         raise DataError(
             f"{path} has {len(events):,} events in x; counts has to be the number of those of each "
             "sample, and to add up to that."

@@ -133,8 +133,12 @@ def test_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_events(tmp_path / "one.npy", net, 6).x, wanted[2:])
     np.savez(tmp_path / "wrong.npz", x=x, counts=[5, 1, 12])
     np.savez(tmp_path / "lacking.npz", samples=x)
+    np.savez(tmp_path / "joined.npz", x=x, y=y)
+    np.savez(tmp_path / "below.npz", x=x, counts=[-1, 18])
     for name, message in (
         ("wrong.npz", "17 events"),
+        ("joined.npz", "no array counts"),
+        ("below.npz", "number of those of each"),
         ("lacking.npz", "no array x"),
         ("", "folder"),
     ):
