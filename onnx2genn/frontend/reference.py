@@ -12,7 +12,7 @@ from onnx import helper
 
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.probe import random_inputs
-from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.graph import Graph, Node, live, to_onnx
 from onnx2genn.ir.run import Runner, samples_at_once
 
 _MOST_SAMPLES, _FEWEST_SAMPLES = 12, 3
@@ -23,6 +23,7 @@ _INDEXED = {"Gather", "GatherElements", "GatherND", "OneHot", "ScatterElements",
 _TOLERANCE = {"float64": 1e-4, "float32": 1e-4, "float16": 3e-2}
 _CHANGE = {1e-4: 1e-6, 3e-2: 1e-3}
 _CALIBRATION_SAMPLES = 4
+_MOST_IN_DOUBLE = 100
 
 Values = Mapping[str, np.ndarray]
 
@@ -134,6 +135,43 @@ class Reference:
             tolerances=tolerances,
             moved=cache(lambda tolerance: self.values(_moved(feeds, _CHANGE.get(tolerance, 0.0)))),
         )
+
+
+def in_double(expected: Expected, name: str) -> np.ndarray | None:
+    """Compute a tensor of the file in double precision, by onnx itself.
+
+    A normalisation over one element, for one, is 0, but what onnxruntime makes of it is what its
+    rounding left, divided by the root of epsilon.
+
+    Args:
+        expected: What the file computes.
+        name: The tensor.
+
+    Returns:
+        The tensor; None if onnx cannot compute it so, or only slowly.
+    """
+    from onnx.reference import ReferenceEvaluator
+
+    graph = expected.graph
+    values = {**graph.constants, **expected.tensors, **expected.feeds}
+    nodes, _ = live(graph.nodes, {}, [name])
+    if len(nodes) > _MOST_IN_DOUBLE:
+        return None
+    made = {item for node in nodes for item in node.outputs}
+    read = dict.fromkeys(item for node in nodes for item in node.inputs if item not in made)
+    doubled = {item: _doubled(values[item]) for item in read if item in values}
+    types = {item: helper.np_dtype_to_tensor_dtype(array.dtype) for item, array in doubled.items()}
+    inputs = {item: array.shape[1:] for item, array in doubled.items()}
+    try:
+        model = to_onnx(nodes, {}, inputs, {name: None}, opset=graph.opset, input_types=types)
+        (found,) = ReferenceEvaluator(model).run([name], doubled)
+    except Exception:  # noqa: BLE001 - whatever an operator that it does not know raises
+        return None
+    return np.asarray(found) if np.shape(found) == values[name].shape else None
+
+
+def _doubled(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
 def _is_index(graph: Graph, name: str) -> bool:

@@ -13,7 +13,7 @@ from helpers.onnx_models import ints, model, node, normal, one_node
 import onnx2genn
 from onnx2genn import UnsupportedModelError
 from onnx2genn.frontend import pipeline
-from onnx2genn.frontend.pipeline import PASSES, Pass, read
+from onnx2genn.frontend.pipeline import PASSES, Pass, check, read
 from onnx2genn.frontend.verify import difference
 from onnx2genn.ir.registry import REGISTRY
 
@@ -279,3 +279,25 @@ def test_a_batch_that_is_fixed():
     proto = mlp()
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     assert read(proto).error < 1e-4
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2)])
+def test_what_rounding_leaves_of_a_normalisation_is_no_difference(size):
+    """Over one element it is 0, and onnxruntime divides its rounding error by sqrt(epsilon)."""
+    nodes = [node("Conv", "x w", "h"), node("InstanceNormalization", "h scale bias", "y")]
+    for seed in range(6):
+        weights = {
+            "w": normal(4, 3, 1, 1, seed=seed),
+            "scale": np.ones(4, np.float32),
+            "bias": normal(4, seed=seed),
+        }
+        assert check(model(nodes, {"x": ["N", 3, *size]}, weights)) == []
+
+
+def test_the_error_of_onnxruntime_excuses_no_other_one():
+    """The double precision is that of the file's own operators."""
+    proto = model([node("Tanh", "x", "y")], {"x": ["N", 3]})
+    found = read(proto)
+    wrong = found.graph.rewritten([*(replace(item, op="Sin") for item in found.graph.nodes)])
+    with pytest.raises(UnsupportedModelError, match="differs"):
+        found.verify(wrong, {"x": normal(4, 3)})

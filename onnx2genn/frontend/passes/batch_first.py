@@ -81,7 +81,7 @@ def _elementwise(mover: BatchMover, node: Node, place: Place) -> Place:
         for name in mover.data(node)
         if (own := mover.places[name])
     }
-    if len(places) > 1:
+    if len(places) > 1 or not all(0 <= item.axis < rank for item in places):
         raise Lost
     (after,) = places
     inputs = [name and _beside(mover, name, after.axis - rank, rank) for name in node.inputs]
