@@ -185,6 +185,8 @@ def notes(runs: Sequence[Run]) -> list[str]:
 
 
 def _change(run: Run, first: Run) -> str:
+    if _measure(run) != _measure(first):
+        return "judged by another metric"
     change = run.quality - first.quality
     if abs(change) < _SAME:
         return f"the same {run.score['title']}"
@@ -192,6 +194,11 @@ def _change(run: Run, first: Run) -> str:
         return f"{abs(change):.3g} {'better' if change > 0 else 'worse'} in {run.score['title']}"
     word = "more" if change > 0 else "less"
     return f"{100 * abs(change):.2f} points {word} {run.score['title']}"
+
+
+def _measure(run: Run) -> tuple[str, bool]:
+    """Return what quality is measured by, and whether the right answers are known."""
+    return run.score["title"], run.score["snn"] is None
 
 
 def best(runs: Sequence[Run], cost: str = "sops_per_sample") -> list[bool]:

@@ -46,6 +46,13 @@ def test_other_samples_are_noted(records: list[dict[str, Any]]) -> None:
     assert "differ in the model" in comparison.notes(comparison.runs_of([records[0], other]))[0]
 
 
+def test_other_metrics_are_not_compared(records: list[dict[str, Any]]) -> None:
+    for change in ({"title": "mean absolute error"}, {"snn": None}):
+        other = {**records[1], "scores": [{**records[1]["scores"][0], **change}]}
+        runs = comparison.runs_of([records[0], other])
+        assert "judged by another metric" in comparison.notes(runs)[0]
+
+
 def test_the_front(records: list[dict[str, Any]]) -> None:
     def run(accuracy: float, cost: float) -> comparison.Run:
         score = {**records[0]["scores"][0], "snn": accuracy, "more": True}
