@@ -163,3 +163,10 @@ def test_where_only_the_shape_is_read_the_batch_may_be_anywhere():
     zero = {"zero": np.zeros((1, 1, 1), np.float32)}
     found = check_model(sequence_first(*within, weights=zero))
     assert found.graph.shapes["y"] == (5, 4)
+
+
+def test_a_type_that_is_that_of_data_keeps_nothing_from_moving():
+    nodes = [node("CastLike", "half t", "k"), node("Mul", "t k", "u")]
+    proto = sequence_first(*nodes, weights={"half": np.full(1, 0.5, np.float64)})
+    problems = check(proto)
+    assert all("batch" in problem.reason for problem in problems)
