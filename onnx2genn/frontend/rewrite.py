@@ -43,7 +43,8 @@ class BatchRefusal(Refusal):
 
 UNKNOWN = (
     "no spiking form of this operator is known.",
-    "Replace it in the model, or register a handler of your own with onnx2genn.operator.",
+    "Start after it if it is at the beginning (--input TENSOR, inputs=), replace it in the model, "
+    "or register a handler of your own with onnx2genn.operator.",
 )
 
 
