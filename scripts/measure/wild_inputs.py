@@ -110,3 +110,18 @@ def tones(count: int, seed: int) -> np.ndarray:
     found += random.normal(size=found.shape) * random.uniform(0, 0.1, (count, 1))
     found -= found.mean(axis=1, keepdims=True)
     return (found / found.std(axis=1, keepdims=True)).astype(np.float32)
+
+
+def melodies(count: int, seed: int, samples: int = 43844, rate: int = 22050) -> np.ndarray:
+    """Make two seconds of notes of several voices, [N, samples, 1]."""
+    random = np.random.default_rng(seed)
+    time = np.arange(samples) / rate
+    found: np.ndarray = np.zeros((count, samples))
+    for melody in found:
+        for _ in range(random.integers(3, 12)):
+            start, length = random.uniform(0, 1.8), random.uniform(0.15, 0.8)
+            pitch = 440 * 2 ** (random.integers(-24, 24) / 12)
+            envelope = np.exp(-3 * (time - start)) * ((time >= start) & (time < start + length))
+            for harmonic in range(1, 6):
+                melody += 0.1 / harmonic * envelope * np.sin(2 * np.pi * harmonic * pitch * time)
+    return found[..., None].astype(np.float32)

@@ -106,6 +106,23 @@ def test_heads_that_are_read_within_stay_there() -> None:
         assert np.corrcoef(answers[name].ravel(), expected.ravel())[0, 1] > 0.99
 
 
+def test_a_head_of_one_may_be_read_before_it_is_moved() -> None:
+    further = (
+        node("Sigmoid", "mask", "s"),
+        node("Flatten", "s", "flat"),
+        node("GlobalAveragePool", "s", "mean"),
+        node("Flatten", "mean", "f2"),
+        node("Concat", "flat f2", "two", axis=1),
+        node("Gemm", "two u", "more"),
+    )
+    proto = network_of("flat", "more", further=further)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(normal(37, 3, scale=0.1), "u"))
+    network = onnx2genn.convert(proto, X, output=["flat", "more"], steps=12)
+    answers = network.predict(X, heads=True, backend="onnxruntime")
+    for name, expected in ann(proto).items():
+        assert np.corrcoef(answers[name].ravel(), expected.ravel())[0, 1] > 0.99
+
+
 def test_each_is_evaluated_by_what_suits_it() -> None:
     proto = network_of("mask", "classes")
     network = onnx2genn.convert(proto, X)

@@ -41,8 +41,12 @@ def separate_heads(graph: Graph, context: Context) -> Graph:
         shapes = {**branch.shapes, **shapes}
     names = {name: f"{name}/within" for name in context.outputs if name in nodes}
     builder = Builder(READOUT, {*graph.inputs, *constants, *nodes, *names.values()})
+    called: set[str] = set()
     for node in nodes.values():
-        builder.add(node.renamed(names))
+        # A head that was moved for one output may be where it was for another.
+        label = node.name if node.name not in called else f"{node.name}/{node.output}"
+        called.add(label)
+        builder.add(replace(node.renamed(names), name=label))
     shapes = {names.get(name, name): shape for name, shape in shapes.items()}
     tails = [strip_heads(branch) for branch in branches]
     logits = [names.get(name, name) for name, _ in tails]
