@@ -8,7 +8,7 @@ import pytest
 from helpers.conformance import REFUSED, RIGHT, cases, outcome
 from helpers.onnx_models import OLD_ONNXRUNTIME
 
-CONVERTED = 720
+CONVERTED = 700
 SIMULATED = 40  # one in so many
 
 
