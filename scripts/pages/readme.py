@@ -121,6 +121,8 @@ def imagenet() -> str:
             f"{record['logits_error']:.3f}",
             f"{record['spikes_per_sample'] / record['neurons']:.2f}",
         ])  # fmt: skip
+    if not lines:
+        return "Not recorded yet: `python scripts/measure/imagenet.py --record` does that."
     heads = [
         "coding", "latency", "images", "ANN", "loss", "agreement", "error of logits",
         "spikes / neuron",
