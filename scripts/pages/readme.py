@@ -178,8 +178,15 @@ def _origins(known: list[Record]) -> str:
 
 
 def _versions() -> str:
-    """Name the versions that were measured; early records do not say theirs."""
-    versions = {item.get("version", "0.1.0") for item in records.load(records.ACCURACY)}
+    """Name the versions that the networks of the tables were measured at.
+
+    Early records do not say theirs.
+    """
+    versions = {
+        item.get("version", "0.1.0")
+        for item in records.load(records.ACCURACY)
+        if item["network"] in NETWORKS
+    }
     return f"version{'s' if len(versions) > 1 else ''} {', '.join(sorted(versions))}"
 
 
