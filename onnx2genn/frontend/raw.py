@@ -253,9 +253,8 @@ def _completed(
     )
     if not fits:
         known = [size or "?" for size in sizes]
-        raise DataError(
-            f"Samples of input {name!r} have shape {known}, not {list(given)}; leave the batch out."
-        )
+        hint = "The first axis of the input is the batch, and no part of a sample."
+        raise DataError(f"Samples of input {name!r} have shape {known}, not {list(given)}. {hint}")
     return [int(size) for size in given]
 
 
