@@ -142,7 +142,7 @@ def snn():
 
 
 def with_expressions(snn):
-    """Return the populations that send a function; products of matrices are neurons of their own."""
+    """Return populations that send a function; products of matrices are neurons of their own."""
     return [item for item in snn.populations if item.is_function and item.kind != MATRICES]
 
 
