@@ -33,7 +33,7 @@ def verify(
     """Compare every tensor that a graph and the file have in common.
 
     A channel may differ by the tolerance of its precision, or by a multiple of what the last digits
-    of the inputs do to it, or of the error that onnxruntime makes in its operator.
+    of the inputs do to a channel of its tensor, or of the error that onnxruntime makes there.
 
     Args:
         expected: What the file computes.
@@ -67,7 +67,8 @@ def verify(
             exact = in_double(expected, name)
             if exact is not None:  # onnxruntime's own error is none of the graph
                 moved = np.maximum(moved, difference(wanted, exact, expected.usable))
-            if not (error <= np.maximum(tolerance, _MULTIPLE * moved)).all():
+            # That a change moves one channel little is chance where it moves others a lot.
+            if not (error <= max(tolerance, _MULTIPLE * moved.max(initial=0.0))).all():
                 raise mismatch(expected.graph, name, f"by {error.max():.2g} of its largest value")
         worst = max(worst, float(error.max(initial=0.0)))
     return worst

@@ -301,3 +301,22 @@ def test_the_error_of_onnxruntime_excuses_no_other_one():
     wrong = found.graph.rewritten([*(replace(item, op="Sin") for item in found.graph.nodes)])
     with pytest.raises(UnsupportedModelError, match="differs"):
         found.verify(wrong, {"x": normal(4, 3)})
+
+
+@pytest.mark.parametrize(("factor", "is_hidden"), [(1.0, False), (1e4, True)])
+def test_what_noise_hides_is_no_difference(factor, is_hidden):
+    """Where the last digits of the inputs move one channel a lot, another is not told by chance."""
+    nodes = [node("Mul", "x s", "h"), node("Sin", "h", "y")]
+    proto = model(nodes, {"x": ["N", 3]}, {"s": np.array([1, factor, 1], np.float32)})
+    found = read(proto)
+    constants = {
+        name: array * np.float32([1.0005, 1, 1]) if array.size == 3 else array
+        for name, array in found.graph.constants.items()
+    }
+    changed = replace(found.graph, constants=constants)
+    samples = {"x": normal(4, 3)}
+    if is_hidden:
+        assert 1e-4 < found.verify(changed, samples) < 1e-2
+    else:
+        with pytest.raises(UnsupportedModelError, match="differs"):
+            found.verify(changed, samples)
