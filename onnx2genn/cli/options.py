@@ -263,7 +263,7 @@ def _overwriting(given: argparse.Namespace) -> list[str]:
         if path is None:
             continue
         place = Path(os.path.realpath(path))  # unlike resolve, also for links in a circle
-        if place in places and name in RESULTS and not _is_device(place):
+        if place in places and name in ("resume", *RESULTS) and not _is_device(place):
             found.append(f"{_flag(name)} would replace {_flag(places[place])}")
         places[place] = name
     return found

@@ -55,7 +55,10 @@ class Progressed:
             with np.load(self._path, allow_pickle=False) as content:
                 state = {name: content[name] for name in content.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{self._path} cannot be read: {error}. Remove it.") from error
+            raise DataError(
+                f"{self._path} is not what an earlier evaluation has left, or it is damaged. Name "
+                "another file, or remove this one."
+            ) from error
         if str(state.pop(_KEY, "")) != self._key:
             raise DataError(
                 f"{self._path} is of another evaluation: of another network, coding, backend, "
@@ -64,7 +67,9 @@ class Progressed:
         try:
             found.restore(state)
         except (LookupError, ValueError) as error:
-            raise DataError(f"{self._path} is damaged: {error}. Remove it.") from error
+            raise DataError(
+                f"{self._path} is damaged: {error}. Remove it, or name another file."
+            ) from error
 
     def save(self, found: Part) -> None:
         """Write what was found so far, now and then and at the end."""

@@ -17,6 +17,7 @@ import pytest
 from conftest import Example
 
 import onnx2genn
+from onnx2genn.cli import main
 from onnx2genn.errors import BackendError, CodingError, DataError
 from onnx2genn.evaluate.evaluation import evaluate
 from onnx2genn.spiking_network import SpikingNetwork
@@ -161,8 +162,16 @@ def test_a_file_of_another_evaluation_is_refused(
         evaluate(again, x, y, backend=EMBEDDED, resume=place)
     assert place.read_bytes() == before
     place.write_bytes(before[:100])
-    with pytest.raises(DataError, match="Remove it"):
+    with pytest.raises(DataError, match="damaged"):
         evaluate(network, x, y, backend=EMBEDDED, resume=place)
+
+
+def test_a_file_to_resume_from_is_no_input(
+    digits: Example, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([str(digits.model), "--evaluate", str(digits.test), "--resume", str(digits.model)])
+    assert "--resume would replace MODEL.onnx" in capsys.readouterr().err
 
 
 def test_what_workers_cannot_do_is_said(network: SpikingNetwork, digits: Example) -> None:
