@@ -6,7 +6,6 @@ import hashlib
 import multiprocessing
 import pickle
 import signal
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -35,7 +34,6 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._before = set(multiprocessing.active_children())
         self._executor = self._new()
 
     def _new(self) -> ProcessPoolExecutor:
@@ -54,24 +52,21 @@ class Workers:
         self._executor = self._new()
 
     def close(self) -> None:
-        """End the processes, whatever they are doing."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - self._before:
-            process.terminate()
-            process.join()
+        """Let the processes finish what they are at, and end."""
+        self._executor.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Let processes that start within take no notice of Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let processes that start within take no notice of Ctrl-C; here it is heard right after."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def spread(job: Job, stretches: Iterable[Stretch], executor: Executor | Workers) -> Iterator[Part]:
