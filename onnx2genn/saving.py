@@ -37,6 +37,8 @@ _DAMAGE = (
     onnx.shape_inference.InferenceError,
 )
 
+_MOST_THRESHOLDS = 2**24
+
 
 def save(network: Network, path: Path) -> None:
     """Write a network as one ONNX file, which onnxruntime runs as the ANN.
@@ -235,6 +237,10 @@ def _faults(network: Network) -> Iterator[str]:
                 yield f"the {kind} of {name!r} has shape {list(array.shape)}"
             elif not np.isfinite(array).all() or (kind == "threshold" and array.min() <= 0):
                 yield f"the {kind} of {name!r} is {float(array.min())}"
+    largest = max((float(item.max()) for item in network.thresholds.values()), default=0.0)
+    for name, offset in network.offsets.items():
+        if np.abs(offset).max() > _MOST_THRESHOLDS * largest:
+            yield f"beside the offset of {name!r} no threshold is anything in float32"
     for name, scale in network.input_scales.items():
         if name not in network.entries or not 0 < scale < np.inf:
             yield f"the scale of the input {name!r} is {scale}"

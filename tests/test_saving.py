@@ -320,6 +320,7 @@ WEIGHT = "z0/MatMul_0/1"
         (THRESHOLD, np.ones(7, "f4"), r"threshold of .* has shape \[7\]"),
         (THRESHOLD, np.ones((2, 8), "f4"), r"threshold of .* has shape \[2, 8\]"),
         (OFFSET, np.full((), np.nan, "f4"), "offset of .* is nan"),
+        (OFFSET, np.full((), -1e23, "f4"), "no threshold is anything in float32"),
         ("onnx2genn/correction/", np.ones(7, "f4"), "correction"),
         ("onnx2genn/readout_threshold/", None, "missing"),
         ("onnx2genn/readout_threshold/", np.zeros((), "f4"), "readout"),

@@ -83,7 +83,8 @@ def evaluate(
         stretches = _stretches(samples, labels, found.samples, here.batch_size)
         used: Executor | Workers | None = executor
         if workers is not None and workers > 1:
-            used = stack.enter_context(closing(Workers(workers)))
+            most = -(-len(samples) // here.batch_size)
+            used = stack.enter_context(closing(Workers(min(workers, most))))
         parts = map(here.part, stretches) if used is None else spread(job, stretches, used)
         for part in parts:
             found.merge(part)

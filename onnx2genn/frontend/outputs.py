@@ -52,6 +52,8 @@ def choose_outputs(proto: onnx.ModelProto, wanted: Wanted = None) -> tuple[str, 
     else:
         chosen = _floats(proto, outputs, zipped)
     for name in chosen:
+        if not name:
+            raise UnsupportedModelError("An output of the model has no name.")
         if not input_names(proto, [name]):
             raise UnsupportedModelError(f"The output {name!r} does not depend on any input.")
     return tuple(chosen)

@@ -52,6 +52,12 @@ def test_workers_find_the_same_to_the_last_digit(
     assert not active_children()
 
 
+def test_no_more_workers_start_than_there_is_work(network: SpikingNetwork, digits: Example) -> None:
+    x = digits.x_test[:40]
+    found = network.evaluate(x, backend=EMBEDDED, batch_size=32, workers=10**11)
+    assert found.samples == len(x)
+
+
 def test_any_executor_does(network: SpikingNetwork, digits: Example, alone: dict[str, Any]) -> None:
     with ThreadPoolExecutor(1) as executor:
         assert found(network, digits, executor=executor) == alone

@@ -152,3 +152,10 @@ def test_a_file_that_may_not_be_read_is_not_called_a_wrong_model():
         pytest.skip("no file here that nobody may read")
     with pytest.raises(UnsupportedModelError, match=r"cannot be read: Input/output error"):
         read("/proc/self/mem")
+
+
+def test_an_output_without_a_name_is_refused():
+    proto = mlp()
+    proto.graph.node[-1].output[0] = proto.graph.output[0].name = ""
+    with pytest.raises(UnsupportedModelError, match="has no name"):
+        read(proto)

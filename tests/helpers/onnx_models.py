@@ -154,8 +154,11 @@ def signed_inputs(proto: onnx.ModelProto, found: Model, batch: int) -> dict[str,
     """Make inputs of both signs in the types that the model takes."""
     random = np.random.default_rng(1)
     dtypes = {
-        info.name: helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+        info.name: helper.tensor_dtype_to_np_dtype(
+            info.type.tensor_type.elem_type or onnx.TensorProto.FLOAT
+        )
         for info in proto.graph.input
+        if info.name in found.entries
     }
     return {
         name: (random.normal(size=(batch, *shape)) * 3).astype(dtypes[name])
