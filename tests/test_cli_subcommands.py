@@ -172,6 +172,15 @@ def test_a_run_as_a_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "steps = 12" in page
 
 
+def test_a_file_to_resume_from_lies_beside_the_configuration(here: Path) -> None:
+    folder = here / "elsewhere"
+    folder.mkdir()
+    (folder / "run.toml").write_text('resume = "found.npz"\n')
+    given = parser().parse_args(["--config", str(folder / "run.toml")])
+    with_configuration(parser(), given)
+    assert given.resume == str(folder / "found.npz")
+
+
 def test_a_configuration_is_written_as_it_is_read(here: Path) -> None:
     words = [*RUN, "--option", "lookahead=3", "--option", "reset=soft", "--percentile", "99.5"]
     words += ["--coding", "rate", "--steps", "auto", "--trace", "--diagnose", "--seed", "0"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onnx2genn.cli import values
+from onnx2genn.cli.options import PLACES
 from onnx2genn.errors import CodingError, DataError
 
 if sys.version_info >= (3, 11):
@@ -17,8 +18,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PLACES = ("model", "calibrate", "evaluate", "save", "json", "report", "record", "export_genn")
-"""Options that name files, which a configuration has relative to itself."""
 _TABLES = ("option", "input_shape")
 _PLAIN = (str, int, float)
 

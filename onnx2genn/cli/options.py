@@ -12,6 +12,8 @@ from onnx2genn.cli import values
 
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
 RESULTS = ("save", "json", "report", "record", "export_genn")
+PLACES = ("model", "calibrate", "evaluate", "resume", *RESULTS)
+"""Options that name files."""
 RUNNING = (
     *("evaluate", "limit", "metric", "diagnose", "backend", "cross_check", "batch_size", "seed"),
     *("workers", "scheduler", "resume"),
@@ -258,7 +260,7 @@ def _overwriting(given: argparse.Namespace) -> list[str]:
     """Find results that would take the place of something else of this command."""
     found: list[str] = []
     places: dict[Path, str] = {}
-    for name in ("model", "calibrate", "evaluate", "resume", *RESULTS):
+    for name in PLACES:
         path = getattr(given, name)
         if path is None:
             continue

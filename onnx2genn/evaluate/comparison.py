@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from onnx2genn.evaluate.neurons import Neurons
 from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.outputs import beside, separate_outputs
+from onnx2genn.ir.run import Runner
 from onnx2genn.network import Network
 
 
@@ -87,14 +88,26 @@ class Comparison:
     """
 
     def __init__(self, job: Job, simulator: Simulator) -> None:
-        network = job.network
         self.backend, self.batch_size = simulator.backend, simulator.batch_size
-        self._job, self._simulator, self._forecast = job, simulator, Forecast(network)
-        tensors = [item.tensor for item in network.populations]
-        # What accumulates first sends exactly what is forecast.
-        self._by_layer = None if network.coding.accumulates else Forecast(network, tensors)
-        self._target = network.model.parts.readout.target
-        self._ann = network.model.runner([self._target, *tensors])
+        self._job, self._simulator = job, simulator
+        self._target = job.network.model.parts.readout.target
+        self._tensors = [item.tensor for item in job.network.populations]
+
+    # Made when they are first asked for: where others compare, this process needs none of them.
+
+    @cached_property
+    def _ann(self) -> Runner:
+        return self._job.network.model.runner([self._target, *self._tensors])
+
+    @cached_property
+    def _forecast(self) -> Forecast:
+        return Forecast(self._job.network)
+
+    @cached_property
+    def _by_layer(self) -> Forecast | None:
+        """What accumulates first sends exactly what is forecast."""
+        network = self._job.network
+        return None if network.coding.accumulates else Forecast(network, self._tensors)
 
     def part(self, stretch: Stretch) -> Part:
         """Return what is found on some samples."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnx2genn.frontend.operators.elementwise import aligned, same_rank
+from onnx2genn.frontend.operators.elementwise import aligned, sub
 from onnx2genn.frontend.rewrite import Refusal, Rewrite
 from onnx2genn.ir.registry import Handler, operator
 
@@ -27,23 +27,13 @@ def _comparison(op: str) -> Handler:
         operands = _numbers(rewrite, a, b)
         if rewrite.is_function() and not any(np.size(item) > 1 for item in operands):
             return rewrite.emit(op, *operands)
-        return rewrite.emit(op, _difference(rewrite, a, b), np.float32(0))
+        return rewrite.emit(op, sub(rewrite, a, b), np.float32(0))
 
     return handler
 
 
 def _numbers(rewrite: Rewrite, *names: str) -> list[str | np.ndarray]:
     return [rewrite.constant(x, "operand") if rewrite.is_constant(x) else x for x in names]
-
-
-def _difference(rewrite: Rewrite, a: str, b: str) -> str:
-    if rewrite.is_constant(b):
-        return rewrite.emit("Add", a, -aligned(rewrite, b, a))
-    if rewrite.is_constant(a):
-        negative = rewrite.emit("Mul", b, np.float32(-1))
-        return rewrite.emit("Add", negative, aligned(rewrite, a, b))
-    same_rank(rewrite, a, b)
-    return rewrite.minus(a, b)
 
 
 def _joint(op: str) -> Handler:
