@@ -17,7 +17,8 @@ from onnx2genn.evaluate.comparison import Job, Part, Stretch, comparison
 from onnx2genn.evaluate.operations import SynapseCounter, current_macs, macs
 from onnx2genn.evaluate.result import Evaluation, Projection
 from onnx2genn.evaluate.resume import Progressed
-from onnx2genn.evaluate.spread import Workers, spread
+from onnx2genn.evaluate.spread import spread
+from onnx2genn.evaluate.workers import Workers
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.network import Network
 
