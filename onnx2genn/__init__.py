@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from onnx2genn.frameworks import from_keras, from_torch
     from onnx2genn.frontend.operators import operator
+    from onnx2genn.ir.preprocessing import Preprocessing
     from onnx2genn.spiking_network import Evaluation, SpikingNetwork
 
 # Where each public name lives: modules are imported when a name of theirs is first used.
@@ -28,6 +29,7 @@ _HOMES = {
     "DataError": "errors",
     "Evaluation": "spiking_network",
     "Onnx2GennError": "errors",
+    "Preprocessing": "ir.preprocessing",
     "Problem": "errors",
     "SpikingNetwork": "spiking_network",
     "UnsupportedModelError": "errors",
@@ -47,6 +49,7 @@ __all__ = [
     "DataError",
     "Evaluation",
     "Onnx2GennError",
+    "Preprocessing",
     "Problem",
     "SpikingNetwork",
     "UnsupportedModelError",

@@ -19,6 +19,7 @@ from onnx2genn.frontend.file import InputShape, Source
 from onnx2genn.frontend.outputs import Wanted
 from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.model import Model
+from onnx2genn.ir.preprocessing import Preprocessing
 from onnx2genn.spiking_network import SpikingNetwork
 from onnx2genn.stages import stage
 
@@ -37,6 +38,7 @@ def convert(
     output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
+    preprocessing: Preprocessing | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> SpikingNetwork:
@@ -65,6 +67,8 @@ def convert(
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
         memory: GiB that reading may take; a quarter of the machine's memory if None.
+        preprocessing: What is done to samples before the model takes them. It becomes part of the
+            network, and is saved with it: all samples are those before.
         progress: Called with the number of calibration samples done and the total.
         options: Options of the coding, as ``threshold="max"``.
 
@@ -93,7 +97,15 @@ def convert(
         raise CodingError("Events are counted in the steps of a window: say how many (steps=...).")
     with stage("reading the model and the samples"):
         model, samples = read_with_samples(
-            source, calibration, output, input_shape, memory, _names(inputs), chosen
+            source,
+            calibration,
+            output,
+            input_shape,
+            memory,
+            _names(inputs),
+            chosen,
+            preprocessing,
+            progress,
         )
     if samples is None:
         return SpikingNetwork.of(guess(model, chosen))
@@ -124,6 +136,7 @@ def examine(
     output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
+    preprocessing: Preprocessing | None = None,
 ) -> Model:
     """Read a model as :func:`convert` does, and compare it with its file.
 
@@ -135,13 +148,20 @@ def examine(
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
         memory: As for :func:`convert`.
+        preprocessing: As for :func:`convert`.
 
     Raises:
         UnsupportedModelError: The model cannot be converted; ``problems`` lists all reasons.
         DataError: The samples do not fit the model.
     """
     model, samples = read_with_samples(
-        source, calibration, output, input_shape, memory, _names(inputs)
+        source,
+        calibration,
+        output,
+        input_shape,
+        memory,
+        _names(inputs),
+        preprocessing=preprocessing,
     )
     return model if samples is None else fit(model, samples)
 
@@ -154,6 +174,7 @@ def check(
     output: Wanted = None,
     input_shape: InputShape | None = None,
     memory: float | None = None,
+    preprocessing: Preprocessing | None = None,
 ) -> list[Problem]:
     """List everything that keeps a model from being converted; empty if it converts.
 
@@ -164,6 +185,7 @@ def check(
         output: As for :func:`convert`.
         input_shape: As for :func:`examine`.
         memory: As for :func:`convert`.
+        preprocessing: As for :func:`convert`.
 
     Example:
         >>> import onnx2genn
@@ -182,6 +204,7 @@ def check(
             output=output,
             input_shape=input_shape,
             memory=memory,
+            preprocessing=preprocessing,
         )
     except UnsupportedModelError as error:
         if not error.problems:

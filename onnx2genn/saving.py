@@ -13,13 +13,14 @@ from onnx import helper, numpy_helper
 
 from onnx2genn import coding as codings
 from onnx2genn import files
-from onnx2genn.errors import UnsupportedModelError
+from onnx2genn.errors import DataError, UnsupportedModelError
 from onnx2genn.frontend.file import Source, load_proto
 from onnx2genn.frontend.partition import cut
 from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Graph, Shape
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Partition
+from onnx2genn.ir.preprocessing import Preprocessing
 from onnx2genn.ir.run import Runner, serialised
 from onnx2genn.ir.stored import pack, unpack
 from onnx2genn.network import Network
@@ -29,6 +30,7 @@ _FORMAT = 6
 _READ = (4, 5, 6)  # 5 has neurons with two ports; 6 may have what comes before the network
 _DAMAGE = (
     AttributeError,
+    DataError,
     LookupError,
     TypeError,
     ValueError,
@@ -74,6 +76,7 @@ def save(network: Network, path: Path) -> None:
         "calibration_maxima": dict(network.calibration_maxima),
         "error": model.error,
         "limits": model.limits,
+        "preprocessing": model.preprocessing.options(),
         "front": None if front is None else {"entries": front.entries, "batch": front.batch},
         "graph": graph,
     }
@@ -176,6 +179,7 @@ def _rebuilt(proto: onnx.ModelProto, record: Mapping[str, Any]) -> Network:
         error=float(record["error"]),
         limits={name: (float(low), float(high)) for name, (low, high) in record["limits"].items()},
         front=_front(record.get("front"), named("front")),
+        preprocessing=Preprocessing(**record.get("preprocessing", {})),
     )
     network = Network(
         model=model,

@@ -115,6 +115,7 @@ class SpikingNetwork(Network):
         y: Truth = None,
         *,
         metric: str | None = None,
+        class_names: Sequence[str] = (),
         backend: str = "auto",
         batch_size: int | None = None,
         progress: Progress | None = None,
@@ -134,6 +135,7 @@ class SpikingNetwork(Network):
                 output: accuracy where Softmax, ArgMax or a row of scores tells of classes, at each
                 position if there are several; of Sigmoid, accuracy of all labels, and IoU where
                 these have positions; else the error.
+            class_names: Names of the classes in their order, for the report.
             backend: As for :meth:`predict`.
             batch_size: Samples simulated at once; chosen by the backend if None.
             progress: Called with the number of samples done and the total.
@@ -154,6 +156,7 @@ class SpikingNetwork(Network):
                 x,
                 y,
                 metric=metric,
+                class_names=class_names,
                 backend=backend,
                 batch_size=batch_size,
                 progress=progress,

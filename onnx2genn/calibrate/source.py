@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,11 @@ import onnx
 from onnx2genn.coding import Coding
 from onnx2genn.data import (
     Inputs,
+    Progress,
     load_arrays,
     load_events,
     load_samples,
+    names_images,
     prepare,
     prepare_events,
     shapes_of,
@@ -22,7 +24,9 @@ from onnx2genn.data import (
 from onnx2genn.frontend.file import InputShape, Source, load_proto
 from onnx2genn.frontend.outputs import Wanted, choose_outputs, input_names
 from onnx2genn.frontend.pipeline import read
+from onnx2genn.frontend.preprocessing import prepared
 from onnx2genn.ir.model import Model
+from onnx2genn.ir.preprocessing import AS_IT_IS, Preprocessing
 
 
 def read_with_samples(
@@ -33,6 +37,8 @@ def read_with_samples(
     memory: float | None = None,
     start: Sequence[str] = (),
     coding: Coding | None = None,
+    preprocessing: Preprocessing | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Model, np.ndarray | None]:
     """Read a model, and samples for it.
 
@@ -44,31 +50,44 @@ def read_with_samples(
         memory: GiB that reading may take; a quarter of the machine's memory if None.
         start: Tensors that the network starts at; samples may be of them, or of the inputs.
         coding: Coding that they are for; it may take events.
+        preprocessing: What is done to samples, which becomes part of the model; None for nothing.
+        progress: Called with the number of images read and the total.
 
     Raises:
         UnsupportedModelError: The model cannot be converted.
         DataError: The samples do not fit the model.
     """
-    proto = load_proto(source)
-    made = partial(read, proto, output=output, memory=memory, start=start)
+    preprocessing = preprocessing or AS_IT_IS
+    proto = prepared(load_proto(source), preprocessing, output)
+
+    def made(input_shape: InputShape | None) -> Model:
+        model = read(proto, output=output, memory=memory, start=start, input_shape=input_shape)
+        return replace(model, preprocessing=preprocessing)
+
     if calibration is None:
-        return made(input_shape=input_shape), None
+        return made(input_shape), None
     if coding is not None and coding.events:
-        model = made(input_shape=input_shape)
+        model = made(input_shape)
         if isinstance(calibration, str | Path):
             return model, load_events(calibration, model, coding.steps).x
         return model, prepare_events(model, calibration, coding.steps)
     names = input_names(proto, choose_outputs(proto, output))
-    if isinstance(calibration, str | Path) and Path(calibration).is_dir():
+    if isinstance(calibration, str | Path) and names_images(Path(calibration)):
         # Of images, the model says how large they are.
-        model = made(input_shape=input_shape)
-        loaded = load_samples(calibration, model.entries, front=model.front)
+        model = made(input_shape)
+        loaded = load_samples(
+            calibration,
+            model.entries,
+            front=model.front,
+            resize=preprocessing.resize,
+            progress=progress,
+        )
         return model, prepare(model, loaded.x)
     if isinstance(calibration, str | Path):
         calibration, _ = load_arrays(Path(calibration), names)
     if start and not _is_for(proto, names, calibration):
         names = list(start)
-    model = made(input_shape=shapes_of(names, calibration))
+    model = made(shapes_of(names, calibration))
     return model, prepare(model, calibration)
 
 

@@ -18,8 +18,9 @@ from onnx2genn.api import convert, examine, load
 from onnx2genn.backends.recording import READOUT
 from onnx2genn.backends.registry import AUTO, BACKENDS, EMBEDDED, choose, doctor, first_other
 from onnx2genn.calibrate.encode import require_expressible
+from onnx2genn.cli.combinations import faults
 from onnx2genn.cli.config import written
-from onnx2genn.cli.options import coding_options, faults, reading_options
+from onnx2genn.cli.options import coding_options, reading_options
 from onnx2genn.cli.output import Output, progress
 from onnx2genn.cli.samples import RANDOM_SAMPLES, samples_of_run
 from onnx2genn.cli.scheduler import scheduler
@@ -119,6 +120,8 @@ def _convert_and_evaluate(
     if saved:
         network = load(given.model)
         output.say(f"Loaded {given.model}: {_coding_line(network)}")
+        if network.model.preprocessing.options():
+            output.say(f"Its samples are prepared: {network.model.preprocessing}")
     else:
         network = _converted(given, proto, output)
     if given.save is not None:
@@ -223,6 +226,7 @@ def _evaluated(
             samples.x,
             samples.y,
             metric=given.metric,
+            class_names=samples.names,
             backend=given.backend or AUTO,
             batch_size=given.batch_size,
             progress=report,

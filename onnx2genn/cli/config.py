@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onnx2genn.cli import values
-from onnx2genn.cli.options import PLACES
+from onnx2genn.cli.combinations import PLACES
 from onnx2genn.errors import CodingError, DataError
 
 if sys.version_info >= (3, 11):
@@ -19,6 +19,7 @@ else:
     import tomli as tomllib
 
 _TABLES = ("option", "input_shape")
+_ROWS = ("mean", "std")
 _PLAIN = (str, int, float)
 
 
@@ -69,6 +70,8 @@ def _words(path: Path, known: set[str]) -> Iterator[str]:
             yield from [flag] if value else []
         else:
             parts = value if isinstance(value, list) and value else [value]
+            if name in _ROWS and all(isinstance(part, int | float) for part in parts):
+                parts = [_text(parts)]
             if not all(isinstance(part, str if name in PLACES else _PLAIN) for part in parts):
                 raise CodingError(f"{path}: {key} is no text, or no number")
             for part in parts:

@@ -1,52 +1,12 @@
-"""The words of the command line, and which of them go together."""
+"""The words of the command line."""
 
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from onnx2genn.cli import values
-
-CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
-RESULTS = ("save", "json", "report", "record", "export_genn")
-PLACES = ("model", "calibrate", "evaluate", "resume", *RESULTS)
-"""Options that name files."""
-RUNNING = (
-    *("evaluate", "limit", "metric", "diagnose", "backend", "cross_check", "batch_size", "seed"),
-    *("workers", "scheduler", "resume"),
-    *RESULTS,
-)
-_SPEECH = ("quiet", "verbose")
-TAKEN = {
-    "doctor": _SPEECH,
-    "check": (
-        *(*_SPEECH, "model", "input", "output", "input_shape"),
-        *("calibrate", "coding", "memory", "trace", "report"),
-    ),
-    "saved": (*_SPEECH, "model", *RUNNING),
-    "convert": (
-        *_SPEECH,
-        *("model", "input", "output", "input_shape", "calibrate", "memory", "trace"),
-        *CODING,
-        *RUNNING,
-    ),
-}
-"""What has an effect in each mode: all else is wrong usage."""
-
-_NEEDS: tuple[tuple[str, Callable[[argparse.Namespace], Any], str], ...] = (
-    ("limit", lambda given: given.evaluate, "--evaluate"),
-    ("diagnose", lambda given: given.evaluate, "--evaluate"),
-    ("loss", lambda given: given.steps == "auto", "--steps auto"),
-    ("resume", lambda given: given.evaluate, "--evaluate"),
-    *(
-        (name, lambda given: given.cross_check is None, "another mode than --cross-check")
-        for name in ("workers", "scheduler", "resume")
-    ),
-)
-_FLAGS_OF_CODINGS = ("steps", "threshold", "percentile")
+from onnx2genn.cli.preparation import add_preprocessing, preprocessing_of
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,8 +20,9 @@ def parser() -> argparse.ArgumentParser:
         usage="onnx2genn MODEL.onnx [options], or onnx2genn check|doctor|export|compare|sweep ...",
         description="Turn a trained network in an ONNX file into a spiking neural network, run it "
         "and compare it with the original.",
-        epilog="Data files are .npz with arrays x (and y), .npy with x, or a folder with one "
-        "folder of images for each class; for a model with several inputs, .npz with arrays of "
+        epilog="Data files are .npz with arrays x (and y), .npy with x, a folder with one "
+        "folder of images for each class, or .csv (.tsv) with the path and the label of an image "
+        "in each line; for a model with several inputs, .npz with arrays of "
         "their names (and y). With --option input=events, arrays of "
         "events with fields x, y, p, t and their counts, or counts [N, bins, ...].",
     )
@@ -135,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
         help="sizes of one sample without the batch, as image=3,224,224, where the model leaves "
         "them open and there is no --calibrate",
     )
+    add_preprocessing(found)
     add = found.add_argument_group("coding").add_argument
     add(
         "--coding",
@@ -215,70 +177,6 @@ def _version() -> str:
     return version("onnx2genn")
 
 
-def faults(given: argparse.Namespace, mode: str) -> list[str]:
-    """List what does not go together.
-
-    Args:
-        given: What the parser found.
-        mode: One of ``TAKEN``.
-    """
-    named = [name for name, value in vars(given).items() if values.is_given(value) and name != mode]
-    found = [
-        f"{_flag(name)} has no effect {_IN_MODE[mode]}" for name in named if name not in TAKEN[mode]
-    ]
-    found += [
-        f"{_flag(name)} needs {wanted}"
-        for name, is_met, wanted in _NEEDS
-        if name in named and name in TAKEN[mode] and not is_met(given)
-    ]
-    if mode == "saved" and given.evaluate is not None and given.seed is not None:
-        found.append("--seed has no effect on --evaluate with a saved spiking network")
-    names = [name for name, _ in given.option]
-    found += [
-        f"{name} is given twice, by {_flag(name)} and by --option"
-        for name in (*_FLAGS_OF_CODINGS, "seed")
-        if name in names and getattr(given, name) is not None
-    ]
-    found += [f"--option {name}= is given twice" for name in {*names} if names.count(name) > 1]
-    if given.cross_check is not None:
-        evaluating = [name for name in ("report", "record", "metric", "diagnose") if name in named]
-        found += [f"{_flag(name)} has no effect with --cross-check" for name in evaluating]
-    if given.workers and given.scheduler:
-        found.append("--workers and --scheduler are two ways to the same: give one")
-    return found + _overwriting(given)
-
-
-_IN_MODE = {
-    "doctor": "with --doctor",
-    "check": "with --check",
-    "saved": "on a saved spiking network, which has a coding and thresholds of its own",
-    "convert": "while a model is converted",
-}
-
-
-def _overwriting(given: argparse.Namespace) -> list[str]:
-    """Find results that would take the place of something else of this command."""
-    found: list[str] = []
-    places: dict[Path, str] = {}
-    for name in PLACES:
-        path = getattr(given, name)
-        if path is None:
-            continue
-        place = Path(os.path.realpath(path))  # unlike resolve, also for links in a circle
-        if place in places and name in ("resume", *RESULTS) and not _is_device(place):
-            found.append(f"{_flag(name)} would replace {_flag(places[place])}")
-        places[place] = name
-    return found
-
-
-def _is_device(place: Path) -> bool:
-    return place.exists() and not place.is_file()
-
-
-def _flag(name: str) -> str:
-    return "MODEL.onnx" if name == "model" else f"--{name.replace('_', '-')}"
-
-
 def reading_options(given: argparse.Namespace) -> dict[str, Any]:
     """Return the options of reading a model."""
     return {
@@ -286,6 +184,7 @@ def reading_options(given: argparse.Namespace) -> dict[str, Any]:
         "inputs": given.input,
         "input_shape": dict(given.input_shape) or None,
         "memory": given.memory,
+        "preprocessing": preprocessing_of(given),
     }
 
 

@@ -6,7 +6,7 @@ import argparse
 
 import numpy as np
 
-from onnx2genn.cli.output import Output
+from onnx2genn.cli.output import Output, progress
 from onnx2genn.data import Samples, load_events, load_samples
 from onnx2genn.network import Network
 
@@ -18,7 +18,16 @@ def samples_of_run(given: argparse.Namespace, network: Network, output: Output) 
     if given.evaluate is not None:
         if network.coding.events:
             return load_events(given.evaluate, network.model, network.coding.steps, given.limit)
-        return load_samples(given.evaluate, network.entries, given.limit, network.model.front)
+        model = network.model
+        with progress("Reading", quiet=given.quiet) as report:
+            return load_samples(
+                given.evaluate,
+                network.entries,
+                given.limit,
+                model.front,
+                resize=model.preprocessing.resize,
+                progress=report,
+            )
     output.say(f"No --evaluate data: running {RANDOM_SAMPLES} random inputs.")
     return _random(network, given.seed or 0)
 

@@ -17,6 +17,7 @@ from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.source import read_with_samples
 from onnx2genn.cli import values
 from onnx2genn.cli.output import Output, progress
+from onnx2genn.cli.preparation import add_preprocessing, preprocessing_of
 from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.coding import CODINGS, PRESETS
 from onnx2genn.coding.base import THRESHOLD_RULES
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--threshold", choices=THRESHOLD_RULES, help="how thresholds are chosen")
     add("--metric", metavar="NAME", type=values.word, help="what to judge answers by")
     add("--output", metavar="NAME", type=values.word, help="output of the model to convert")
+    add_preprocessing(found)
     add("--backend", choices=[AUTO, *BACKENDS], default="onnxruntime", help="simulator")
     shares = found.add_mutually_exclusive_group().add_argument
     shares("--workers", metavar="N", type=values.positive, help="processes that share the samples")
@@ -108,11 +110,15 @@ def _all_steps(text: str) -> list[int]:
 
 def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
     """Evaluate every coding with every number of steps; leave out what is refused, by name."""
-    model, samples = read_with_samples(given.model, given.calibrate, given.output)
+    chosen = preprocessing_of(given)
+    model, samples = read_with_samples(
+        given.model, given.calibrate, given.output, preprocessing=chosen
+    )
     assert samples is not None
     with progress("Calibrating", quiet=given.quiet) as report:
         seen = observe(model, samples, progress=report)
-    test = load_samples(given.evaluate, seen.model.entries, given.limit)
+    entries, front = model.entries, model.front
+    test = load_samples(given.evaluate, entries, given.limit, front, resize=chosen.resize)
     output.say(f"Backend {choose(given.backend).name}, {len(test.x):,} samples")
     found = []
     for name in given.codings:
@@ -129,6 +135,7 @@ def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
                         test.y,
                         backend=given.backend,
                         metric=given.metric,
+                        class_names=test.names,
                         progress=report,
                         executor=executor,
                         workers=given.workers,

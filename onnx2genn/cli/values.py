@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from onnx2genn.ir.preprocessing import CROP, STRETCH
+
 
 def is_given(value: Any) -> bool:
     """Whether an option has a value: without one it is None, False or an empty list."""
@@ -57,6 +59,25 @@ def gib(text: str) -> float:
 def steps(text: str) -> int | str:
     """Take a whole number above 0, or ``auto``."""
     return text if text == "auto" else positive(text)
+
+
+def ratio(text: str) -> float:
+    """Take a number, or a fraction as 1/255."""
+    above, slash, below = text.partition("/")
+    try:
+        return float(above) / float(below) if slash else float(above)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, and no fraction") from None
+
+
+def ratios(text: str) -> tuple[float, ...]:
+    """Take numbers between commas."""
+    return tuple(map(ratio, text.split(",")))
+
+
+def resize(text: str) -> str | int:
+    """Take ``stretch``, ``crop`` or a whole number above 0."""
+    return text if text in (STRETCH, CROP) else positive(text)
 
 
 def shape(text: str) -> tuple[str, tuple[int, ...]]:

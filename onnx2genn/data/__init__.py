@@ -11,6 +11,7 @@ from onnx2genn.data.fitting import (
     samples_of,
     shapes_of,
 )
+from onnx2genn.data.image_lists import names_images
 from onnx2genn.data.intake import Samples, load_arrays, load_samples
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "load_arrays",
     "load_events",
     "load_samples",
+    "names_images",
     "prepare",
     "prepare_events",
     "samples_for",

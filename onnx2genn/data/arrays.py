@@ -13,7 +13,8 @@ from onnx2genn.errors import DataError
 
 _NPY, _NPZ = b"\x93NUMPY", b"PK"
 _FORMATS = (
-    "Use .npz with arrays x (and y), .npy with x alone, or a folder of class folders of images."
+    "Use .npz with arrays x (and y), .npy with x alone, a folder of class folders of images, or "
+    ".csv with paths of images and labels."
 )
 _FLOAT_BYTES = 4
 

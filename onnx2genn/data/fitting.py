@@ -13,6 +13,7 @@ from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.inputs import join_arrays, separate_arrays
 from onnx2genn.ir.model import Model
+from onnx2genn.ir.preprocessing import CHANNELS_FIRST, layout_of
 
 Inputs = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
 """Samples [N, ...]; of a model with several inputs, arrays by name or in the model's order."""
@@ -198,11 +199,14 @@ def samples_for(shape: Shape, x: np.ndarray, where: str = "The data") -> np.ndar
 def _hint(array: np.ndarray, shape: Shape) -> str:
     if array.shape == tuple(shape):
         return " The axis of samples is missing: use x[None]."
-    if len(shape) == 3 and array.ndim == 4:
-        if array.transpose(0, 3, 1, 2).shape[1:] == tuple(shape):
-            return " The channels are last, the model wants them first: x.transpose(0, 3, 1, 2)."
-        if array.transpose(0, 2, 3, 1).shape[1:] == tuple(shape):
-            return " The channels are first, the model wants them last: x.transpose(0, 2, 3, 1)."
+    layout = layout_of(array.shape[1:], shape)
+    if layout is not None:
+        first = layout == CHANNELS_FIRST
+        here, there, axes = ("first", "last", "2, 3, 1") if first else ("last", "first", "3, 1, 2")
+        return (
+            f" The channels are {here}, the model wants them {there}: x.transpose(0, {axes}), or "
+            f"--layout {layout}."
+        )
     if array[0].size == np.prod(shape):
         return f" The number of values is right: x.reshape({', '.join(map(str, (-1, *shape)))})."
     return ""

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from onnx2genn.data.arrays import Archive, read_npy
-from onnx2genn.data.fitting import Inputs, samples_for, samples_of
+from onnx2genn.data.fitting import Inputs, Progress, samples_of
+from onnx2genn.data.image_lists import listed, names_images
 from onnx2genn.data.images import load_images
 from onnx2genn.data.reading import is_folder
 from onnx2genn.errors import DataError
@@ -19,10 +20,14 @@ from onnx2genn.ir.graph import Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Samples as :func:`samples_of` gives them and, where known, their labels [N]."""
+    """Samples as :func:`samples_of` gives them and, where known, their labels [N].
+
+    ``names`` are those of the classes, in their order, where they have some.
+    """
 
     x: np.ndarray
     y: np.ndarray | None = None
+    names: tuple[str, ...] = ()
 
 
 def load_samples(
@@ -30,36 +35,43 @@ def load_samples(
     entries: Mapping[str, Shape],
     limit: int | None = None,
     front: Front | None = None,
+    *,
+    resize: str | int | None = None,
+    progress: Progress | None = None,
 ) -> Samples:
     """Load samples from a file or folder.
 
     Args:
-        path: ``.npz`` with array ``x`` (and ``y``), ``.npy`` with ``x``, or a folder with one
-            folder of images for each class, in the order of their names. For a model with several
-            inputs, ``.npz`` with arrays of their names (and ``y``).
+        path: ``.npz`` with array ``x`` (and ``y``), ``.npy`` with ``x``, or images as
+            :func:`listed` takes them. For a model with several inputs, ``.npz`` with arrays of
+            their names (and ``y``).
         entries: Inputs that the model takes, with the shape of one sample.
         limit: Use only the first samples; of images, the first of every class in turn.
         front: What comes before the network, if samples are of the inputs that this takes.
+        resize: What to do with images of another size, as of ``Preprocessing``.
+        progress: Called with the number of images read and the total.
 
     Raises:
         DataError: There is no such file, it cannot be read, or it does not fit the model.
     """
     place = Path(path)
-    if not is_folder(place):
-        arrays, y = load_arrays(place, entries if front is None else front.entries)
+    taken = entries if front is None else front.entries
+    if not names_images(place):
+        arrays, y = load_arrays(place, taken)
         first: Inputs = {name: array[:limit] for name, array in arrays.items()}
         if front is not None and len(arrays) == 1:  # which may be of either
             (first,) = (array[:limit] for array in arrays.values())
         x = samples_of(entries, first, str(path), front)
         return Samples(x=x, y=y if y is None else y[:limit])
-    if len(entries) > 1:
+    if len(taken) > 1:
         raise DataError(
-            f"{path} is a folder of images, but the model takes several inputs. "
-            + _how_to_save(entries)
+            f"{path} has images, but the model takes several inputs. " + _how_to_save(taken)
         )
-    (shape,) = entries.values()
-    x, y = load_images(place, shape, limit)
-    return Samples(x=samples_for(shape, x, str(path)), y=y)
+    (shape,) = taken.values()
+    found = listed(place, limit)
+    x = samples_of(entries, load_images(found.files, shape, resize, progress), str(path), front)
+    y = None if found.labels is None else np.array(found.labels)
+    return Samples(x=x, y=y, names=found.names)
 
 
 def load_arrays(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def evaluate(
     *,
     backend: str = "auto",
     metric: str | None = None,
+    class_names: Sequence[str] = (),
     batch_size: int | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
@@ -51,6 +53,7 @@ def evaluate(
         y: What the answers should be: labels [N], or one for each position, or values in the
             shape of the output; of several outputs, arrays by name, or one for the first.
         metric: One of ``METRICS``; by default the one that suits the output.
+        class_names: Names of the classes of the first output, in their order, if they have some.
         backend: Name of a backend, or ``auto``.
         batch_size: Samples simulated at once; chosen by the backend if None.
         progress: Called with the number of samples done and the total.
@@ -68,6 +71,7 @@ def evaluate(
         raise CodingError("executor and workers are two ways to the same: give one.")
     samples = network.prepare(x)
     questions, labels = _questions(network, len(samples), y, metric)
+    _require_all(class_names, next(iter(questions.values())))
     job = Job(
         network=network,
         questions=questions,
@@ -92,7 +96,7 @@ def evaluate(
             kept.save(found)
             if progress is not None:
                 progress(found.samples, len(samples))
-    return _result(job, found, samples, here.backend)
+    return replace(_result(job, found, samples, here.backend), class_names=[*class_names])
 
 
 def _questions(
@@ -116,6 +120,16 @@ def _questions(
         {name: asked for name, (asked, _) in found.items()},
         {name: labels for name, (_, labels) in found.items()},
     )
+
+
+def _require_all(names: Sequence[str], asked: Question) -> None:
+    """Refuse names of some of the classes: it is not known which."""
+    if names and asked.task.classes != len(names):
+        raise DataError(
+            f"There are {len(names):,} classes by name ({', '.join(names[:3])} ...), and the "
+            f"output {asked.output.name!r} has {asked.task.classes:,}: which is which is not "
+            "known. Have a folder for each class, be it empty, or give labels as numbers."
+        )
 
 
 def _stretches(

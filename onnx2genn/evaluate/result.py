@@ -197,6 +197,7 @@ class Evaluation:
         confusion: Which class of the ANN became which other one of the SNN, and how often; the
             most frequent first.
         tried: What remedies brought that were tried, in words.
+        class_names: Names of the classes of the first output; empty if they have none.
     """
 
     model: str
@@ -219,6 +220,7 @@ class Evaluation:
     differences: list[Difference] = field(default_factory=list)
     confusion: list[tuple[int, int, int]] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
+    class_names: list[str] = field(default_factory=list)
 
     @property
     def score(self) -> Score:

@@ -17,6 +17,7 @@ from onnx2genn.frontend.passes.recurrent.layout import time_first_inputs
 from onnx2genn.frontend.probe import independent
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.preprocessing import layout_of
 
 _LONGEST_REASON = 300
 _MOST_ELEMENTS = 2**28
@@ -253,7 +254,13 @@ def _completed(
     )
     if not fits:
         known = [size or "?" for size in sizes]
+        layout = layout_of(given, sizes)
         hint = "The first axis of the input is the batch, and no part of a sample."
+        if layout is not None:
+            hint = (
+                f"If these have their channels elsewhere, say so: --layout {layout}, "
+                f"preprocessing=Preprocessing(layout={layout!r})."
+            )
         raise DataError(f"Samples of input {name!r} have shape {known}, not {list(given)}. {hint}")
     return [int(size) for size in given]
 

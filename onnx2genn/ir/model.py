@@ -13,6 +13,7 @@ from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Graph, Shape, live, to_onnx
 from onnx2genn.ir.outputs import behind, separate_outputs
 from onnx2genn.ir.partition import Partition
+from onnx2genn.ir.preprocessing import AS_IT_IS, Preprocessing
 from onnx2genn.ir.run import Runner, samples_at_once
 
 _BATCH = 50
@@ -31,6 +32,8 @@ class Model:
         limits: What the file clips its inputs to, by name: its quantisation has this range.
         trace: What each pass did, a line for each.
         front: What comes before it, computed when samples are prepared; None if that is nothing.
+        preprocessing: What is done to samples; all but the size of images is in the graph, as its
+            first operators.
         verify: Compares a graph with the file on samples by name; None once it has been done with
             those that the network is calibrated on.
     """
@@ -42,6 +45,7 @@ class Model:
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     trace: tuple[str, ...] = ()
     front: Front | None = None
+    preprocessing: Preprocessing = AS_IT_IS
     verify: Callable[[Graph, Mapping[str, np.ndarray]], float] | None = None
 
     @property
