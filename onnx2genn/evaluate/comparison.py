@@ -14,7 +14,7 @@ import numpy as np
 from onnx2genn.backends.base import Simulator
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.evaluate.answers import Answers, Question
-from onnx2genn.evaluate.errors_by_cause import MOST_SAMPLES, Deviations
+from onnx2genn.evaluate.errors_by_cause import Deviations, looked_at
 from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.evaluate.neurons import Neurons
 from onnx2genn.evaluate.sums import Sums
@@ -97,6 +97,10 @@ class Comparison:
 
     @cached_property
     def _ann(self) -> Runner:
+        return self._job.network.model.runner([self._target])
+
+    @cached_property
+    def _ann_by_layer(self) -> Runner:
         return self._job.network.model.runner([self._target, *self._tensors])
 
     @cached_property
@@ -113,23 +117,36 @@ class Comparison:
         """Return what is found on some samples."""
         network, samples = self._job.network, stretch.samples
         seen = network.model.summed(samples)
-        found, wanted = Part(self._job), self._ann({network.input_name: seen})
+        closely = min(max(0, looked_at(network) - stretch.first), len(samples))
+        found = Part(self._job)
+        ann, by_layer = self._wanted(seen, closely)
         began = time.perf_counter()
         activity = self._simulator.run(samples, first=stretch.first, record=True)
         found.seconds = time.perf_counter() - began
         assert activity.logits_by_step is not None
-        readouts = [wanted[self._target], self._forecast.logits(samples), activity.logits]
+        readouts = [ann, self._forecast.logits(samples), activity.logits]
         self._answer(found, [*readouts, *activity.logits_by_step], stretch)
         for item in found.neurons:
-            item.add(activity, wanted)
-        looked_at = min(max(0, MOST_SAMPLES - stretch.first), len(samples))
+            item.add(activity, by_layer)
         forecast = (
-            self._by_layer.activations(seen[:looked_at]) if (self._by_layer and looked_at) else None
+            self._by_layer.activations(seen[:closely]) if (self._by_layer and closely) else None
         )
-        found.deviations.add(activity, wanted, forecast, looked_at)
+        found.deviations.add(activity, by_layer, forecast, closely)
         found.arrived = np.abs(seen).sum(axis=0, dtype=np.float64)
         found.samples = len(samples)
         return found
+
+    def _wanted(
+        self, seen: np.ndarray, closely: int
+    ) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+        """Return the ANN's logits, and its activations for the first samples, by tensor."""
+        name, parts, by_layer = self._job.network.input_name, [], {}
+        if closely:
+            by_layer = self._ann_by_layer({name: seen[:closely]})
+            parts.append(by_layer[self._target])
+        if closely < len(seen):
+            parts.append(self._ann({name: seen[closely:]})[self._target])
+        return np.concatenate(parts), by_layer
 
     def _answer(self, found: Part, readouts: Sequence[np.ndarray], stretch: Stretch) -> None:
         """Add readouts of ANN, forecast, SNN, and of the SNN after each step, for each output."""

@@ -25,7 +25,9 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class Deviation:
-    """What separates the activity of a population from the ANN's, on the first 256 samples.
+    """What separates the activity of a population from the ANN's, on the first samples.
+
+    They are 256 at most, and fewer where there are more than half a million neurons.
 
     Shares are mean squares in units of the variance of the ANN's activations.
 

@@ -32,15 +32,17 @@ class Neurons(Sums):
         self._saturated = 0
 
     def add(self, activity: Activity, ann: Mapping[str, np.ndarray]) -> None:
-        """Add what it did in a batch, and what the ANN computed there, by tensor."""
+        """Add what it did in a batch, and what the ANN computed for the first samples, by tensor."""
         assert activity.spikes is not None and activity.codes is not None
         name = self.population.name
         codes = activity.codes[name]
         self.spikes += activity.spikes[name].sum(axis=0, dtype=np.float64)
         self._samples += len(codes)
         self._saturated += int((codes >= self._network.coding.quantiser.levels).sum())
-        decoded = self._network.decode(self.population, codes)
-        self._moments.add(decoded, ann[self.population.tensor])
+        if ann:
+            expected = ann[self.population.tensor]
+            decoded = self._network.decode(self.population, codes[: len(expected)])
+            self._moments.add(decoded, expected)
 
     def result(self, deviation: Deviation) -> PopulationActivity:
         """Return what it did over all samples, with what separates it from the ANN."""

@@ -35,7 +35,8 @@ class PopulationActivity:
         threshold: Smallest and largest threshold, in ANN units.
         spikes: Spikes of all neurons over all samples.
         correlation: Pearson correlation of the decoded activity with the ANN's activation over
-            all neurons and samples; None where one of them does not vary.
+            all neurons and the first samples, 256 or fewer of a network with more than half a
+            million neurons; None where one of them does not vary.
         saturated: Share of neurons and samples that send the highest code.
         silent: Share of neurons that never fired.
         deviation: What separates it from the ANN.

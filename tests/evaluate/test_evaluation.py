@@ -36,6 +36,26 @@ def test_the_forecast_of_an_accumulating_coding_comes_true(digits: Example) -> N
         assert found.forecast_accuracy == found.snn_accuracy
 
 
+@pytest.mark.parametrize("coding", ["few-spike", "rate"])
+def test_layers_are_compared_on_the_first_samples_only(
+    digits: Example, coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = digits.x_test[:40], digits.y_test[:40]
+    network = onnx2genn.convert(digits.model, digits.x_train, coding, steps=4)
+    options = {"backend": "onnxruntime", "batch_size": 16}
+    whole, first = network.evaluate(x, y, **options), network.evaluate(x[:24], y[:24], **options)
+    monkeypatch.setattr("onnx2genn.evaluate.errors_by_cause._MOST_VALUES", 24 * network.neurons)
+    found = network.evaluate(x, y, **options)
+    assert (found.ann_accuracy, found.snn_accuracy) == (whole.ann_accuracy, whole.snn_accuracy)
+    assert found.forecast_accuracy == whole.forecast_accuracy
+    for mine, early, all_ in zip(
+        found.populations, first.populations, whole.populations, strict=True
+    ):
+        assert (mine.correlation, mine.deviation) == (early.correlation, early.deviation)
+        assert mine.correlation != all_.correlation
+        assert (mine.spikes, mine.saturated) == (all_.spikes, all_.saturated)
+
+
 def test_without_labels_there_is_an_agreement_only(digits: Example) -> None:
     network = onnx2genn.convert(digits.model, digits.x_train)
     found = network.evaluate(digits.x_test[:20], backend="onnxruntime")
