@@ -22,8 +22,8 @@ _MOST_VALUES = 2**27
 def looked_at(network: Network) -> int:
     """Return how many of the first samples are looked at closely.
 
-    Of a network with many neurons these are fewer: the mean is over neurons as well, and all samples
-    would take more time than the simulation.
+    Of a network with many neurons these are fewer: the mean is over neurons as well, and more
+    samples would take more time than the simulation.
     """
     return max(1, min(MOST_SAMPLES, _MOST_VALUES // max(network.neurons, 1)))
 

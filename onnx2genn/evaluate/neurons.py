@@ -32,7 +32,7 @@ class Neurons(Sums):
         self._saturated = 0
 
     def add(self, activity: Activity, ann: Mapping[str, np.ndarray]) -> None:
-        """Add what it did in a batch, and what the ANN computed for the first samples, by tensor."""
+        """Add what it did in a batch, and what the ANN computed for its first samples."""
         assert activity.spikes is not None and activity.codes is not None
         name = self.population.name
         codes = activity.codes[name]
