@@ -26,9 +26,19 @@ from pygenn import genn_model
 print(json.dumps([pygenn.__version__, sorted(genn_model.backend_modules)]))
 """
 _TIMEOUT = 60
+_NATIVE = "-march=native"
+# Fails where a compiler does not know a flag.
+_MACROS = ("-dM", "-E", "-x", "c++", os.devnull)
 _OLDEST = (5, 4)
 _NVIDIA = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
 _AMD = ("rocm-smi", "--showproductname", "--csv")
+_CPU_INFO = Path("/proc/cpuinfo")
+# On x86, and on ARM.
+_CPU_KIND = {
+    *("vendor_id", "cpu family", "model", "flags"),
+    *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features"),
+}
+_MAC_CPU = ("sysctl", "-n", "machdep.cpu.brand_string")
 # Which GPU is the first one.
 _CHOOSING = (
     "CUDA_VISIBLE_DEVICES",
@@ -83,13 +93,39 @@ def _common() -> tuple[Finding, ...]:
 
 
 def toolchain(backend: str) -> tuple[str, ...]:
-    """Return what compiled code depends on beside the model: compilers, and the GPUs."""
+    """Return what compiled code depends on beside the model: compilers, the CPU and the GPUs.
+
+    Nothing of it needs a compiler that is there: what is compiled already runs without.
+    """
     texts = [sys.platform, platform.machine(), os.environ.get("CXX", "")]
+    if backend == CPU:
+        texts.append(_instructions())
     if backend == "cuda":
         texts += [_asked_once(*_NVIDIA), _asked_once(_in_toolkit("CUDA_PATH", "nvcc"), "--version")]
     if backend == "hip":
         texts += [_asked_once(*_AMD), _asked_once(_in_toolkit("HIP_PATH", "hipcc"), "--version")]
     return (*texts, *(f"{name} {os.environ.get(name)}" for name in _CHOOSING))
+
+
+def compiler(backend: str) -> str:
+    """Return the C++ compiler of a backend, with flags; empty for the one that make knows.
+
+    What runs on the CPU may use all instructions that this one has.
+    """
+    own = os.environ.get("CXX", "")
+    if backend != CPU or os.name == "nt":
+        return own
+    native = f"{own or shutil.which('g++') or 'c++'} {_NATIVE}"
+    return native if _asked_once(*native.split(), *_MACROS) else own
+
+
+def _instructions() -> str:
+    """Name the kind of this CPU: machines that share a cache may have others."""
+    try:
+        first = _CPU_INFO.read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return _asked_once(*_MAC_CPU) or platform.processor()
+    return "\n".join(line for line in first if line.split("\t")[0].rstrip() in _CPU_KIND)
 
 
 @cache

@@ -101,6 +101,36 @@ def test_compiled_code_depends_on_the_gpus(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(found) == 3
 
 
+def test_compiled_code_depends_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines that share a cache must not load each other's instructions."""
+    monkeypatch.setattr(probe, "_CPU_INFO", tmp_path / "cpuinfo")
+    found = set()
+    for flags, clock in (("sse2 avx2", 1), ("sse2 avx2", 2), ("sse2", 1)):
+        core = f"model\t\t: 17\ncpu MHz\t\t: {clock}\nflags\t\t: {flags}\n"
+        probe._CPU_INFO.write_text(f"{core}\n{core}")
+        found.add(probe.toolchain("single_threaded_cpu"))
+    assert len(found) == 2
+    probe._CPU_INFO.unlink()
+    for name in ("Apple M1", "Apple M4"):
+        forget()
+        pretend(monkeypatch, offered=[], programs={"sysctl": name})
+        found.add(probe.toolchain("single_threaded_cpu"))
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"), [("__AVX2__", "a++ -O2 -march=native"), ("", "a++ -O2")]
+)
+def test_what_runs_on_the_cpu_uses_all_its_instructions(
+    answer: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the compiler knows how."""
+    pretend(monkeypatch, offered=["single_threaded_cpu"], programs={"a++": answer})
+    monkeypatch.setenv("CXX", "a++ -O2")
+    assert probe.compiler("single_threaded_cpu") == wanted
+    assert probe.compiler("cuda") == "a++ -O2"
+
+
 def test_a_cache_that_cannot_be_written_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from onnx2genn.backends.genn.device.assembly import Target, assemble
-from onnx2genn.backends.genn.installation import CPU, INSTALLATION
+from onnx2genn.backends.genn.installation import CPU, INSTALLATION, compiler
 from onnx2genn.backends.genn.plan import Plan
 from onnx2genn.errors import BackendError
 
@@ -29,12 +29,15 @@ def compile_apart(plan: Plan, target: Target, texts: tuple[str, ...], folder: Pa
     Raises:
         BackendError: GeNN cannot; the message has the end of what it, make and the compilers said.
     """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    if chosen := compiler(target.backend):
+        environment["CXX"] = chosen
     child = subprocess.run(
         [sys.executable, "-c", _CHILD],
         input=pickle.dumps((plan.plain(), target, texts, str(folder))),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=environment,
         check=False,
     )
     if child.returncode:

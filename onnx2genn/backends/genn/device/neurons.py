@@ -12,6 +12,8 @@ from onnx2genn.backends.genn.plan import Neurons
 
 ARRIVING = "arriving"
 """Buffer of a target that the scatter connectivity adds to, one element for each port."""
+SENT = "sent"
+"""Buffer of a source that the scatter connectivity reads: what each neuron sent in this step."""
 OUTPUT = "out"
 """What the last whole window of a readout gave."""
 _SUMS = "sums"
@@ -35,10 +37,15 @@ def describe_neurons(item: Neurons, steps: int, *, scatter: bool) -> NeuronGroup
     buffered = scatter and bool(item.projections)
     buffers = [ARRIVING, *([_SUMS] if item.ports > 1 else [])] if buffered else []
     states = states_of(item, buffered=buffered)
+    sends = "S" in states
+    if scatter:
+        states.pop("S", None)
     ports = 0 if buffered else max(item.ports, item.operands)
     places = dict.fromkeys(buffers, item.size * item.ports)
     if buffered and item.operands > 1:
         places = dict.fromkeys(map(arriving, range(item.operands)), item.size)
+    if scatter and sends:
+        places[SENT] = item.size
     return NeuronGroup(
         name=item.name,
         size=item.size,
@@ -46,7 +53,7 @@ def describe_neurons(item: Neurons, steps: int, *, scatter: bool) -> NeuronGroup
         constants=_constants(item),
         fed=item.biases if item.is_fed or item.segment is None else (),
         code=_simulation(item, steps, states, buffered=buffered, scatter=scatter),
-        threshold="" if scatter or "S" not in states else "S != 0.0",
+        threshold="S != 0.0" if sends and not scatter else "",
         inputs=tuple(map(port, range(ports))) if ports > 1 else (),
         buffers={name: np.zeros(size, np.float32) for name, size in places.items()},
     )
@@ -121,7 +128,7 @@ def _simulation(
     item: Neurons, steps: int, states: Iterable[str], *, buffered: bool, scatter: bool
 ) -> str:
     if item.segment is None:
-        return "S = bias;"
+        return f"{SENT}[id] = bias;" if scatter else "S = bias;"
     lines = [
         f"const int step = (int)((t / dt) + 0.5) - {item.start};",
         # A multiple of T is added, since the remainder of a negative number is negative.
@@ -133,6 +140,8 @@ def _simulation(
     if item.code is None:
         add = ["if(phase == 0) { V = 0.0; }", "V += arrived * weight;"]
         return "\n".join([*lines, *add, *output])
+    if scatter:
+        lines.append("scalar S = 0.0;")
     lines += [
         f"if(step < {-item.ahead}) {{ {' '.join(f'{name} = 0;' for name in states)} }}",
         "else {",
@@ -149,6 +158,7 @@ def _simulation(
         *([f"spikes += (S != 0.0) ? {item.code.cost} : 0;"] if item.code.graded else []),
         *output,
         "}",
+        *([f"{SENT}[id] = S;"] if scatter else []),
     ]
     return "\n".join(lines)
 
