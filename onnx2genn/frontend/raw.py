@@ -11,17 +11,22 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnx2genn.errors import DataError, Problem, UnsupportedModelError
+from onnx2genn.frontend.branches import take_branches
 from onnx2genn.frontend.file import InputShape
 from onnx2genn.frontend.passes.canonicalise import unknown
 from onnx2genn.frontend.passes.recurrent.layout import time_first_inputs
 from onnx2genn.frontend.probe import independent
 from onnx2genn.ir.builder import Builder
-from onnx2genn.ir.graph import Graph, Node
+from onnx2genn.ir.graph import Graph, Node, live
 from onnx2genn.ir.preprocessing import layout_of
 
 _LONGEST_REASON = 300
 _MOST_ELEMENTS = 2**28
 _MATRIX = 2
+_FIX_INPUT = (
+    "An input with one useful value, as a sampling rate, can have it in the file: model.graph."
+    "initializer.append(onnx.numpy_helper.from_array(numpy.array(VALUE), NAME)) of its own type."
+)
 
 
 def raw_graph(
@@ -44,6 +49,7 @@ def raw_graph(
             inputs have several batch sizes, or the graph branches at run time.
     """
     try:
+        proto = take_branches(proto, output, input_shape)
         constants = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
         nodes = _nodes(proto.graph, constants)
     except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
@@ -58,7 +64,6 @@ def raw_graph(
         imports=imports,
         name=proto.graph.name or "network",
     ).only_live()
-    _refuse_control_flow(graph)
     read = {name for node in graph.nodes for name in node.inputs} | {output}
     infos = {info.name: info for info in proto.graph.input if info.name in read - set(constants)}
     time_first = {
@@ -74,6 +79,7 @@ def raw_graph(
     _refuse_open_sizes(dims)
     for name, (_, *shape) in dims.items():
         graph.inputs[name] = tuple(size for size in shape if size is not None)
+    _refuse_control_flow(graph)
     types = {name: _element_type(info) for name, info in infos.items()}
     graph = _with_batch_first(graph, time_first)
     return graph, types, _common_batch({name: sizes[0] for name, sizes in dims.items()})
@@ -119,8 +125,8 @@ def _refuse_control_flow(graph: Graph) -> None:
         node.name: Problem(
             node=node.name,
             operator=node.operator,
-            reason="control flow has no spiking form.",
-            advice="Export without branches.",
+            reason=f"what it runs depends on {_origins(graph, node)}, where samples may differ.",
+            advice=_FIX_INPUT if node.op == "If" else "Export without it.",
         )
         for node in graph.nodes
         if node.branches
@@ -129,6 +135,14 @@ def _refuse_control_flow(graph: Graph) -> None:
         found = {item.node: item for item in unknown(graph, independent(graph))} | controls
         problems = [found[node.name] for node in graph.nodes if node.name in found]
         raise UnsupportedModelError("The model cannot be converted.", problems)
+
+
+def _origins(graph: Graph, node: Node) -> str:
+    """Name what decides about a branch: inputs of the model, if only those do."""
+    before, _ = live(graph.nodes, {}, node.inputs[:1])
+    read = {name for item in before for name in item.inputs} | set(node.inputs[:1])
+    names = [name for name in graph.inputs if name in read]
+    return " and ".join(map(repr, names)) or repr(node.inputs[0])
 
 
 def _opsets(proto: onnx.ModelProto) -> tuple[int, dict[str, int]]:
@@ -224,7 +238,7 @@ def _dimensions(
         raise UnsupportedModelError(
             f"Input {info.name!r} has no axis, or does not say which: the first one has to be the "
             f"batch. If it has others, too, say which: --input-shape {info.name}=SIZE,..., "
-            f"input_shape={{{info.name!r}: (...)}}."
+            f"input_shape={{{info.name!r}: (...)}}. {_FIX_INPUT}"
         )
     if given is not None:
         dims[1:] = _completed(info.name, dims[1:], given)

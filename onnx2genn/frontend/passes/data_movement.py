@@ -39,9 +39,9 @@ def straighten_moves(graph: Graph, context: Context) -> Graph:
             continue
         builder = Builder(end, graph.names)
         flat = builder.emit("Flatten", source)
-        taken = builder.emit("Gather", flat, picked.ravel(), name=chain[-1].name, axis=1)
+        taken = builder.emit("Gather", flat, picked.ravel(), axis=1)
         shape = np.array([0, *seen.shapes[end]], np.int64)
-        builder.emit("Reshape", taken, shape, output=end)
+        builder.emit("Reshape", taken, shape, output=end, name=chain[-1].name)
         nodes[end] = builder.nodes
         constants |= builder.constants
     straight = (item for part in nodes.values() for item in part)

@@ -18,6 +18,17 @@ def test_indices_of_an_axis_before_the_batch():
     assert "GatherND" not in operators(found)
 
 
+def test_nodes_that_are_called_as_their_outputs():
+    """As those are that unrolling writes: no two of what comes in their place are called alike."""
+    nodes = [
+        node("Transpose", "x", "a", perm=[2, 1, 0]),
+        node("GatherND", "a indices", "b"),
+        node("Transpose", "b", "c", perm=[2, 1, 0], name="c"),
+        node("Relu", "c", "y"),
+    ]
+    check_model(model(nodes, {"x": ["N", 2, 5]}, {"indices": np.array([[3], [0]])}))
+
+
 def test_a_choice_from_the_whole_batch_in_one_row():
     """as_strided: the indices grow with the batch."""
     nodes = [
