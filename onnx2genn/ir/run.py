@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -109,11 +109,32 @@ class Runner:
         try:
             values = self._session.run(computed, {**given, **self._fed}) if computed else []
         except Exception as error:  # onnxruntime's exceptions share no public base class
-            raise UnsupportedModelError(
-                f"onnxruntime cannot run the model: {str(error).strip().splitlines()[0]}"
-            ) from error
+            raise _failed(error) from error
         found = {**given, **dict(zip(computed, values, strict=True))}
         return {name: found[name] for name in wanted}
+
+    def fill(self, feeds: Mapping[str, np.ndarray], output: np.ndarray) -> None:
+        """Run on arrays by name, and let the one output be written into an array of float32.
+
+        Args:
+            feeds: Inputs [N, ...] by name.
+            output: Array of the output's shape whose elements lie side by side.
+
+        Raises:
+            UnsupportedModelError: onnxruntime cannot run the model on them.
+        """
+        (name,) = self.outputs
+        session: Any = self._session  # which says nothing of its types
+        binding = session.io_binding()
+        for key in self.inputs:
+            binding.bind_cpu_input(key, np.ascontiguousarray(feeds[key]))
+        for key, array in self._fed.items():
+            binding.bind_cpu_input(key, array)
+        binding.bind_output(name, "cpu", 0, np.float32, output.shape, output.ctypes.data)
+        try:
+            session.run_with_iobinding(binding)
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise _failed(error) from error
 
     def batches(
         self, feeds: Mapping[str, np.ndarray], at_once: int
@@ -122,6 +143,11 @@ class Runner:
         count = len(next(iter(feeds.values())))
         for start in range(0, count, at_once):
             yield self({name: array[start : start + at_once] for name, array in feeds.items()})
+
+
+def _failed(error: Exception) -> UnsupportedModelError:
+    reason = str(error).strip().splitlines()[0]
+    return UnsupportedModelError(f"onnxruntime cannot run the model: {reason}")
 
 
 def session(

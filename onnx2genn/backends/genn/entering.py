@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -12,12 +14,15 @@ from onnx2genn.backends.poisson import fire, generator
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
-# Samples whose input currents are computed at once.
-_BLOCK = 64
+# Samples whose input currents are computed at once, and of a group that is computed on its own.
+_BLOCK, _LARGE = 64, 16
 
 
 class Currents:
     """The constant currents of samples, computed for some groups at a time.
+
+    Large groups are computed each on its own, into the memory that the device takes them from, and
+    where it has memory of its own the next group while the device is at work on those before it.
 
     Args:
         samples: Samples [N, ...].
@@ -26,20 +31,54 @@ class Currents:
     """
 
     def __init__(self, samples: np.ndarray, groups: int, batch: int) -> None:
-        self._batch = batch
-        self._samples = np.zeros((groups * batch, *samples.shape[1:]), np.float32)
-        self._samples[: len(samples)] = samples
-        self._ahead = max(1, _BLOCK // batch)
+        self.groups = groups
+        self._samples, self._batch = samples, batch
+        self._at_once = 1 if batch >= _LARGE else _BLOCK // batch
         self._blocks: dict[str, np.ndarray] = {}
+        self._begun: dict[str, Future[None]] = {}
+        self._helper: ThreadPoolExecutor | None = None
 
-    def current(self, item: Neurons, group: int) -> np.ndarray:
-        """Return what a group of samples lets arrive at neurons, [biases, batch, neurons]."""
-        offset = group % self._ahead
+    def write(self, item: Neurons, group: int, biases: Sequence[np.ndarray]) -> None:
+        """Write what a group of samples lets arrive at neurons into each of their biases."""
+        if self._is_direct(item, biases):
+            begun = self._begun.pop(item.name, None)
+            if begun is not None:
+                begun.result()
+            else:
+                self._compute(item, group, *biases)
+            return
+        offset = group % self._at_once
         if offset == 0:
-            start = group * self._batch
-            part = self._samples[start : start + self._ahead * self._batch]
-            self._blocks[item.name] = item.fed(item.currents(part))
-        return self._blocks[item.name][:, offset * self._batch : (offset + 1) * self._batch]
+            self._blocks[item.name] = item.entering(self._part(group, self._at_once))
+        rows = slice(offset * self._batch, (offset + 1) * self._batch)
+        for bias, block in zip(biases, self._blocks[item.name], strict=True):
+            bias[...] = block[rows].reshape(bias.shape)
+
+    def begin(self, item: Neurons, group: int, biases: Sequence[np.ndarray]) -> None:
+        """Begin to write those of a group, once the device has taken those of the last one."""
+        if group < self.groups and self._is_direct(item, biases):
+            self._helper = self._helper or ThreadPoolExecutor(1)
+            self._begun[item.name] = self._helper.submit(self._compute, item, group, *biases)
+
+    def close(self) -> None:
+        """Wait until nothing is written any more."""
+        if self._helper is not None:
+            self._helper.shutdown(cancel_futures=True)
+
+    def _is_direct(self, item: Neurons, biases: Sequence[np.ndarray]) -> bool:
+        return self._at_once == 1 and item.operands == 1 and biases[0].flags.c_contiguous
+
+    def _compute(self, item: Neurons, group: int, bias: np.ndarray) -> None:
+        item.enter(self._part(group, 1), bias)
+
+    def _part(self, group: int, count: int) -> np.ndarray:
+        """Return the samples of some groups; zeros fill up the last one."""
+        start, size = group * self._batch, count * self._batch
+        part = self._samples[start : start + size].astype(np.float32, copy=False)
+        missing = min(size, self.groups * self._batch - start) - len(part)
+        if not missing:
+            return part
+        return np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.float32)])
 
 
 class Spikes(Protocol):

@@ -98,9 +98,7 @@ class AddedInput:
         # Whatever was set for later belongs to a run before this one.
         earlier = [item for item in sorted(self._currents) if item < window]
         self._currents = {item: self._currents[item] for item in earlier[-self._pending :]}
-        self._currents[window] = [
-            item.neurons.fed(item.neurons.currents(samples)) for item in self._fed
-        ]
+        self._currents[window] = [item.neurons.entering(samples) for item in self._fed]
         return self._due + (window * self._steps)
 
     def update(self) -> None:

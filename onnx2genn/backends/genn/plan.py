@@ -18,7 +18,10 @@ from onnx2genn.ir.segment import Segment
 # Names of populations neither start nor end with an underscore.
 INPUT = "input_"
 READOUT = "readout_"
-_CURRENTS = "currents"
+# Bytes of currents that are computed at once: they stay in the caches while they are turned.
+_CACHED = 2**21
+# The channels of an image [N, C, H, W] become its last axis.
+_PLANES = [0, 2, 3, 1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +133,11 @@ class Neurons:
     def currents(self, samples: np.ndarray | None) -> np.ndarray:
         """Return what arrives without any spike: f of the samples, or f(0) once, [N, *shape]."""
         assert self.segment is not None
+        return self._runner(self._feeds(samples))[self.segment.target]
+
+    def _feeds(self, samples: np.ndarray | None) -> dict[str, np.ndarray]:
+        """Let samples enter, and no spikes arrive."""
+        assert self.segment is not None
         count = 1 if samples is None or not self.reads_input else len(samples)
         feeds = {
             name: np.zeros((count, *self.segment.shapes[name]), np.float32)
@@ -137,24 +145,63 @@ class Neurons:
         }
         if self.reads_input and samples is not None:
             feeds[self.reads_input] = samples
-        return self._runner(feeds)[self.segment.target]
+        return feeds
 
-    def fed(self, currents: np.ndarray) -> np.ndarray:
-        """Turn currents [N, ...] into those of neurons for each bias, [biases, N, neurons]."""
-        channels = self.shape[0] if len(self.shape) > 1 else 1
-        apart = currents.reshape(len(currents) * self.operands, channels, -1)
-        if channels > 1:
-            # By onnxruntime several times as fast as by an index, or by numpy.
-            (apart,) = self._turn({_CURRENTS: apart}).values()
-        return apart.reshape(len(currents), self.operands, self.size).swapaxes(0, 1)
+    def entering(self, samples: np.ndarray | None) -> np.ndarray:
+        """Return the currents as neurons have them for each bias, [biases, N, neurons]."""
+        (values,) = self._entering(self._feeds(samples)).values()
+        return values.reshape(-1, self.operands, self.size).swapaxes(0, 1)
+
+    def enter(self, samples: np.ndarray, bias: np.ndarray) -> None:
+        """Write the currents of neurons with one bias into it, [N, neurons]."""
+        assert self.operands == 1
+        into = bias.reshape(-1, *self._entered)
+        at_once = max(1, _CACHED // (4 * self.size))
+        for start in range(0, len(samples), at_once):
+            part = slice(start, start + at_once)
+            self._entering.fill(self._feeds(samples[part]), into[part])
+
+    @property
+    def _is_image(self) -> bool:
+        """Whether currents are computed as images, with one sum for each neuron."""
+        assert self.segment is not None
+        return self.segment.shape == self.shape and len(self.shape) == len(_PLANES) - 1
+
+    @property
+    def _entered(self) -> Shape:
+        """Shape of what :attr:`_entering` computes, without the batch."""
+        if len(self.shape) <= 1:
+            return self.shape
+        channels = self.shape[0]
+        if self._is_image:
+            return (*self.shape[1:], channels)
+        return self.operands, self.size // channels, channels
 
     @cached_property
-    def _turn(self) -> Runner:
-        """Makes the channel, the first axis of currents, the fastest, as in ``order``."""
-        builder = Builder(self.name)
-        turned = builder.emit("Transpose", _CURRENTS, perm=[0, 2, 1])
-        shape = self.shape[0], self.size // self.shape[0]
-        return Runner(to_onnx(builder.nodes, {}, {_CURRENTS: shape}, {turned: None}))
+    def _entering(self) -> Runner:
+        """Computes currents with the channel, the first axis, as the fastest, as in ``order``.
+
+        It is part of the one graph, since onnxruntime's convolutions can leave their sums in either
+        order: several times as fast as to bring them into order afterwards.
+        """
+        segment = self.segment
+        assert segment is not None
+        if len(self.shape) <= 1:
+            return self._runner
+        builder, target = Builder(self.name, taken=segment.shapes), segment.target
+        if self._is_image:
+            builder.emit("Transpose", target, perm=_PLANES)
+        else:
+            shape = np.array([-1, self.operands, self.shape[0], self.size // self.shape[0]])
+            builder.emit("Transpose", builder.emit("Reshape", target, shape), perm=[0, 1, 3, 2])
+        return Runner(
+            to_onnx(
+                [*segment.nodes, *builder.nodes],
+                {**segment.constants, **builder.constants},
+                {name: segment.shapes[name] for name in segment.sources},
+                {builder.nodes[-1].output: None},
+            )
+        )
 
     @cached_property
     def _runner(self) -> Runner:

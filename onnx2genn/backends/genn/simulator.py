@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.backends.genn.device.assembly import Target
 from onnx2genn.backends.genn.device.model import LoadedModel
-from onnx2genn.backends.genn.entering import Currents, entering_spikes
+from onnx2genn.backends.genn.entering import Currents, Spikes, entering_spikes
+from onnx2genn.backends.genn.installation import CPU
 from onnx2genn.backends.genn.plan import Neurons, Plan
 from onnx2genn.backends.genn.traces import Traces
 
@@ -68,27 +70,23 @@ class GennSimulator:
         log = _Log(watched if record else watched[-1:], groups, self._device_batch)
         source, batch = self._plan.neurons[0], self._device_batch
         spikes = entering_spikes(self._network, source, samples, first, batch)
-        currents = Currents(samples, groups, batch) if spikes is None else None
-        leaving = self._by_phase(log.watched, offset=self._steps - 1)
         traces = Traces(self._plan.neurons, watch, groups, self._device_batch, self._steps)
+        leaving = self._by_phase(log.watched, offset=self._steps - 1)
         by_step = []
         self._model.timestep = 0
-        for step in range(groups * self._steps + log.last_start):
-            for item in self._fed.get(step % self._steps, ()):
-                group = (step - item.start) // self._steps
-                if currents is not None and 0 <= group < groups:
-                    self._write(item, currents.current(item, group))
-            if spikes is not None:
-                self._write(source, spikes.at(step)[None])
-            self._step()
-            traces.keep(step, self._read)
-            for item in leaving.get(step % self._steps, ()):
-                group = (step - item.start) // self._steps
-                if 0 <= group < groups:
-                    for name in item.results:
-                        log.keep(item, name, group, self._read(item, name))
-            if record and 0 <= step - self._plan.readout.start < groups * self._steps:
-                by_step.append(self._read(self._plan.readout, self._plan.readout.results[0]).copy())
+        with closing(Currents(samples, groups, batch)) as currents:
+            for step in range(groups * self._steps + log.last_start):
+                self._enter(step, spikes or currents)
+                self._step()
+                traces.keep(step, self._read)
+                for item in leaving.get(step % self._steps, ()):
+                    group = (step - item.start) // self._steps
+                    if 0 <= group < groups:
+                        for name in item.results:
+                            log.keep(item, name, group, self._read(item, name))
+                if record and 0 <= step - self._plan.readout.start < groups * self._steps:
+                    running = self._read(self._plan.readout, self._plan.readout.results[0])
+                    by_step.append(running.copy())
         return replace(
             self._activity(samples, log, by_step),
             trains=traces.trains(len(samples)),
@@ -111,11 +109,26 @@ class GennSimulator:
         if self._model.timestep == self._settled + _CLOCK // self._steps * self._steps:
             self._model.timestep = self._settled
 
-    def _write(self, item: Neurons, currents: np.ndarray) -> None:
-        for name, current in zip(item.biases, currents, strict=True):
-            variable = self._model.group(item.name).vars[name]
-            variable.view[...] = current.reshape(variable.view.shape)
+    def _enter(self, step: int, entering: Spikes | Currents) -> None:
+        """Let in what arrives in a step."""
+        if not isinstance(entering, Currents):
+            (variable,) = self._biases(self._plan.neurons[0])
+            variable.view[...] = entering.at(step).reshape(variable.view.shape)
             variable.push_to_device()
+            return
+        for item in self._fed.get(step % self._steps, ()):
+            group = (step - item.start) // self._steps
+            if 0 <= group < entering.groups:
+                variables = self._biases(item)
+                views = [variable.view for variable in variables]
+                entering.write(item, group, views)
+                for variable in variables:
+                    variable.push_to_device()
+                if self.backend != CPU:  # whose memory this is
+                    entering.begin(item, group + 1, views)
+
+    def _biases(self, item: Neurons) -> list[Any]:
+        return [self._model.group(item.name).vars[name] for name in item.biases]
 
     def _read(self, item: Neurons, name: str) -> np.ndarray:
         variable = self._model.group(item.name).vars[name]

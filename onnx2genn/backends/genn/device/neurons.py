@@ -116,7 +116,7 @@ def _constants(item: Neurons) -> dict[str, np.ndarray]:
         return {}
     biases = dict.fromkeys(item.biases, np.zeros(item.size, np.float32))
     if item.segment is not None and not item.is_fed and item.ports == 1:
-        fed = item.fed(item.currents(None))[:, 0]
+        fed = item.entering(None)[:, 0]
         biases = dict(zip(item.biases, fed, strict=True))
     return biases | {
         name: np.broadcast_to(values, item.shape).ravel()[item.order]
