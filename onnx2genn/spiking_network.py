@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +22,7 @@ from onnx2genn.evaluate.evaluation import Truth, evaluate
 from onnx2genn.ir.outputs import separate_outputs
 from onnx2genn.network import Network
 from onnx2genn.report import html, notebook
+from onnx2genn.report.raster import Shown
 
 if TYPE_CHECKING:
     from onnx2genn.backends.genn.own_model import AddedNetwork
@@ -43,18 +44,32 @@ class Evaluation(result.Evaluation):
         """Say where the SNN parts from the ANN, why, and which option mends it; nothing if not."""
         return diagnose(self)
 
-    def report(self, path: str | Path, *, x: np.ndarray | None = None, **facts: object) -> None:
+    def report(
+        self,
+        path: str | Path,
+        *,
+        x: np.ndarray | None = None,
+        recording: Recording | None = None,
+        neurons: Mapping[str, Sequence[int]] | None = None,
+        figures: str | Path | None = None,
+        **facts: object,
+    ) -> None:
         """Write one HTML page of everything found, which needs nothing beside it.
 
         Args:
             path: File to write.
             x: The samples; then those that ANN and SNN answer differently are shown.
+            recording: Of :meth:`SpikingNetwork.simulate`, whose first sample is drawn.
+            neurons: Places of neurons by the name of the population or node, for their potentials.
+            figures: Folder for the figures as SVG and PNG, and all numbers as CSV and JSON.
             facts: What else to say of the run, as ``data="the first 500 test images"``.
 
         Raises:
-            DataError: jinja2 is missing, or the file cannot be written.
+            DataError: jinja2 is missing, there is no such neuron, or a file cannot be written.
         """
-        html.write(self, Path(path), {name: str(value) for name, value in facts.items()}, x)
+        told = {name: str(value) for name, value in facts.items()}
+        shown = None if recording is None else Shown(recording=recording, neurons=neurons or {})
+        html.write(self, Path(path), told, x, shown, None if figures is None else Path(figures))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -135,7 +150,7 @@ class SpikingNetwork(Network):
                 output: accuracy where Softmax, ArgMax or a row of scores tells of classes, at each
                 position if there are several; of Sigmoid, accuracy of all labels, and IoU where
                 these have positions; else the error.
-            class_names: Names of the classes in their order, for the report.
+            class_names: Those of the classes in their order, for the report.
             backend: As for :meth:`predict`.
             batch_size: Samples simulated at once; chosen by the backend if None.
             progress: Called with the number of samples done and the total.

@@ -12,12 +12,12 @@ from onnx2genn.cli import values
 from onnx2genn.ir.preprocessing import NAMES as PREPROCESSING
 
 CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
-RESULTS = ("save", "json", "report", "record", "export_genn")
+RESULTS = ("save", "json", "report", "figures", "record", "export_genn")
 PLACES = ("model", "calibrate", "evaluate", "resume", *RESULTS)
 """Options that name files."""
 RUNNING = (
     *("evaluate", "limit", "metric", "diagnose", "backend", "cross_check", "batch_size", "seed"),
-    *("workers", "scheduler", "resume"),
+    *("workers", "scheduler", "resume", "raster", "membrane"),
     *RESULTS,
 )
 _SPEECH = ("quiet", "verbose")
@@ -44,11 +44,14 @@ _NEEDS: tuple[tuple[str, Callable[[argparse.Namespace], Any], str], ...] = (
     ("diagnose", lambda given: given.evaluate, "--evaluate"),
     ("loss", lambda given: given.steps == "auto", "--steps auto"),
     ("resume", lambda given: given.evaluate, "--evaluate"),
+    ("raster", lambda given: given.report or given.figures, "--report or --figures"),
+    ("membrane", lambda given: given.raster is not None, "--raster"),
     *(
         (name, lambda given: given.cross_check is None, "another mode than --cross-check")
         for name in ("workers", "scheduler", "resume")
     ),
 )
+_EVALUATING = ("report", "figures", "raster", "membrane", "record", "metric", "diagnose")
 _FLAGS_OF_CODINGS = ("steps", "threshold", "percentile")
 
 
@@ -78,8 +81,11 @@ def faults(given: argparse.Namespace, mode: str) -> list[str]:
     ]
     found += [f"--option {name}= is given twice" for name in {*names} if names.count(name) > 1]
     if given.cross_check is not None:
-        evaluating = [name for name in ("report", "record", "metric", "diagnose") if name in named]
-        found += [f"{_flag(name)} has no effect with --cross-check" for name in evaluating]
+        found += [
+            f"{_flag(name)} has no effect with --cross-check"
+            for name in _EVALUATING
+            if name in named
+        ]
     if given.workers and given.scheduler:
         found.append("--workers and --scheduler are two ways to the same: give one")
     return found + _overwriting(given)

@@ -19,10 +19,10 @@ from onnx2genn.backends.recording import READOUT
 from onnx2genn.backends.registry import AUTO, BACKENDS, EMBEDDED, choose, doctor, first_other
 from onnx2genn.calibrate.encode import require_expressible
 from onnx2genn.cli.combinations import faults
-from onnx2genn.cli.config import written
 from onnx2genn.cli.options import coding_options, reading_options
 from onnx2genn.cli.output import Output, progress
-from onnx2genn.cli.samples import RANDOM_SAMPLES, samples_of_run
+from onnx2genn.cli.reporting import require_shown, write_report
+from onnx2genn.cli.samples import samples_of_run
 from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.cli.trials import tried
 from onnx2genn.coding import Coding
@@ -113,10 +113,11 @@ def _convert_and_evaluate(
     for name in (given.save, given.json, given.report, given.record, given.resume):
         if name is not None:
             files.require_place(Path(name))
-    if given.report is not None:
+    if given.report is not None or given.figures is not None:
         html.require()
-    if given.export_genn is not None:
-        files.make_folder(Path(given.export_genn))
+    for name in (given.export_genn, given.figures):
+        if name is not None:
+            files.make_folder(Path(name))
     if saved:
         network = load(given.model)
         output.say(f"Loaded {given.model}: {_coding_line(network)}")
@@ -136,6 +137,7 @@ def _convert_and_evaluate(
         _cross_check(given, network, output)
         return
     samples = samples_of_run(given, network, output)
+    require_shown(given, network, samples)
     evaluation = _evaluated(given, network, samples, output)
     if given.diagnose:
         lines = tried(given, None if saved else proto, network, samples, evaluation)
@@ -143,8 +145,10 @@ def _convert_and_evaluate(
     _write_json(given, evaluation.to_dict())
     if given.record is not None:
         _record(given, network, samples, output)
-    if given.report is not None:
-        html.write(evaluation, Path(given.report), _facts(given, words), samples.x)
+    if given.report is not None or given.figures is not None:
+        written = write_report(given, words, network, samples, evaluation)
+        if written:
+            output.say(written)
     for part in (
         terminal.summary(evaluation),
         terminal.over_time(evaluation),
@@ -274,18 +278,3 @@ def _write_json(given: argparse.Namespace, record: dict[str, Any]) -> None:
     if given.json is not None:
         content = json.dumps({**record, "model": given.model}, indent=2, allow_nan=False)
         files.write(Path(given.json), content.encode())
-
-
-def _facts(given: argparse.Namespace, words: Sequence[str]) -> dict[str, str]:
-    """Say what was run, for the report."""
-    seed = str(given.seed or 0)
-    limit = f", the first {given.limit:,} samples" if given.limit else ""
-    random = f"{RANDOM_SAMPLES} random inputs of seed {seed}, for there were no data"
-    found = {
-        "command": shlex.join(["onnx2genn", *words]),
-        "model": given.model,
-        "evaluated on": random if given.evaluate is None else given.evaluate + limit,
-        "seed": seed,
-        "configuration": written(given),
-    }
-    return found if given.calibrate is None else {**found, "calibrated on": given.calibrate}

@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_TABLES = ("option", "input_shape")
+_TABLES = ("option", "input_shape", "membrane")
 _ROWS = ("mean", "std")
 _PLAIN = (str, int, float)
 

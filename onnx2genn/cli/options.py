@@ -158,6 +158,27 @@ def parser() -> argparse.ArgumentParser:
     add("--json", metavar="FILE", type=values.file, help="write the results")
     add("--report", metavar="FILE.html", type=values.file, help="write them as a page to read")
     add(
+        "--figures",
+        metavar="DIR",
+        type=values.file,
+        help="write the figures of that page as SVG (and PNG, with resvg-py), and all numbers as "
+        "CSV and JSON",
+    )
+    add(
+        "--raster",
+        metavar="SAMPLE",
+        type=values.whole,
+        help="show there what this sample, counted from 0, lets neurons send",
+    )
+    add(
+        "--membrane",
+        metavar="NODE=NEURON,...",
+        action="append",
+        default=[],
+        type=values.neurons,
+        help="and the potentials of these neurons, counted from 0; may be given several times",
+    )
+    add(
         "--record",
         metavar="FILE.npz",
         type=values.file,

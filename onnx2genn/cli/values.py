@@ -88,6 +88,14 @@ def shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(map(positive, sizes.split(",")))
 
 
+def neurons(text: str) -> tuple[str, tuple[int, ...]]:
+    """Take NODE=NEURON,NEURON,..."""
+    name, equals, places = text.rpartition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NODE=NEURON,NEURON,...")
+    return name, tuple(map(whole, places.split(",")))
+
+
 def assignment(text: str) -> tuple[str, Any]:
     """Take NAME=VALUE, with a value as in JSON, or else text."""
     name, equals, value = text.partition("=")

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from onnx2genn import files
 from onnx2genn.errors import DataError, printable
 from onnx2genn.evaluate.result import Evaluation
-from onnx2genn.report import activations, comparison, curves, layout
+from onnx2genn.report import activations, comparison, curves, figures, layout
 from onnx2genn.report.chart import chart
 from onnx2genn.report.comparison import Run
 from onnx2genn.report.energy import energies
+from onnx2genn.report.raster import Shown
 from onnx2genn.report.scores import all_rows, percent, verdict
 from onnx2genn.report.terminal import (
     LOW_CORRELATION,
@@ -46,28 +47,39 @@ def require() -> None:
 
 def write(
     evaluation: Evaluation,
-    path: Path,
+    path: Path | None,
     facts: Mapping[str, str] | None = None,
     samples: np.ndarray | None = None,
-) -> None:
-    """Write an evaluation as an HTML page.
+    shown: Shown | None = None,
+    folder: Path | None = None,
+) -> str:
+    """Write an evaluation as an HTML page, and its figures and numbers as files.
 
     Args:
         evaluation: What was found.
-        path: File to write.
+        path: File to write; None for the figures alone.
         facts: What else to say of the run, by name, as the command and the data.
         samples: What was evaluated, [N, ...]; then those answered differently are shown.
+        shown: A sample whose spikes are drawn.
+        folder: For figures and numbers; None for none.
+
+    Returns:
+        What was written beside the page, in a sentence; empty if that is nothing.
 
     Raises:
-        DataError: jinja2 is missing, or the file cannot be written.
+        DataError: jinja2 is missing, or a file cannot be written.
     """
-    files.write(path, page(evaluation, facts, samples).encode())
+    text = page(evaluation, facts, samples, shown)
+    if path is not None:
+        files.write(path, text.encode())
+    return "" if folder is None else figures.write(evaluation, text, folder)
 
 
 def page(
     evaluation: Evaluation,
     facts: Mapping[str, str] | None = None,
     samples: np.ndarray | None = None,
+    shown: Shown | None = None,
 ) -> str:
     """Return an evaluation as an HTML page; what comes from the model is escaped.
 
@@ -75,17 +87,17 @@ def page(
         evaluation: What was found.
         facts: What else to say of the run, by name.
         samples: As for :func:`write`.
+        shown: As for :func:`write`.
 
     Raises:
-        DataError: jinja2 is missing.
+        DataError: jinja2 is missing, or a neuron to show does not exist.
     """
     facts = {"model": evaluation.model, **(facts or {})}
     return rendered(
         "page.html",
         evaluation=evaluation,
         title=Path(facts["model"]).name,
-        facts=facts,
-        versions=versions(),
+        facts={**facts, **_settings(evaluation), **versions()},
         verdict=verdict(evaluation),
         advice=advice(evaluation),
         chart=chart(evaluation),
@@ -94,6 +106,8 @@ def page(
         rows=_rows(evaluation),
         energies=energies(evaluation),
         histograms=activations.histograms(evaluation),
+        raster=None if shown is None else shown.raster(evaluation),
+        traces=[] if shown is None else shown.traces(evaluation),
         pictures=_pictures(evaluation, samples),
         scores=all_rows(evaluation),
         differing=round((1 - evaluation.score.to_ann) * evaluation.samples),
@@ -103,6 +117,16 @@ def page(
         many_saturated=MANY_SATURATED,
         span=span,
     )
+
+
+def _settings(evaluation: Evaluation) -> dict[str, str]:
+    count = evaluation.calibration_samples
+    guess = "a guess from the weights, without calibration data"
+    return {
+        "coding": evaluation.settings,
+        "thresholds": f"from {count:,} samples" if count else guess,
+        "backend": evaluation.backend,
+    }
 
 
 def _pictures(evaluation: Evaluation, samples: np.ndarray | None) -> dict[int, str]:
@@ -126,6 +150,7 @@ def rendered(template: str, **values: Any) -> str:
     from markupsafe import Markup
 
     environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
         autoescape=True,
         finalize=_printable,
         trim_blocks=True,
@@ -133,11 +158,12 @@ def rendered(template: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(percent=percent, quantity=quantity, energy=_energy, shape=_shape)
-    text, style = (
-        resources.files("onnx2genn.report").joinpath(name).read_text("utf-8")
-        for name in (template, "style.css")
-    )
-    return environment.from_string(text).render(style=Markup(style), **values)  # noqa: S704
+    style = Markup("\n".join(map(_source, ("style.css", "figures.css"))))  # noqa: S704
+    return environment.get_template(template).render(style=style, **values)
+
+
+def _source(name: str) -> str:
+    return resources.files("onnx2genn.report").joinpath(name).read_text("utf-8")
 
 
 def compared(runs: Sequence[Run], title: str, facts: Mapping[str, str] | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -139,7 +139,6 @@ def _page(
 
 def _nodes(proto: onnx.ModelProto, problems: Sequence[Problem]) -> tuple[dict[str, Box], list[Way]]:
     """Make a box of every node and input, and say which reads which."""
-    why = {item.node: item.reason for item in problems}
     constant = {item.name for item in proto.graph.initializer}
     boxes = {
         f"input {item.name}": Box(label=item.name, kind="input")
@@ -149,16 +148,34 @@ def _nodes(proto: onnx.ModelProto, problems: Sequence[Problem]) -> tuple[dict[st
     made = {item.name: f"input {item.name}" for item in proto.graph.input}
     ways = []
     labels: set[str] = set()
+    places: dict[str, str] = {}
     for index, node in enumerate(proto.graph.node):
         if node.op_type == "Constant":
             continue
         name, known = f"node {index}", label(node, index, labels)
         labels.add(known)
-        boxes[name] = Box(label=known, kind=node.op_type, refused=why.get(known, ""))
+        boxes[name] = Box(label=known, kind=node.op_type)
+        places[known] = name
         sources = dict.fromkeys(made[item] for item in node.input if item in made)
         ways.append(Way(target=name, sources=[item for item in sources if item in boxes]))
         made.update(dict.fromkeys(filter(None, node.output), name))
-    return boxes, ways
+    places = {**made, **places}
+    why: dict[str, list[str]] = {}
+    for item in problems:
+        why.setdefault(_origin(item.node, places), []).append(item.reason)
+    return {
+        name: replace(box, refused=" ".join(why.get(name, ()))) for name, box in boxes.items()
+    }, ways
+
+
+def _origin(name: str, places: Mapping[str, str]) -> str:
+    """Find the box that a node comes from: it has the name of the node in the file, or of a tensor.
+
+    What a pass writes in place of a node begins with the name of that node, or of its output.
+    """
+    while name and name not in places:
+        name = name[: max(name.rfind("/"), name.rfind("_"), 0)]
+    return places.get(name, "")
 
 
 def _near(boxes: Mapping[str, Box], ways: Sequence[Way]) -> set[str]:

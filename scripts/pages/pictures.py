@@ -86,7 +86,7 @@ def report() -> str:
     page = html.page(found, {"model": "digits.onnx"})
     (style,) = re.findall(r"<style>\n(.*?)</style>", page, re.DOTALL)
     (chart,) = re.findall(r'<svg class="chart".*?</svg>', page, re.DOTALL)
-    (graph,) = re.findall(r'<figure class="graph">\s*(<svg.*?</svg>)', page, re.DOTALL)
+    (graph,) = re.findall(r'<figure class="graph"[^>]*>\s*(<svg.*?</svg>)', page, re.DOTALL)
     verdict = textwrap.wrap(scores.verdict(found), 62)
     lines = [
         f'<text x="20" y="{34 + 24 * index}" style="font-size:18px">{escape(line)}</text>'

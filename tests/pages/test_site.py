@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-MISSING = [name for name in ("mkdocs", "material", "mkdocstrings") if not find_spec(name)]
+MISSING = [
+    name for name in ("mkdocs", "material", "mkdocstrings", "latex2mathml") if not find_spec(name)
+]
 
 
-@pytest.mark.skipif(bool(MISSING), reason="MKDOCS IS MISSING: THE SITE IS NOT BUILT")
+@pytest.mark.skipif(bool(MISSING), reason=f"{MISSING} IS MISSING: THE SITE IS NOT BUILT")
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
@@ -23,6 +26,11 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     page = (tmp_path / "api" / "index.html").read_text("utf-8")
     for name in ("convert", "SpikingNetwork", "predict", "Evaluation", "Problem"):
         assert name in page
+    codings = (tmp_path / "codings" / "index.html").read_text("utf-8")
+    assert codings.count("<math") == codings.count("</math>") > 20
+    assert "arithmatex" not in codings
+    scripts = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(https?:[^"]*)"', codings)
+    assert scripts == []
 
 
 def test_every_page_is_in_the_site() -> None:

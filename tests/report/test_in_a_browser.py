@@ -32,7 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for steps in (1, 8):
         network = onnx2genn.convert(architectures.inception(), x, steps=steps)
         found = network.evaluate(x, np.zeros(8, int), backend="onnxruntime")
-        found.report(place / f"page{steps}.html", x=x)
+        node = network.populations[0].node.name
+        (recording,) = network.simulate(x[:1], membrane=[node], backend="onnxruntime")
+        found.report(place / f"page{steps}.html", x=x, recording=recording, neurons={node: [0, 1]})
         records.append(found.to_dict())
     text = html.compared(comparison.runs_of(records), "Runs")
     (place / "compared.html").write_text(text, "utf-8")
@@ -41,9 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("width", [360, 800, 1280])
 @pytest.mark.parametrize(
-    # Chart, three keys and graph, and the activations of each population; two charts, two keys.
+    # Chart, three keys and graph, the activations of each population, the raster and two
+    # potentials; two charts, two keys.
     ("name", "figures"),
-    [("page1", 5 + 9), ("page8", 5 + 9), ("compared", 4)],
+    [("page1", 5 + 9 + 3), ("page8", 5 + 9 + 3), ("compared", 4)],
 )
 def test_the_page_fits_the_screen(folder: Path, name: str, figures: int, width: int) -> None:
     (folder / "frame.html").write_text(FRAME.format(width=width, name=name))

@@ -13,6 +13,8 @@ from helpers.onnx_models import model, node
 
 import onnx2genn
 from onnx2genn.cli import main
+from onnx2genn.errors import Problem
+from onnx2genn.report import refusal
 
 
 def long_model(nodes: int, refused: int) -> onnx.ModelProto:
@@ -43,6 +45,42 @@ def test_refused_nodes_are_marked(
     assert problem.node == at
     assert problem.reason in found.text
     assert problem.advice in found.text
+
+
+@pytest.mark.parametrize(
+    ("named", "marked"),
+    [
+        ("node1", "node1"),
+        ("node1/DequantizeLinear_0", "node1"),
+        ("t0", "node0"),  # the tensor of a node without a name of its own
+        ("t0/Where_2", "node0"),
+        ("x", "x"),
+        ("other/Relu", None),
+    ],
+)
+def test_what_passes_have_renamed_is_marked(named: str, marked: str | None) -> None:
+    problem = Problem(node=named, operator="Where", reason="it is so.", advice="Do not.")
+    page = refusal.refused(long_model(4, 3), [problem, problem], "model", {})
+    found = Page(page)
+    red = [place for place, (_, a) in enumerate(found.tags) if a.get("class") == "box poor"]
+    assert len(red) == (marked is not None)
+    assert (f"{marked}: it is so. it is so." in found.text) == (marked is not None)
+
+
+def test_whole_numbers_that_are_written_anew_are_marked(tmp_path: Path) -> None:
+    scale, zero = np.float32(0.1), np.uint8(0)
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("QLinearMatMul", "q s z q s z s z", "m", name="product"),
+        node("DequantizeLinear", "m s z", "d"),
+        node("Hardmax", "d", "h"),
+        node("MatMul", "d h", "y"),
+    ]
+    proto = model(nodes, {"x": ["N", 4, 4]}, {"s": np.asarray(scale), "z": np.asarray(zero)})
+    problems = onnx2genn.check(proto)
+    assert problems
+    found = Page(refusal.refused(proto, problems, "model", {}))
+    assert found.values("class").count("box poor") == len({item.node for item in problems})
 
 
 def test_what_can_be_converted_is_shown(digits: Example, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def as_floats(graph: Graph, context: Context) -> Graph:
     floats = Floats(graph.names, graph.constants, graph.opset)
     scales: dict[str, tuple[str, np.ndarray | None]] = {}
     for node in graph.nodes:
+        floats.scope = node.output or floats.scope  # names tell what it was made of
         try:
             _write(floats, node, scales)
         except Refusal as refusal:
