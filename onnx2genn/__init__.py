@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from onnx2genn.frameworks import from_keras, from_torch
     from onnx2genn.frontend.operators import operator
+    from onnx2genn.ir.memory import memory_budget
     from onnx2genn.ir.preprocessing import Preprocessing
     from onnx2genn.spiking_network import Evaluation, SpikingNetwork
 
@@ -38,6 +39,7 @@ _HOMES = {
     "from_keras": "frameworks",
     "from_torch": "frameworks",
     "load": "api",
+    "memory_budget": "ir.memory",
     # By way of the operators that are built in, which it may then replace.
     "operator": "frontend.operators",
 }
@@ -59,6 +61,7 @@ __all__ = [
     "from_keras",
     "from_torch",
     "load",
+    "memory_budget",
     "operator",
 ]
 

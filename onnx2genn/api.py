@@ -37,7 +37,6 @@ def convert(
     inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
-    memory: float | None = None,
     preprocessing: Preprocessing | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -66,7 +65,6 @@ def convert(
             several, ``predict`` returns a dictionary.
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
-        memory: GiB that reading may take; a quarter of the machine's memory if None.
         preprocessing: What is done to samples before the model takes them. It becomes part of the
             network, and is saved with it: all samples are those before.
         progress: Called with the number of calibration samples done and the total.
@@ -101,7 +99,6 @@ def convert(
             calibration,
             output,
             input_shape,
-            memory,
             _names(inputs),
             chosen,
             preprocessing,
@@ -135,7 +132,6 @@ def examine(
     inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
-    memory: float | None = None,
     preprocessing: Preprocessing | None = None,
 ) -> Model:
     """Read a model as :func:`convert` does, and compare it with its file.
@@ -147,7 +143,6 @@ def examine(
         output: As for :func:`convert`.
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
-        memory: As for :func:`convert`.
         preprocessing: As for :func:`convert`.
 
     Raises:
@@ -159,7 +154,6 @@ def examine(
         calibration,
         output,
         input_shape,
-        memory,
         _names(inputs),
         preprocessing=preprocessing,
     )
@@ -173,7 +167,6 @@ def check(
     inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
-    memory: float | None = None,
     preprocessing: Preprocessing | None = None,
 ) -> list[Problem]:
     """List everything that keeps a model from being converted; empty if it converts.
@@ -184,7 +177,6 @@ def check(
         inputs: As for :func:`convert`.
         output: As for :func:`convert`.
         input_shape: As for :func:`examine`.
-        memory: As for :func:`convert`.
         preprocessing: As for :func:`convert`.
 
     Example:
@@ -203,7 +195,6 @@ def check(
             inputs=inputs,
             output=output,
             input_shape=input_shape,
-            memory=memory,
             preprocessing=preprocessing,
         )
     except UnsupportedModelError as error:

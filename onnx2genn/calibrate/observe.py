@@ -14,10 +14,10 @@ from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
+from onnx2genn.ir.run import samples_at_once
 
 SIMULATED = 256  # A channel's mean over spikes needs no more samples.
 _HELD_OUT, _LEAST, _ONE_IN = 48, 80, 8
-_KEPT_BYTES = 2**28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def observe(
     plain.append((readout.target, logits))
     signed = {item.tensor: found[item.name] for item in neurons if item.signed}
     size = sum(int(np.prod(model.graph.shapes[name])) for name in signed)
-    fits = 4 * len(samples) * size <= _KEPT_BYTES
+    fits = samples_at_once(2 * size, len(samples)) == len(samples)
     passes = _Passes(model, samples, 1 if fits else 2, progress)
     kept = []
     for tensors in passes.run([*signed, *(name for name, _ in plain)]):

@@ -34,7 +34,6 @@ def read_with_samples(
     calibration: Inputs | str | Path | None,
     output: Wanted,
     input_shape: InputShape | None = None,
-    memory: float | None = None,
     start: Sequence[str] = (),
     coding: Coding | None = None,
     preprocessing: Preprocessing | None = None,
@@ -47,7 +46,6 @@ def read_with_samples(
         calibration: Samples, a file of them or a folder of images; None for none.
         output: As for :func:`read`.
         input_shape: Shape of one sample, where there are none and the model leaves it open.
-        memory: GiB that reading may take; a quarter of the machine's memory if None.
         start: Tensors that the network starts at; samples may be of them, or of the inputs.
         coding: Coding that they are for; it may take events.
         preprocessing: What is done to samples, which becomes part of the model; None for nothing.
@@ -61,7 +59,7 @@ def read_with_samples(
     proto = prepared(load_proto(source), preprocessing, output)
 
     def made(input_shape: InputShape | None) -> Model:
-        model = read(proto, output=output, memory=memory, start=start, input_shape=input_shape)
+        model = read(proto, output=output, start=start, input_shape=input_shape)
         return replace(model, preprocessing=preprocessing)
 
     if calibration is None:

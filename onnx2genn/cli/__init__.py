@@ -57,8 +57,9 @@ def _run(arguments: Sequence[str] | None) -> int:
             with_configuration(words, given)
             from onnx2genn.cli.commands import run
             from onnx2genn.cli.output import log_to_stderr
+            from onnx2genn.ir.memory import memory_budget
 
-            with log_to_stderr(verbose=given.verbose):
+            with log_to_stderr(verbose=given.verbose), memory_budget(given.memory):
                 run(given, typed, simulate=name != subcommands.EXPORT)
     except CodingError as error:
         words.error(printable(str(error)))

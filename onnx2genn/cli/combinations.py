@@ -21,17 +21,18 @@ RUNNING = (
     *RESULTS,
 )
 _SPEECH = ("quiet", "verbose")
+_WORK = (*_SPEECH, "memory")
 TAKEN = {
     "doctor": _SPEECH,
     "check": (
-        *(*_SPEECH, "model", "input", "output", "input_shape"),
-        *("calibrate", "coding", "memory", "trace", "report"),
+        *(*_WORK, "model", "input", "output", "input_shape"),
+        *("calibrate", "coding", "trace", "report"),
         *PREPROCESSING,
     ),
-    "saved": (*_SPEECH, "model", *RUNNING),
+    "saved": (*_WORK, "model", *RUNNING),
     "convert": (
-        *_SPEECH,
-        *("model", "input", "output", "input_shape", "calibrate", "memory", "trace"),
+        *_WORK,
+        *("model", "input", "output", "input_shape", "calibrate", "trace"),
         *PREPROCESSING,
         *CODING,
         *RUNNING,

@@ -67,7 +67,8 @@ def parser() -> argparse.ArgumentParser:
         "--memory",
         metavar="GIB",
         type=values.gib,
-        help="memory that reading the model may take (default: a quarter of the machine's)",
+        help="memory that reading, calibration and simulation may take (default: a quarter of the "
+        "machine's)",
     )
     add(
         "--output",
@@ -204,7 +205,6 @@ def reading_options(given: argparse.Namespace) -> dict[str, Any]:
         "output": given.output or None,
         "inputs": given.input,
         "input_shape": dict(given.input_shape) or None,
-        "memory": given.memory,
         "preprocessing": preprocessing_of(given),
     }
 

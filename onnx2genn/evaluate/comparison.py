@@ -13,6 +13,7 @@ import numpy as np
 
 from onnx2genn.backends.base import Simulator
 from onnx2genn.backends.registry import open_simulator
+from onnx2genn.backends.room import threads_that_fit
 from onnx2genn.evaluate.answers import Answers, Question
 from onnx2genn.evaluate.errors_by_cause import Deviations, looked_at
 from onnx2genn.evaluate.forecast import Forecast
@@ -20,7 +21,7 @@ from onnx2genn.evaluate.neurons import Neurons
 from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.outputs import beside, separate_outputs
-from onnx2genn.ir.run import Runner
+from onnx2genn.ir.run import ARRAYS, Runner
 from onnx2genn.network import Network
 
 
@@ -176,8 +177,9 @@ def comparison(job: Job) -> Iterator[Comparison]:
     """Build the network of a job; release it at the end.
 
     Raises:
-        BackendError: The backend is missing or cannot run the network.
+        BackendError: The backend is missing or cannot run the network, or memory does not suffice.
     """
+    threads_that_fit("a sample of all layers", 4 * ARRAYS * job.network.neurons)
     with open_simulator(
         job.network, job.backend, batch_size=job.batch_size, **job.options
     ) as simulator:

@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
+from onnx2genn.ir.memory import budget, set_budget
+
 
 class Workers:
     """Processes of this machine. A lost one costs time, but no samples.
@@ -25,7 +27,7 @@ class Workers:
     wait for the rest for ever.
 
     Args:
-        count: Number of processes.
+        count: Number of processes, which share the memory budget.
     """
 
     def __init__(self, count: int) -> None:
@@ -38,7 +40,10 @@ class Workers:
         # Forked children would share the libraries of GeNN and the threads of onnxruntime.
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(
-            self._count, context, initializer=_end_with_parent, initargs=(self._folder.name,)
+            self._count,
+            context,
+            initializer=_start,
+            initargs=(self._folder.name, budget() // self._count),
         )
 
     def _place(self) -> Path:
@@ -100,8 +105,9 @@ def _carry_out(place: Path) -> Path:
     return found
 
 
-def _end_with_parent(folder: str) -> None:
-    """End this worker when the process that asks is gone, which would leave it waiting for ever."""
+def _start(folder: str, memory: int) -> None:
+    """Make this process a worker, which ends with the one that asks: it would wait for ever."""
+    set_budget(memory)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

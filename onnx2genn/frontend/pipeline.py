@@ -101,7 +101,6 @@ def read(
     output: Wanted = None,
     start: Sequence[str] = (),
     input_shape: InputShape | None = None,
-    memory: float | None = None,
 ) -> Model:
     """Read a model and make it canonical.
 
@@ -113,7 +112,6 @@ def read(
             prepared. By default what token ids are looked up as, or the inputs.
         input_shape: Shape of one sample, where the model leaves it open; of a model with several
             inputs the shapes by name. Of a tensor to start at, to leave out what comes before.
-        memory: GiB that reading may take; a quarter of the machine's memory if None.
 
     Raises:
         UnsupportedModelError: The model cannot be read or converted; it lists every problem.
@@ -125,14 +123,14 @@ def read(
         start = [name for name in start if name not in given]
     names = choose_outputs(proto, output)
     if output is not None or len(names) == 1:
-        return _read(proto, names, start, input_shape, memory)
+        return _read(proto, names, start, input_shape)
     try:
         against = _too_dear(proto, names, input_shape)
         if not against:
-            return _read(proto, names, start, input_shape, memory)
+            return _read(proto, names, start, input_shape)
     except UnsupportedModelError as error:
         against = str(error.problems[0] if error.problems else error)
-    model = _read(proto, names[:1], start, input_shape, memory)
+    model = _read(proto, names[:1], start, input_shape)
     note = f"Converted the output {names[0]} alone, without {', '.join(names[1:])}: {against}"
     return replace(model, graph=replace(model.graph, notes=[*model.graph.notes, note]))
 
@@ -152,10 +150,9 @@ def _read(
     outputs: tuple[str, ...],
     start: Sequence[str],
     input_shape: InputShape | None,
-    memory: float | None,
 ) -> Model:
     whole, kinds, batch = _graph(proto, outputs, input_shape)
-    size.require(size.estimate(whole, kinds, batch), memory)
+    size.require(size.estimate(whole, kinds, batch))
     file, types, front = split(whole, kinds, batch, start)
     context = Context(input_types=types, batch=batch, outputs=outputs)
     entries = file.inputs

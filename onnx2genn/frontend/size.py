@@ -14,10 +14,8 @@ from onnx import helper, shape_inference
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.probe import BATCHES
 from onnx2genn.ir.graph import Graph, Shape, to_onnx
-from onnx2genn.ir.memory import machine_memory
+from onnx2genn.ir.memory import budget, in_gib, more_memory
 
-_SHARE = 4  # of the machine's memory, by default
-_GIB = 2**30
 _LONG = 2 * 10**10
 # Larger constants have no say in shapes.
 _READ_BYTES = 2**16
@@ -117,22 +115,20 @@ def _computed(
     return found
 
 
-def require(size: Size, memory: float | None) -> None:
+def require(size: Size) -> None:
     """Refuse a network that does not fit, and warn of one that takes long.
 
     Args:
         size: Its size.
-        memory: GiB that it may take; a quarter of the machine's memory if None.
 
     Raises:
         UnsupportedModelError: It takes more.
     """
-    room = machine_memory() / _SHARE / _GIB if memory is None else memory
-    if size.bytes > room * _GIB:
+    if size.bytes > budget():
         raise UnsupportedModelError(
             f"The network is too large: it has {size}, and reading it takes "
-            f"{size.bytes / _GIB:,.1f} GiB of memory, of which it may have {room:,.1f}. Convert it "
-            "for smaller inputs, or give it more (--memory GIB; in Python, memory=GIB)."
+            f"{in_gib(size.bytes)} of memory, of which it may have {in_gib(budget())}. Convert it "
+            f"for smaller inputs, or {more_memory()}."
         )
     if size.macs > _LONG:
         warnings.warn(

@@ -11,12 +11,16 @@ import onnx
 
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.ir.graph import Constants, Graph, to_onnx
+from onnx2genn.ir.memory import budget
 
 if TYPE_CHECKING:
     import onnxruntime
 
 _ERRORS_ONLY = 3
 _KEPT_BYTES = 2**29
+# So many arrays of a batch there are at a time: what ANN, forecast and neurons computed, codes and
+# spikes, their copies with double precision, and what onnxruntime has in hand.
+ARRAYS = 20
 # Larger constants are fed as they lie in memory: within a model they would be copied four times.
 _FED_BYTES = 2**20
 _FED_KINDS = "fiub"
@@ -27,10 +31,12 @@ def samples_at_once(values: int, most: int) -> int:
     """Return how many samples to compute at once.
 
     Args:
-        values: Numbers that are kept of each sample, as float32; half a gibibyte of them is kept.
+        values: Numbers that are kept of each sample, as float32; half a gibibyte of them is kept,
+            or less where the budget is small.
         most: Largest answer; the smallest is 1.
     """
-    return max(1, min(most, _KEPT_BYTES // (4 * max(values, 1))))
+    kept = min(_KEPT_BYTES, budget() // ARRAYS)
+    return max(1, min(most, kept // (4 * max(values, 1))))
 
 
 class Runner:

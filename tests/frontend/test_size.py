@@ -48,8 +48,11 @@ def test_what_cannot_fit_is_refused_at_once() -> None:
     assert found.macs == 1024**2 * 256 * 9 * (3 + 256)
     assert found.bytes > SAMPLES * FLOAT * 3 * 256 * 1024**2
     for function in (onnx2genn.check, onnx2genn.convert):
-        with pytest.raises(UnsupportedModelError, match=r"takes 9\.0 GiB .* have 4\.0"):
-            function(large(), memory=4)
+        with (
+            onnx2genn.memory_budget(4),
+            pytest.raises(UnsupportedModelError, match=r"takes 9\.0 GiB .* have 4\.0"),
+        ):
+            function(large())
 
 
 def test_a_constant_shape_of_absurd_size_is_refused() -> None:
@@ -94,7 +97,7 @@ def test_what_onnx_does_not_know_counts_nothing() -> None:
 
 def test_what_takes_long_is_said_first() -> None:
     with pytest.warns(UserWarning, match="30 billion multiply-accumulates.* from minutes to hours"):
-        require(Size(bytes=1, values=1, macs=30 * 10**9), memory=1)
+        require(Size(bytes=1, values=1, macs=30 * 10**9))
 
 
 def test_the_budget_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

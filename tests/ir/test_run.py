@@ -15,9 +15,10 @@ from onnx2genn.ir.run import Runner, samples_at_once, serialised
 
 
 def test_large_networks_are_computed_a_few_samples_at_a_time() -> None:
-    assert samples_at_once(100, 50) == 50
-    assert samples_at_once(2**22, 256) == 32
-    assert samples_at_once(10**9, 50) == 1
+    with onnx2genn.memory_budget(100):
+        assert samples_at_once(100, 50) == 50
+        assert samples_at_once(2**22, 256) == 32
+        assert samples_at_once(10**9, 50) == 1
 
 
 def test_a_model_beyond_the_limit_of_onnx_is_explained() -> None:

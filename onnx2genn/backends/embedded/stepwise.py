@@ -11,14 +11,16 @@ import numpy as np
 
 from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
-from onnx2genn.errors import BackendError
+from onnx2genn.backends.room import threads_that_fit
+from onnx2genn.ir.memory import budget
 from onnx2genn.ir.run import samples_at_once
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
 _BATCH = 256
-_MOST_WINDOW_BYTES = 2**30
+# A thread holds what goes in and out of a layer over all steps, and what onnxruntime has in hand.
+_ARRAYS = 6
 # Larger groups make calls rarer, smaller ones stay in the cache: this size measured fastest.
 _WINDOW_BYTES = 24 * 2**20
 
@@ -65,13 +67,14 @@ class StepwiseSimulator:
             [np.prod(item.shape) for item in network.populations] + [np.prod(network.input_shape)]
         )
         window = 4 * self._coding.steps * int(largest)
-        if window > _MOST_WINDOW_BYTES:
-            raise BackendError(
-                f"The spikes of the largest population over {self._coding.steps} steps take "
-                f"{window / 2**30:.1f} GiB for each sample. Use fewer steps, or GeNN."
-            )
-        self._group = max(1, min(32, _WINDOW_BYTES // window))
-        self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+        room = min(_WINDOW_BYTES, budget() // _ARRAYS)
+        self._group = max(1, min(32, room // window))
+        fitting = threads_that_fit(
+            f"a window of {self._coding.steps} steps on the embedded engine",
+            _ARRAYS * self._group * window,
+            threads or os.cpu_count() or 1,
+        )
+        self._threads = ThreadPoolExecutor(fitting)
 
     def run(
         self,
