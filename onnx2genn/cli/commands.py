@@ -115,6 +115,8 @@ def _convert_and_evaluate(
             files.require_place(Path(name))
     if given.report is not None or given.figures is not None:
         html.require()
+    if given.record is not None:
+        recordings.require(Path(given.record))
     for name in (given.export_genn, given.figures):
         if name is not None:
             files.make_folder(Path(name))
@@ -246,7 +248,11 @@ def _record(
     found = network.simulate(
         samples.x, membrane=[READOUT], backend=given.backend or AUTO, batch_size=given.batch_size
     )
-    spikes = recordings.write(found, network, Path(given.record))
+    total = len(samples.x)
+    with progress("Recording", quiet=given.quiet) as report:
+        spikes = recordings.write(
+            found, network, Path(given.record), lambda done: report(done, total)
+        )
     output.say(f"Recorded {spikes:,} spikes of {len(samples.x):,} samples as {given.record}")
 
 

@@ -181,7 +181,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--record",
-        metavar="FILE.npz",
+        metavar="FILE.npz|.h5",
         type=values.file,
         help="write the spikes of all populations, as events, and the logits over time",
     )

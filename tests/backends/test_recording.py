@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import onnx2genn
 from onnx2genn import DataError
 from onnx2genn.backends.recording import Recording
 from onnx2genn.cli import main
+from onnx2genn.export import recordings
 
 CODINGS: dict[str, dict[str, Any]] = {
     "few-spike": {"coding": "few-spike", "steps": 6},
@@ -119,24 +122,81 @@ def test_what_has_no_potential_is_refused() -> None:
             recorded(network, grid_networks.samples(network, 1), membrane=[pool.name])
 
 
-def test_the_file(digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "spikes.npz"
+@pytest.mark.parametrize(
+    ("suffix", "backend"),
+    [
+        (".npz", "onnxruntime"),
+        (".h5", "onnxruntime"),
+        pytest.param(".HDF5", "single_threaded_cpu", marks=pytest.mark.genn),
+    ],
+)
+def test_the_file(
+    suffix: str,
+    backend: str,
+    digits: Example,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / f"spikes{suffix}"
+    if suffix != ".npz":
+        pytest.importorskip("h5py")
     words = [
         str(digits.model), "--calibrate", str(digits.train), "--evaluate", str(digits.test),
-        "--limit", "30", "--backend", "onnxruntime", "--batch-size", "7", "--record", str(path),
+        "--limit", "30", "--backend", backend, "--batch-size", "7", "--record", str(path),
     ]  # fmt: skip
     assert main(words) == 0
     assert "of 30 samples" in capsys.readouterr().out
     network = onnx2genn.convert(digits.model, digits.x_train)
-    (whole,) = recorded(network, digits.x_test[:30], membrane=["readout"])
-    with np.load(path) as file:
-        about = json.loads(str(file["about"]))
-        assert about["steps"] == 8
-        np.testing.assert_array_equal(file["logits"], whole.logits)
-        np.testing.assert_array_equal(file["readout.potential"], whole.potentials["readout"])
-        for name, events in whole.spikes.items():
-            assert about["populations"][name]["start"] == events.start
-            for kind in ("sample", "step", "neuron", "value", "time"):
-                np.testing.assert_array_equal(file[f"{name}.{kind}"], getattr(events, kind))
+    (whole,) = recorded(network, digits.x_test[:30], membrane=["readout"], backend=backend)
+    file, about = content(path)
+    assert about["steps"] == 8
+    np.testing.assert_array_equal(file["logits"], whole.logits)
+    np.testing.assert_array_equal(file["readout.potential"], whole.potentials["readout"])
+    for name, events in whole.spikes.items():
+        assert about["populations"][name]["start"] == events.start
+        for kind in ("sample", "step", "neuron", "value", "time"):
+            np.testing.assert_array_equal(file[f"{name}.{kind}"], getattr(events, kind))
     with pytest.raises(SystemExit, match="2"):
         main([*words, "--save", str(path)])
+
+
+def content(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a recording as arrays, and what they are about."""
+    if path.suffix == ".npz":
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files}, json.loads(str(file["about"]))
+    import h5py
+
+    with h5py.File(path) as file:
+        return {name: item[()] for name, item in file.items()}, json.loads(file["about"][()])
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.h5"])
+def test_a_recording_is_written_as_it_comes(name: str, digits: Example, tmp_path: Path) -> None:
+    if name == "a.h5":
+        pytest.importorskip("h5py")
+    network = onnx2genn.convert(digits.model, digits.x_train[:100], steps=3)
+    written: list[int] = []
+    parts = network.simulate(digits.x_test[:9], backend="onnxruntime", batch_size=4)
+
+    def coming() -> Iterator[Recording]:
+        for index, part in enumerate(parts):
+            assert len(written) == index
+            yield part
+
+    recordings.write(coming(), network, tmp_path / name, written.append)
+    assert written == [4, 8, 9]
+
+
+def test_without_h5py_the_message_says_what_to_install(
+    digits: Example,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    assert main([str(digits.model), "--record", str(tmp_path / "a.h5")]) == 1
+    printed = capsys.readouterr()
+    assert "pip install 'onnx2genn[hdf5]'" in printed.err
+    assert "Converted" not in printed.out
+    assert list(tmp_path.iterdir()) == []
