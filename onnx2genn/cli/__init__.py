@@ -42,9 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     from onnx2genn.cli import subcommands
+    from onnx2genn.cli.completion import complete
     from onnx2genn.cli.config import with_configuration
     from onnx2genn.cli.options import parser
 
+    complete()
     typed = [*(sys.argv[1:] if arguments is None else arguments)]
     name = subcommands.named(typed)
     words = parser()

@@ -37,6 +37,7 @@ from onnx2genn.frontend.file import load_proto
 from onnx2genn.report import html, refusal, terminal
 from onnx2genn.saving import is_saved_network
 from onnx2genn.spiking_network import SpikingNetwork
+from onnx2genn.stages import stage
 
 
 def run(given: argparse.Namespace, words: Sequence[str], *, simulate: bool = True) -> None:
@@ -89,7 +90,8 @@ def _check(given: argparse.Namespace, words: Sequence[str], output: Output) -> N
         return
     title, facts = Path(given.model).name, {"command": shlex.join(["onnx2genn", *words])}
     try:
-        model = examine(proto, given.calibrate, **reading_options(given))
+        with progress("Reading", quiet=given.quiet):
+            model = examine(proto, given.calibrate, **reading_options(given))
         require_expressible(model, codings.make(given.coding or codings.DEFAULT))
     except UnsupportedModelError as error:
         if given.report is not None and error.problems:
@@ -121,17 +123,20 @@ def _convert_and_evaluate(
         if name is not None:
             files.make_folder(Path(name))
     if saved:
-        network = load(given.model)
+        with progress("Reading", quiet=given.quiet), stage("the saved network"):
+            network = load(given.model)
         output.say(f"Loaded {given.model}: {_coding_line(network)}")
         if network.model.preprocessing.options():
             output.say(f"Its samples are prepared: {network.model.preprocessing}")
     else:
         network = _converted(given, proto, output)
     if given.save is not None:
-        network.save(given.save)
+        with progress("Saving", quiet=given.quiet):
+            network.save(given.save)
         output.say(f"Saved the spiking network as {given.save}")
     if given.export_genn is not None:
-        network.export_genn(given.export_genn)
+        with progress("Exporting", quiet=given.quiet):
+            network.export_genn(given.export_genn)
         output.say(f"Exported the spiking network: python {given.export_genn}/network.py --help")
     if not simulate:
         return
@@ -142,13 +147,15 @@ def _convert_and_evaluate(
     require_shown(given, network, samples)
     evaluation = _evaluated(given, network, samples, output)
     if given.diagnose:
-        lines = tried(given, None if saved else proto, network, samples, evaluation)
+        with progress("Trying remedies", quiet=given.quiet):
+            lines = tried(given, None if saved else proto, network, samples, evaluation)
         evaluation = replace(evaluation, tried=lines)
     _write_json(given, evaluation.to_dict())
     if given.record is not None:
         _record(given, network, samples, output)
     if given.report is not None or given.figures is not None:
-        written = write_report(given, words, network, samples, evaluation)
+        with progress("Writing the report", quiet=given.quiet):
+            written = write_report(given, words, network, samples, evaluation)
         if written:
             output.say(written)
     for part in (

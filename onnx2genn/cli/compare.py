@@ -19,22 +19,15 @@ def compare(words: Sequence[str]) -> None:
     Raises:
         DataError: A file is missing, or is no result.
     """
-    parser = argparse.ArgumentParser(
-        prog="onnx2genn compare",
-        description="Set the results of several runs side by side, as --json wrote them.",
-    )
-    parser.add_argument("results", metavar="FILE.json", nargs="+", type=values.file)
-    parser.add_argument(
-        "--report", metavar="FILE.html", type=values.file, help="write a page to read"
-    )
-    given = parser.parse_args(words)
+    read = parser()
+    given = read.parse_args(words)
     if len(given.results) < 2:
-        parser.error("two results are needed, or more")
+        read.error("two results are needed, or more")
     if given.report is not None:
         html.require()
         files.require_place(Path(given.report))
         if any(Path(given.report).resolve() == Path(item).resolve() for item in given.results):
-            parser.error("--report would replace a result")
+            read.error("--report would replace a result")
     runs = comparison.read(given.results)
     output = Output()
     output.print(comparison.table(runs))
@@ -45,3 +38,16 @@ def compare(words: Sequence[str]) -> None:
         command = {"command": shlex.join(["onnx2genn", "compare", *words])}
         title = " and ".join(run.label for run in runs) if len(runs) == 2 else "Runs compared"
         files.write(Path(given.report), html.compared(runs, title, command).encode())
+
+
+def parser() -> argparse.ArgumentParser:
+    """Write the parser of its words."""
+    found = argparse.ArgumentParser(
+        prog="onnx2genn compare",
+        description="Set the results of several runs side by side, as --json wrote them.",
+    )
+    found.add_argument("results", metavar="FILE.json", nargs="+", type=values.file)
+    found.add_argument(
+        "--report", metavar="FILE.html", type=values.file, help="write a page to read"
+    )
+    return found

@@ -11,14 +11,24 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from onnx2genn.data import Progress
 from onnx2genn.errors import printable
-from onnx2genn.stages import LOG
+from onnx2genn.stages import LOG, watched
 
 _FILE_WIDTH = 120
+_FAST = 100
 
 
 class Output(Console):
@@ -56,15 +66,45 @@ class Output(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Count(ProgressColumn):
+    """How many are done, and in a second, where something is counted."""
+
+    def render(self, task: Task) -> Text:
+        """Write it."""
+        if task.total is None:
+            return Text()
+        count, speed = f"{task.completed:,.0f}/{task.total:,.0f}", task.speed
+        if not speed:
+            return Text(count)
+        return Text(f"{count}, {speed:,.0f} / s" if speed > _FAST else f"{count}, {speed:.2g} / s")
+
+
 @contextmanager
 def progress(label: str, *, quiet: bool = False) -> Iterator[Progress]:
-    """Show a bar on the error stream, if that is a terminal."""
+    """Show what is done on the error stream, if that is a terminal: the stage, or how many."""
     console = Console(stderr=True)
-    columns = TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     hidden = quiet or not console.is_terminal
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        _Count(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Bar(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def count(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        def show(stage: str) -> None:
+            nonlocal task
+            bar.remove_task(task)
+            task = bar.add_task(escape(printable(stage)) or label, total=None)
+            bar.refresh()
+
+        with watched(show):
+            yield count
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 Words = Sequence[str]
-EXPORT = "export"
+EXPORT, COMPARE, SWEEP = "export", "compare", "sweep"
 
 
 def named(words: Words) -> str | None:
@@ -52,5 +52,8 @@ _PLAIN: dict[str, Callable[[Words], list[str]]] = {
     "doctor": lambda words: [*words, "--doctor"],
     EXPORT: _export,
 }
-OWN: dict[str | None, Callable[[Words], None]] = {"compare": _compare, "sweep": _sweep}
+OWN: dict[str | None, Callable[[Words], None]] = {COMPARE: _compare, SWEEP: _sweep}
 """Those with options of their own."""
+
+ALL = (*_PLAIN, *filter(None, OWN))
+"""Every word."""

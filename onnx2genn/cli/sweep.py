@@ -40,8 +40,7 @@ def sweep(words: Sequence[str]) -> None:
     Raises:
         Onnx2GennError: The model or the data cannot be handled.
     """
-    parser = _parser()
-    given = parser.parse_args(words)
+    given = parser().parse_args(words)
     output = Output(quiet=given.quiet)
     for name in (given.report, given.json):
         if name is not None:
@@ -63,7 +62,8 @@ def sweep(words: Sequence[str]) -> None:
         files.write(Path(given.report), page.encode())
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Write the parser of its words."""
     found = argparse.ArgumentParser(
         prog="onnx2genn sweep",
         description="Convert a network with several codings and numbers of steps; say what each "
@@ -111,14 +111,22 @@ def _all_steps(text: str) -> list[int]:
 def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
     """Evaluate every coding with every number of steps; leave out what is refused, by name."""
     chosen = preprocessing_of(given)
-    model, samples = read_with_samples(
-        given.model, given.calibrate, given.output, preprocessing=chosen
-    )
+    with progress("Reading", quiet=given.quiet) as report:
+        model, samples = read_with_samples(
+            given.model,
+            given.calibrate,
+            given.output,
+            preprocessing=chosen,
+            progress=report,
+        )
     assert samples is not None
     with progress("Calibrating", quiet=given.quiet) as report:
         seen = observe(model, samples, progress=report)
     entries, front = model.entries, model.front
-    test = load_samples(given.evaluate, entries, given.limit, front, resize=chosen.resize)
+    with progress("Reading", quiet=given.quiet) as report:
+        test = load_samples(
+            given.evaluate, entries, given.limit, front, resize=chosen.resize, progress=report
+        )
     output.say(f"Backend {choose(given.backend).name}, {len(test.x):,} samples")
     found = []
     for name in given.codings:
