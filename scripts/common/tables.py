@@ -72,6 +72,16 @@ SPEED = (
         ("few-spike T=8", "ml_genn, optimize_code"),
     ),
     (
+        "the same",
+        "the embedded engine, one thread",
+        ("few-spike T=8", "embedded"),
+    ),
+    (
+        "the same",
+        "GeNN, with synapse groups (`connectivity=portable`)",
+        ("few-spike T=8", "portable"),
+    ),
+    (
         "GeNN, one CPU thread, `rate` T=100, `lookahead=0`",
         "ml_genn 2.3, IF input T=100",
         ("rate T=100, lookahead=0", "ml_genn"),
@@ -80,6 +90,16 @@ SPEED = (
         "the same",
         "the same, compiled with `optimize_code`",
         ("rate T=100, lookahead=0", "ml_genn, optimize_code"),
+    ),
+    (
+        "the same",
+        "the embedded engine, one thread",
+        ("rate T=100, lookahead=0", "embedded"),
+    ),
+    (
+        "the same",
+        "GeNN, with synapse groups (`connectivity=portable`)",
+        ("rate T=100, lookahead=0", "portable"),
     ),
 )
 SPEED_SCRIPTS = {
