@@ -133,6 +133,7 @@ def examine(
     output: Wanted = None,
     input_shape: InputShape | None = None,
     preprocessing: Preprocessing | None = None,
+    coding: str | Coding = codings.DEFAULT,
 ) -> Model:
     """Read a model as :func:`convert` does, and compare it with its file.
 
@@ -144,6 +145,7 @@ def examine(
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
         preprocessing: As for :func:`convert`.
+        coding: Coding that the samples are for, which may take events.
 
     Raises:
         UnsupportedModelError: The model cannot be converted; ``problems`` lists all reasons.
@@ -155,7 +157,8 @@ def examine(
         output,
         input_shape,
         _names(inputs),
-        preprocessing=preprocessing,
+        codings.make(coding),
+        preprocessing,
     )
     return model if samples is None else fit(model, samples)
 
@@ -168,6 +171,7 @@ def check(
     output: Wanted = None,
     input_shape: InputShape | None = None,
     preprocessing: Preprocessing | None = None,
+    coding: str | Coding = codings.DEFAULT,
 ) -> list[Problem]:
     """List everything that keeps a model from being converted; empty if it converts.
 
@@ -178,6 +182,7 @@ def check(
         output: As for :func:`convert`.
         input_shape: As for :func:`examine`.
         preprocessing: As for :func:`convert`.
+        coding: As for :func:`examine`.
 
     Example:
         >>> import onnx2genn
@@ -196,6 +201,7 @@ def check(
             output=output,
             input_shape=input_shape,
             preprocessing=preprocessing,
+            coding=coding,
         )
     except UnsupportedModelError as error:
         if not error.problems:

@@ -26,7 +26,7 @@ TAKEN = {
     "doctor": _SPEECH,
     "check": (
         *(*_WORK, "model", "input", "output", "input_shape"),
-        *("calibrate", "coding", "trace", "report"),
+        *("calibrate", "coding", "option", "trace", "report"),
         *PREPROCESSING,
     ),
     "saved": (*_WORK, "model", *RUNNING),

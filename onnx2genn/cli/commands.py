@@ -90,9 +90,10 @@ def _check(given: argparse.Namespace, words: Sequence[str], output: Output) -> N
         return
     title, facts = Path(given.model).name, {"command": shlex.join(["onnx2genn", *words])}
     try:
+        coding = codings.make(given.coding or codings.DEFAULT, **coding_options(given))
         with progress("Reading", quiet=given.quiet):
-            model = examine(proto, given.calibrate, **reading_options(given))
-        require_expressible(model, codings.make(given.coding or codings.DEFAULT))
+            model = examine(proto, given.calibrate, **reading_options(given), coding=coding)
+        require_expressible(model, coding)
     except UnsupportedModelError as error:
         if given.report is not None and error.problems:
             page = refusal.refused(proto, error.problems, title, facts)

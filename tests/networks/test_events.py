@@ -17,6 +17,7 @@ from helpers.onnx_models import model, node, normal
 import onnx2genn
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.cli import main
+from onnx2genn.coding import make
 from onnx2genn.errors import BackendError, CodingError, DataError
 from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.ir.run import session
@@ -158,3 +159,17 @@ def test_what_does_not_go_with_events() -> None:
         grid_networks.convert("fusion", **EVENTS).predict(events)
     with pytest.raises(BackendError, match="input is spikes"):
         onnx2genn.convert(proto, events, **EVENTS).export_genn("somewhere")
+
+
+def test_a_check_reads_files_of_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the conversion that it stands for."""
+    path, data = tmp_path / "model.onnx", tmp_path / "events.npz"
+    onnx.save(network_of_counts(), path)
+    save(data, recordings(4))
+    words = [str(path), "--check", "--calibrate", str(data), "--coding", "rate"]
+    assert main([*words, "--option", "input=events"]) == 0
+    assert "can be converted" in capsys.readouterr().out
+    coding = make("rate", steps=8, input="events")
+    assert onnx2genn.check(path, recordings(4), coding=coding) == []
+    assert main(words) == 1
+    assert "input='events'" in capsys.readouterr().err
