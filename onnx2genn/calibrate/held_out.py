@@ -16,6 +16,7 @@ from onnx2genn.network import Network
 # channel alone.
 EVIDENCE = (0, 30, 300, 3000, 30000)
 UNTRIED = 300  # where no samples were held out
+_ALIKE = 1.05  # of the least error: what few samples do not tell apart
 _SIMULATED = 16
 _TINY = 1e-12
 
@@ -63,6 +64,11 @@ class HeldOut:
 def weigh(seen: Observation, build: Callable[..., Network]) -> Network:
     """Choose how much evidence a channel needs before its own threshold is trusted.
 
+    It is that with the least error. Where every activation has a bound, so that it is certain how
+    wide is wide enough, it is the most evidence whose error is about the least (after the rule of
+    one standard error: Breiman et al. 1984, "Classification and Regression Trees"): few samples
+    hardly show what is cut off on others.
+
     Args:
         seen: What was observed.
         build: Makes a network for one of ``EVIDENCE``, and, where that is False, without lower
@@ -71,9 +77,14 @@ def weigh(seen: Observation, build: Callable[..., Network]) -> Network:
     if not len(seen.held):
         return build(UNTRIED)
     trial = HeldOut(seen)
-    error, evidence = min((trial.error(build(item)), item) for item in EVIDENCE)
+    errors = {item: trial.error(build(item)) for item in EVIDENCE}
+    neurons = [item for item in seen.model.parts.populations if not item.pools]
+    bounded = all(item.bound is not None for item in neurons)
+    most = min(errors.values()) * (_ALIKE if bounded else 1.0)
+    alike = [item for item, error in errors.items() if error <= most]
+    evidence = alike[-1 if bounded else 0]
     plain = build(evidence, False)
-    return plain if trial.error(plain) < error else build(evidence)
+    return plain if trial.error(plain) < errors[evidence] else build(evidence)
 
 
 def keep_if_better(seen: Observation, network: Network, changed: Network) -> Network:
