@@ -113,7 +113,7 @@ def tones(count: int, seed: int) -> np.ndarray:
 
 
 def voices(count: int, seed: int, samples: int) -> np.ndarray:
-    """Make frames at 16 kHz, [N, samples]: half of them vowels in noise, half tones or noise alone."""
+    """Make frames at 16 kHz, [N, samples]: half of them vowels in noise, half tones or noise."""
     random = np.random.default_rng(seed)
     time = np.arange(samples) / _RATE
     found: np.ndarray = np.zeros((count, samples))

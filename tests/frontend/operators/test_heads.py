@@ -1,6 +1,15 @@
 import numpy as np
 import pytest
-from helpers.onnx_models import check_model, ints, check_op, model, node, normal, one_node, operators
+from helpers.onnx_models import (
+    check_model,
+    check_op,
+    ints,
+    model,
+    node,
+    normal,
+    one_node,
+    operators,
+)
 
 from onnx2genn.frontend.pipeline import check, read
 from onnx2genn.ir.run import session
