@@ -21,6 +21,7 @@ class Rounding:
 
     It gives ``ratio * clip(x, low, high) + shift`` up to one step; a step of 0 stands for that of
     DynamicQuantizeLinear, 1 / 255 of the range from the least to the largest value and 0.
+    ``entering`` says that its range is left to what prepares the samples.
     """
 
     source: str
@@ -29,6 +30,7 @@ class Rounding:
     ratio: float
     shift: float
     step: float
+    entering: bool = False
 
     def step_of(self, values: np.ndarray) -> float:
         """Return the step for these values."""
