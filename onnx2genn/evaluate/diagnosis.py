@@ -22,7 +22,7 @@ class Diagnosis:
 
     Attributes:
         cause: One of ``data``, ``dead``, ``range``, ``clipped``, ``thresholds``, ``levels``,
-            ``silent``, ``uneven``, ``accumulated``.
+            ``silent``, ``uneven``, ``accumulated``, ``readout``.
         node: ONNX node of the population where it shows; empty if it is everywhere.
         text: What it is and what to do, in a sentence or two.
         remedy: Options of ``convert`` that mend it; empty if none does.
@@ -174,16 +174,28 @@ _UNCALIBRATED = "its thresholds are a guess. Give --calibrate with training samp
 
 
 def _at_the_readout(evaluation: Evaluation) -> Diagnosis:
-    """Every population follows, but the logits do not."""
-    ways = [item.deviation for item in evaluation.populations]
-    is_uneven = sum(item.unevenness for item in ways) > sum(
-        item.rounding + item.clipping for item in ways
-    )
-    cause, why, remedy = (_uneven if is_uneven else _accumulated)(evaluation, None)
+    """Every population follows, but the logits do not: small errors matter to them."""
+    populations = evaluation.populations
+    ways = [item.deviation for item in populations]
+    shares = {
+        "clipped": sum(item.clipping for item in ways),
+        "uneven": sum(item.unevenness for item in ways),
+        "accumulated": sum(item.rounding + item.inherited for item in ways),
+    }
     start = (
         "Every population follows the ANN, but the logits part from the ANN's (the error is "
         f"{100 * evaluation.score.relative_error**2:.0f} % of their variance): "
     )
+    if "readout='spikes'" in evaluation.settings:
+        why = "the readout fires, and spikes say nothing below 0. Use --option readout=membrane."
+        return Diagnosis(cause="readout", text=start + why, remedy={"readout": "membrane"})
+    largest = max(shares, key=lambda name: shares[name])
+    if largest == "clipped":
+        item = max(populations, key=lambda item: item.deviation.clipping)
+        cause, why, remedy = _clipped(evaluation, item)
+        text = f"{start}most of it comes from {item.node}; {why}"
+        return Diagnosis(cause=cause, node=item.node, text=text, remedy=remedy)
+    cause, why, remedy = (_uneven if largest == "uneven" else _accumulated)(evaluation, None)
     return Diagnosis(cause=cause, text=start + why, remedy=remedy)
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from onnx2genn.errors import Problem
+from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.probe import BATCHES, Probe, Trial, probe, try_out
+from onnx2genn.frontend.rewrite import ADD_NO_BATCH
 from onnx2genn.ir.graph import Graph
 from onnx2genn.ir.run import Runner
 
@@ -21,6 +22,7 @@ class Rounding:
 
     It gives ``ratio * clip(x, low, high) + shift`` up to one step; a step of 0 stands for that of
     DynamicQuantizeLinear, 1 / 255 of the range from the least to the largest value and 0.
+    ``entering`` says that its range is left to what prepares the samples.
     """
 
     source: str
@@ -29,6 +31,7 @@ class Rounding:
     ratio: float
     shift: float
     step: float
+    entering: bool = False
 
     def step_of(self, values: np.ndarray) -> float:
         """Return the step for these values."""
@@ -84,10 +87,27 @@ class Context:
             self._trials = graph, {}
         known = self._trials[1]
         if batch not in known:
-            known[batch] = try_out(graph, self.runner(graph), batch, self.input_types)
+            try:
+                known[batch] = try_out(graph, self.runner(graph), batch, self.input_types)
+            except UnsupportedModelError as error:
+                if error.problems or self.batch in (None, batch):
+                    raise
+                raise UnsupportedModelError(
+                    _other_batch(graph, self.batch, batch, error)
+                ) from error
         return known[batch]
 
     def probe(self, graph: Graph) -> Probe:
         """Learn shapes and constants of a graph with an open batch axis."""
         first, second = (self.trial(graph, batch) for batch in self.batches)
         return probe(graph, first, second)
+
+
+def _other_batch(graph: Graph, fixed: int | None, batch: int, error: Exception) -> str:
+    """Say what it may mean that a file runs with its own first axis alone."""
+    inputs = ", ".join(f"{name!r} {[fixed, *shape]}" for name, shape in graph.inputs.items())
+    return (
+        f"{error} The first axis of the inputs is taken for the batch ({inputs}): with {fixed} "
+        f"in it the model runs, with {batch} it does not. {ADD_NO_BATCH} Else export it with an "
+        "open batch axis."
+    )

@@ -13,6 +13,10 @@ from onnx2genn.errors import UnsupportedModelError
 
 _WITH_TEXT = (FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_STRING)
 
+# onnxruntime runs operators as they are since opset 7, where they broadcast; onnx converts to them.
+_OLDEST_OPSET, _WRITTEN_OPSET = 7, 13
+_ANY_SIZE = 2
+
 Source = str | Path | onnx.ModelProto
 InputShape = Sequence[int] | Mapping[str, Sequence[int]]
 
@@ -36,7 +40,64 @@ def load_proto(source: Source) -> onnx.ModelProto:
         from onnx import inliner
 
         proto = inliner.inline_local_functions(proto)
-    return proto
+    return _of_known_opset(proto, _label(source))
+
+
+def _of_known_opset(proto: onnx.ModelProto, label: str) -> onnx.ModelProto:
+    """Write a model of operators that onnxruntime no longer runs in those that it does."""
+    versions = [item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")]
+    if not versions or min(versions) >= _OLDEST_OPSET:
+        return proto
+    from onnx import version_converter
+
+    closed = onnx.ModelProto()  # the converter takes no open sizes
+    closed.CopyFrom(proto)
+    del closed.graph.value_info[:]
+    for info in closed.graph.input:
+        for axis in info.type.tensor_type.shape.dim:
+            axis.dim_value = axis.dim_value if axis.dim_value > 0 else _ANY_SIZE
+    try:
+        _place_operands(closed)
+        written = version_converter.convert_version(closed, _WRITTEN_OPSET)
+    except Exception as error:  # onnx's converter has no error of its own
+        reason = " ".join(str(error).split())
+        raise UnsupportedModelError(
+            f"{label} is of opset {min(versions)}, which onnxruntime does not run, and onnx's "
+            f"version converter cannot write it in a newer one: {reason}. Export it with opset "
+            f"{_WRITTEN_OPSET} or newer."
+        ) from error
+    for info, known in zip(written.graph.input, proto.graph.input, strict=True):
+        info.CopyFrom(known)
+    del written.graph.value_info[:]
+    return written
+
+
+def _place_operands(proto: onnx.ModelProto) -> None:
+    """Give constant operands that broadcast from an axis on the axes behind it.
+
+    onnx's converter adds one too many.
+    """
+    known = onnx.shape_inference.infer_shapes(proto).graph
+    ranks = {
+        info.name: len(info.type.tensor_type.shape.dim)
+        for info in (*known.input, *known.value_info, *known.output)
+    }
+    fixed = {item.name: item for item in proto.graph.initializer}
+    for node in proto.graph.node:
+        axis = next((item.i for item in node.attribute if item.name == "axis"), None)
+        broadcasts = any(item.name == "broadcast" and item.i for item in node.attribute)
+        if axis is None or not broadcasts or node.input[1] not in fixed:
+            continue
+        operand = onnx.TensorProto()
+        operand.CopyFrom(fixed[node.input[1]])
+        behind = ranks[node.input[0]] - axis % ranks[node.input[0]] - len(operand.dims)
+        operand.dims.extend([1] * behind)
+        operand.name = f"{node.output[0]}/{node.input[1]}"
+        proto.graph.initializer.append(operand)
+        node.input[1] = operand.name
+        kept = [item for item in node.attribute if item.name != "axis"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
 
 
 def _load_file(path: Path) -> onnx.ModelProto:

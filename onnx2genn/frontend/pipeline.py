@@ -33,6 +33,7 @@ from onnx2genn.frontend.passes.quantisation import dequantise
 from onnx2genn.frontend.passes.recognise import recognise
 from onnx2genn.frontend.passes.recurrent.layout import settle_layout
 from onnx2genn.frontend.passes.recurrent.unroll import unroll
+from onnx2genn.frontend.passes.small_sums import separate_sums
 from onnx2genn.frontend.passes.softmax import lower_softmax
 from onnx2genn.frontend.passes.whole_numbers import as_floats
 from onnx2genn.frontend.raw import raw_graph
@@ -84,6 +85,7 @@ PASSES = (
         "softmax", lower_softmax, "within the network it takes a maximum, exponentials, a logarithm"
     ),
     Pass("functions", fuse_functions, "a neuron sends a function of one sum"),
+    Pass("sums", separate_sums, "what is rounded before a root or a logarithm is lost"),
     Pass("products", lower_products, "or of two sums, collected apart"),
     Pass("piecewise", lower_activations, "neurons have Relu and Clip from 0 to m"),
     Pass("fold", fold_constants, "scales and shifts belong into the weights"),

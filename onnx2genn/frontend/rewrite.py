@@ -30,6 +30,12 @@ class Refusal(Exception):
         super().__init__(f"{reason} {advice}")
 
 
+ADD_NO_BATCH = (
+    "If the input has no batch axis and the model adds one, start behind that: "
+    "--input TENSOR --input-shape TENSOR=SIZE,..., inputs=TENSOR, input_shape={TENSOR: (...)}."
+)
+
+
 class BatchRefusal(Refusal):
     """Raised for a tensor whose first axis is not the batch."""
 
@@ -37,7 +43,7 @@ class BatchRefusal(Refusal):
         super().__init__(
             f"tensor {tensor!r} does not have the batch as its first axis.",
             "Samples are simulated one by one: keep the batch first, also in the inputs, and never "
-            "mix samples.",
+            f"mix samples. {ADD_NO_BATCH}",
         )
 
 

@@ -123,7 +123,8 @@ def without_roundings(
             if name in roundings:
                 found = [roundings[name].of(wanted[roundings[name].source])]
                 # The ranges of inputs and of the output are not part of the graph.
-                if name != graph.output and roundings[name].source not in graph.inputs:
+                enters = roundings[name].entering or roundings[name].source in graph.inputs
+                if name != graph.output and not enters:
                     found.append(got[unrounded[name]])
                 step = roundings[name].step_of(wanted[roundings[name].source])
                 _require_within(reference.graph, step, name, wanted[name], found)

@@ -112,6 +112,26 @@ def tones(count: int, seed: int) -> np.ndarray:
     return (found / found.std(axis=1, keepdims=True)).astype(np.float32)
 
 
+def voices(count: int, seed: int, samples: int) -> np.ndarray:
+    """Make frames at 16 kHz, [N, samples]: half of them vowels in noise, half tones or noise."""
+    random = np.random.default_rng(seed)
+    time = np.arange(samples) / _RATE
+    found: np.ndarray = np.zeros((count, samples))
+    for index, frame in enumerate(found):
+        pitch = random.uniform(80, 300)
+        if index % 2 == 0:
+            formants = [random.uniform(*ends) for ends in ((250, 900), (800, 2500), (2200, 3500))]
+            for frequency in np.arange(pitch, 4000, pitch):
+                near = sum(1 / (1 + ((frequency - formant) / 90) ** 2) for formant in formants)
+                phase = random.uniform(0, 2 * np.pi)
+                frame += near * np.sin(2 * np.pi * frequency * time + phase)
+        elif index % 4 == 1:
+            frame += np.sin(2 * np.pi * 4 * pitch * time)
+        frame += random.normal(size=samples) * random.uniform(0.01, 0.3)
+        frame *= random.uniform(0.05, 0.5) / np.abs(frame).max()
+    return found.astype(np.float32)
+
+
 def melodies(count: int, seed: int, samples: int = 43844, rate: int = 22050) -> np.ndarray:
     """Make two seconds of notes of several voices, [N, samples, 1]."""
     random = np.random.default_rng(seed)

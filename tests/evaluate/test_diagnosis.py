@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from conftest import Example
 from helpers.models import mlp
+from helpers.onnx_models import model, node
 from onnx import numpy_helper
 
 import onnx2genn
@@ -96,11 +98,11 @@ def test_a_wrong_layout(network: SpikingNetwork, digits: Example) -> None:
 
 def test_a_dead_layer() -> None:
     x = np.random.default_rng(0).random((100, 6), dtype=np.float32)
-    model = mlp()
-    bias = next(item for item in model.graph.initializer if len(item.dims) == 1)
+    proto = mlp()
+    bias = next(item for item in proto.graph.initializer if len(item.dims) == 1)
     dead = np.full(bias.dims, -1e3, np.float32)
     bias.CopyFrom(numpy_helper.from_array(dead, bias.name))
-    network = onnx2genn.convert(model, x)
+    network = onnx2genn.convert(proto, x)
     first = diagnose(network.evaluate(x, backend="onnxruntime"))[0]
     assert (first.cause, first.node) == ("dead", network.populations[0].node.name)
 
@@ -124,3 +126,79 @@ def test_without_calibration_that_is_the_remedy(digits: Example) -> None:
     guessed = onnx2genn.convert(digits.model, steps=3)
     one = found(guessed, digits)[0]
     assert "--calibrate" in one.text
+
+
+def difference(*, within: bool) -> tuple[onnx.ModelProto, np.ndarray]:
+    """A network of differences of nearly equal activations, in a population or in the readout.
+
+    What is a small error of the activations is a large one of the differences.
+    """
+    random = np.random.default_rng(0)
+    pairs = random.uniform(0, 4, (200, 2, 1)) + random.normal(0, 0.1, (200, 2, 2))
+    weights = {
+        "w": np.eye(4, dtype=np.float32),
+        "b": np.ones(4, np.float32),
+        "d": np.array([[8, 0, -8], [-8, 0, 8], [0, 8, 0], [0, -8, 0]], np.float32),
+        "v": np.eye(3, dtype=np.float32),
+    }
+    nodes = [node("Gemm", "x w b", "z"), node("Relu", "z", "a", name="same")]
+    if within:
+        nodes += [node("MatMul", "a d", "e"), node("Relu", "e", "f", name="apart")]
+        nodes += [node("MatMul", "f v", "y")]
+    else:
+        nodes += [node("MatMul", "a d", "y")]
+    return model(nodes, {"x": ["N", 4]}, weights), pairs.reshape(200, 4).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("coding", "steps", "within"),
+    [
+        ("few-spike", 5, True),
+        ("few-spike", 5, False),
+        ("two-phase", 16, True),
+        ("rate", 16, False),
+    ],
+)
+def test_rounding_that_adds_up(coding: str, steps: int, within: bool) -> None:
+    proto, x = difference(within=within)
+    broken = onnx2genn.convert(proto, x, coding, steps=steps).evaluate(x, backend="onnxruntime")
+    (one,) = diagnose(broken)
+    assert (one.cause, one.node) == ("accumulated", "apart" if within else "")
+    assert one.text.startswith("ANN and SNN part" if within else "Every population follows")
+    assert one.remedy == {"steps": 2 * steps}
+    mended = onnx2genn.convert(proto, x, coding, **one.remedy)
+    assert mended.evaluate(x, backend="onnxruntime").logits_error < broken.logits_error / 1.5
+
+
+def test_clipping_that_shows_in_the_readout() -> None:
+    proto, x = difference(within=False)
+    broken = scaled(onnx2genn.convert(proto, x, steps=10), 0.8)
+    (one,) = diagnose(broken.evaluate(x, backend="onnxruntime"))
+    assert (one.cause, one.node) == ("clipped", "same")
+    assert one.text.startswith("Every population follows")
+    assert one.remedy == {"threshold": "max"}
+    mended = onnx2genn.convert(proto, x, steps=10, **one.remedy)
+    assert diagnose(mended.evaluate(x, backend="onnxruntime")) == []
+
+
+def test_uneven_arrival_that_shows_in_the_readout() -> None:
+    proto, x = difference(within=False)
+    options: dict[str, Any] = {"steps": 400, "input": "poisson"}
+    (one,) = diagnose(
+        onnx2genn.convert(proto, x, **options, coding="rate").evaluate(
+            x[:50], backend="onnxruntime"
+        )
+    )
+    assert (one.cause, one.node) == ("uneven", "")
+    assert one.text.startswith("Every population follows the ANN, but the logits part")
+    mended = onnx2genn.convert(proto, x, "rate", **{**options, **one.remedy})
+    assert diagnose(mended.evaluate(x[:50], backend="onnxruntime")) == []
+
+
+def test_a_readout_that_fires_where_logits_are_negative() -> None:
+    proto, x = difference(within=False)
+    network = onnx2genn.convert(proto, x, "rate", steps=200, readout="spikes")
+    (one,) = diagnose(network.evaluate(x, backend="onnxruntime"))
+    assert (one.cause, one.remedy) == ("readout", {"readout": "membrane"})
+    mended = onnx2genn.convert(proto, x, "rate", steps=200, **one.remedy)
+    assert diagnose(mended.evaluate(x, backend="onnxruntime")) == []

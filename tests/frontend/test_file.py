@@ -14,6 +14,7 @@ from onnx import helper
 import onnx2genn
 from onnx2genn import UnsupportedModelError
 from onnx2genn.frontend.pipeline import check, read
+from onnx2genn.ir.run import session
 
 
 def dims_cut(proto):
@@ -159,3 +160,22 @@ def test_an_output_without_a_name_is_refused():
     proto.graph.node[-1].output[0] = proto.graph.output[0].name = ""
     with pytest.raises(UnsupportedModelError, match="has no name"):
         read(proto)
+
+
+def test_opsets_before_broadcasting_are_written_in_a_newer_one():
+    """Add has the axis of its second operand as an attribute, and Relu what it may overwrite."""
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Add", "c b", "s", broadcast=1, axis=1),
+        node("Relu", "s", "y"),
+    ]
+    weights = {"w": normal(2, 1, 3, 3), "b": np.array([1, -2], np.float32)}
+    found = read(model(nodes, {"x": ["N", 1, 4, 4]}, weights, opset=6))
+    again = node("Add", "c b", "s")
+    newer = model([nodes[0], again, nodes[2]], {"x": ["N", 1, 4, 4]},
+                  {**weights, "b": weights["b"].reshape(2, 1, 1)})  # fmt: skip
+    x = {"x": normal(3, 1, 4, 4)}
+    (got,) = session(found.to_onnx()).run([found.graph.output], x)
+    np.testing.assert_allclose(got, session(newer).run(None, x)[0], atol=1e-5)
+    old = [node("Neg", "x", "n", consumed_inputs=[0]), node("Relu", "n", "y", consumed_inputs=[0])]
+    assert check(model(old, {"x": ["N", 4]}, opset=1)) == []

@@ -11,6 +11,7 @@ import pytest
 from conftest import Example
 from helpers.models import mlp
 from helpers.onnx_models import model, node, side_by_side
+from onnx import numpy_helper
 
 import onnx2genn
 from onnx2genn import CodingError, DataError, Preprocessing
@@ -84,6 +85,32 @@ def test_all_of_one_value_and_a_fixed_batch() -> None:
     expected = np.concatenate([runner.run(None, {"x": part})[0] for part in parts])
     found = network.predict(x, backend="onnxruntime")
     np.testing.assert_allclose(found, expected, atol=0.02 * expected.std())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "populations"),
+    [
+        (Preprocessing(scale=8 / 255, mean=4, layout="channels-last"), 1),
+        # Of channels, the range is another for each: neurons clip to it.
+        (Preprocessing(scale=8 / 255, mean=(4, 4, 3)), 2),
+    ],
+)
+def test_the_range_of_a_quantised_input(chosen: Preprocessing, populations: int) -> None:
+    proto = convolution()
+    proto.graph.node[0].input[0] = "d"
+    pair = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "d")]
+    for index, item in enumerate(pair):
+        proto.graph.node.insert(index, item)
+    for name, value in (("s", np.float32(8 / 255)), ("z", np.uint8(128))):
+        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    x = BYTES * 1.2 - 20  # beyond the range, too
+    mean = np.reshape(np.broadcast_to(chosen.mean, CHANNELS), (CHANNELS, 1, 1))
+    expected = session(proto).run(None, {"x": (x * 8 / 255 - mean).astype(np.float32)})[0]
+    x = x.transpose(0, 2, 3, 1) if chosen.layout else x
+    network = onnx2genn.convert(proto, x, steps=12, preprocessing=chosen)
+    assert len(network.populations) == populations
+    found = network.predict(x, backend="onnxruntime")
+    np.testing.assert_allclose(found, expected, atol=0.05 * expected.std())
 
 
 @pytest.mark.genn

@@ -382,3 +382,14 @@ def test_operators_that_onnx_does_not_have():
     (problem,) = check(proto)
     assert problem.node == "left"
     assert "ONNX has no such operator" in problem.reason
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_samples_without_a_batch_axis_start_where_the_model_adds_one(channels):
+    nodes = [node("Unsqueeze", "x first", "u"), node("Conv", "u w", "c"), node("Relu", "c", "y")]
+    weights = {"w": normal(4, channels, 3, 3), "first": ints(0)}
+    proto = model(nodes, {"x": [channels, 8, 8]}, weights)
+    with pytest.raises(UnsupportedModelError, match=r"no batch axis and.*--input"):
+        read(proto)
+    found = read(proto, start=["u"], input_shape={"u": (channels, 8, 8)})
+    assert found.graph.inputs == {"u": (channels, 8, 8)}

@@ -144,6 +144,8 @@ def largest(
         reduced: Axes, the batch being axis 0.
         result: Shape of the maximum without the batch axis.
     """
+    if all(shape[axis - 1] == 1 for axis in reduced):
+        return rewrite.emit("Reshape", x, np.array([0, *result], np.int64))
     kept = [axis for axis in range(1, len(shape) + 1) if axis not in reduced]
     turned = rewrite.emit("Transpose", x, perm=[0, *kept, *reduced])
     width = int(np.prod([shape[axis - 1] for axis in reduced]))
@@ -198,7 +200,12 @@ def reduced_axes(
 
 
 def _reduce(rewrite: Rewrite, op: str, x: str, axes: list[int], keepdims: int) -> str:
-    return rewrite.emit(op, x, np.array(axes, np.int64), keepdims=keepdims) if axes else x
+    if not axes:
+        return x
+    shape = rewrite.shape(x)
+    if all(shape[axis - 1] == 1 for axis in axes):  # a head after it can be taken off
+        return rewrite.emit("Reshape", x, np.array([0, *rewrite.output_shape], np.int64))
+    return rewrite.emit(op, x, np.array(axes, np.int64), keepdims=keepdims)
 
 
 @operator("ReduceMean", restrictions="not over the batch axis", homogeneous=True, bounded=True)

@@ -219,6 +219,39 @@ def dynamic_quantize_linear(floats: Floats, node: Node, x: str) -> str:
     return whole
 
 
+@_quantised("DynamicQuantizeMatMul", _MICROSOFT)
+def dynamic_quantize_matmul(
+    floats: Floats, node: Node, a: str, b: str, b_scale: str, b_zero: str = "", bias: str = ""
+) -> str:
+    """DynamicQuantizeLinear, and the product of what it gives with a constant matrix."""
+    names = tuple(f"{node.output}/{part}" for part in ("whole", "scale", "zero"))
+    floats.add(Node(op="DynamicQuantizeLinear", inputs=(a,), outputs=names, name=names[0]))
+    data = floats.emit("DequantizeLinear", *names)
+    return _shifted_product(floats, node, data, (b, b_scale, b_zero), bias)
+
+
+@_quantised("MatMulIntegerToFloat", _MICROSOFT)
+def matmul_integer_to_float(
+    floats: Floats, node: Node, a: str, b: str, a_scale: str, b_scale: str, *rest: str
+) -> str:
+    """Product of whole numbers with a constant matrix, times the scales of both."""
+    a_zero, b_zero, bias = (*rest, *[""] * (3 - len(rest)))
+    data = floats.emit("DequantizeLinear", a, a_scale, *([a_zero] if a_zero else []))
+    return _shifted_product(floats, node, data, (b, b_scale, b_zero), bias)
+
+
+def _shifted_product(
+    floats: Floats, node: Node, data: str, matrix: tuple[str, str, str], bias: str
+) -> str:
+    if matrix[0] not in floats.given:
+        raise Refusal("its second operand is no constant.", "Quantise in QDQ format.")
+    weight = floats.value(*matrix, axis=-1)
+    if not bias:
+        return floats.emit("MatMul", data, weight, output=node.output, name=node.name)
+    product = floats.emit("MatMul", data, weight)
+    return floats.emit("Add", product, bias, output=node.output, name=node.name)
+
+
 def _integer(op: str) -> None:
     """Register a product of whole numbers without scales: what reads it multiplies by them."""
 

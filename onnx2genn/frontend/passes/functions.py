@@ -40,7 +40,7 @@ def fuse_functions(graph: Graph, context: Context) -> Graph:
                 graph = _with_function(graph, product, *found)
     for curve in list(graph.nodes):
         if is_function(curve):
-            graph = _absorb(graph, curve)
+            graph = absorb(graph, curve)
     return graph.only_live()
 
 
@@ -64,8 +64,13 @@ def _with_function(graph: Graph, node: Node, root: str, body: Sequence[Node]) ->
     return replace(graph, nodes=nodes).only_live()
 
 
-def _absorb(graph: Graph, curve: Node) -> Graph:
-    """Fuse a function with the function whose values, scaled or shifted, only it reads."""
+def absorb(graph: Graph, curve: Node) -> Graph:
+    """Fuse a function with the function whose values, scaled or shifted, only it reads.
+
+    Args:
+        graph: Canonical graph with shapes.
+        curve: The function.
+    """
     producers, consumers = graph.producers, graph.consumers
     body, name = [curve], curve.inputs[0]
     while name in producers and len(consumers[name]) == 1 and name != graph.output:

@@ -38,15 +38,14 @@ def lower_products(graph: Graph, context: Context) -> Graph:
         context: Not needed.
     """
     found, matrices = products(graph), _matrix_products(graph)
-    if not (found or matrices):
-        return graph
     repeated = {
         name
         for node in found
         for name in node.inputs
         if graph.shapes[name] != graph.shapes[node.output]
     }
-    graph = _with_relays(graph, repeated.union(*(node.inputs for node in matrices)))
+    if repeated or matrices:
+        graph = _with_relays(graph, repeated.union(*(node.inputs for node in matrices)))
     regions = {item.end.output: item for item in Regions(graph).all()}
     pairs = {node.output for node in matrices}
 

@@ -44,9 +44,12 @@ def dequantise(graph: Graph, context: Context) -> Graph:
             builder.add(node)
             ranges[node.output] = _range_of(node, ranges)
             continue
-        context.roundings[node.output] = rounding
-        if rounding.source in graph.inputs and rounding.step:
-            context.limits[rounding.source] = rounding.range
+        entry = _entry(graph, rounding.source) if rounding.step else None
+        context.roundings[node.output] = replace(rounding, entering=entry is not None)
+        if entry is not None:
+            name, factor, shift = entry
+            low, high = sorted((bound - shift) / factor for bound in rounding.range)
+            context.limits[name] = low, high
             ranges[rounding.source] = rounding.range
         within = ranges.get(rounding.source, _ALL)
         clips = node.output != graph.output and not _contains(rounding, within)
@@ -64,6 +67,31 @@ def dequantise(graph: Graph, context: Context) -> Graph:
         constants={**graph.constants, **builder.constants},
         notes=[*graph.notes, _NOTE],
     ).only_live()
+
+
+def _entry(graph: Graph, name: str) -> tuple[str, float, float] | None:
+    """Find the input that a tensor is, or is a factor and a shift of, for all of its elements.
+
+    Returns:
+        The input, the factor and the shift; None if the tensor is anything else, or if the input
+        is read elsewhere, too.
+    """
+    factor, shift = 1.0, 0.0
+    while name not in graph.inputs:
+        node = graph.producers.get(name)
+        if node is None or len(graph.consumers[node.inputs[0]]) > 1:
+            return None
+        if node.op in ("Mul", "Add"):
+            value = graph.constants.get(node.inputs[1])
+            if value is None or value.size != 1 or not float(value.reshape(-1)[0]):
+                return None
+            operand = float(value.reshape(-1)[0])
+            shift += factor * operand if node.op == "Add" else 0.0
+            factor *= operand if node.op == "Mul" else 1.0
+        elif node.op != "Transpose":
+            return None
+        name = node.inputs[0]
+    return name, factor, shift
 
 
 def _rounding(node: Node, before: Node | None, graph: Graph) -> Rounding | None:

@@ -28,7 +28,10 @@ class Region:
 
 
 class Regions:
-    """Finds around each product what its neurons can compute, too.
+    """Finds around each product what its neurons can compute, too, and functions of functions.
+
+    The latter are those of a sum of functions, as the amplitude of a spectrum. Rounded before a
+    root or a logarithm, what is small would be lost.
 
     Args:
         graph: Canonical graph with shapes, functions of one tensor fused.
@@ -38,14 +41,27 @@ class Regions:
         self._graph = graph
 
     def all(self) -> list[Region]:
-        """Return a region for each product; several may be in one."""
+        """Return a region for each product or function of functions; several may be in one."""
         ends = {node.output: node for node in map(self._end, products(self._graph))}
+        for node in self._graph.nodes:
+            end = self._end(node) if self._adds_functions(node) else node
+            if is_function(end) and end is not node:
+                ends[end.output] = end
         found = []
         for end in ends.values():
             region = self._region(end)
             apart = [end] if len(region.ports) <= _MOST_PORTS else self._products_of(end)
             found += [region] if apart == [end] else [self._alone(node) for node in apart]
         return found
+
+    def _adds_functions(self, node: Node) -> bool:
+        data = operands(self._graph, node)
+        return (
+            node.op == "Add"
+            and not node.domain
+            and len(set(data)) == _PAIR
+            and all(self._computes(name) for name in data)
+        )
 
     def _end(self, product: Node) -> Node:
         """Walk on from a product over what alone reads it, to the last activation or product."""

@@ -1,6 +1,15 @@
 import numpy as np
 import pytest
-from helpers.onnx_models import check_model, check_op, model, node, normal, one_node, operators
+from helpers.onnx_models import (
+    check_model,
+    check_op,
+    ints,
+    model,
+    node,
+    normal,
+    one_node,
+    operators,
+)
 
 from onnx2genn.frontend.pipeline import check, read
 from onnx2genn.ir.run import session
@@ -58,6 +67,19 @@ def test_a_sigmoid_at_the_end_is_a_head():
     found = read(model(nodes, {"x": ["N", 4]}, {"w": normal(4, 1)}))
     assert found.parts.readout.target == "logit"
     assert found.parts.populations == ()
+
+
+@pytest.mark.parametrize("op", ["ReduceMean", "ReduceMax", "ReduceSum"])
+def test_a_sigmoid_before_a_reduction_over_one_element_is_a_head(op):
+    nodes = [
+        node("MatMul", "x w", "logit"),
+        node("Sigmoid", "logit", "p"),
+        node(op, "p axis" if op == "ReduceSum" else "p", "y", keepdims=0,
+             **({} if op == "ReduceSum" else {"axes": [1]})),
+    ]  # fmt: skip
+    found = check_model(model(nodes, {"x": ["N", 1, 4]}, {"w": normal(4, 3), "axis": ints(1)}))
+    assert found.parts.populations == ()
+    assert found.parts.readout.target != "y"
 
 
 def test_probabilities_of_two_classes_have_one_logit():

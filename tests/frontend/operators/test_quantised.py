@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers.onnx_models import model, node, normal
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from onnxruntime import quantization
 
 import onnx2genn
@@ -136,3 +136,27 @@ def test_sums_of_whole_numbers_without_their_scale_are_refused() -> None:
     ]
     weights = {"w": np.arange(12, dtype=np.uint8).reshape(4, 3)}
     assert check(model(nodes, {"x": ["N", 4]}, weights))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("fused", ["DynamicQuantizeMatMul", "MatMulIntegerToFloat"])
+def test_products_that_onnxruntime_fuses(fused: str, bias: bool) -> None:
+    matrix = np.random.default_rng(0).integers(-100, 100, (6, 3)).astype(np.int8)
+    weights = {
+        "w": matrix, "w_scale": np.array(0.01, np.float32), "w_zero": np.array(3, np.int8),
+        "b": np.arange(3, dtype=np.float32),
+    }  # fmt: skip
+    last = ["b"] if bias else []
+    if fused == "DynamicQuantizeMatMul":
+        first, inputs = [], ["x", "w", "w_scale", "w_zero", *last]
+    else:
+        first = [node("DynamicQuantizeLinear", "x", "q s z")]
+        inputs = ["q", "w", "s", "w_scale", "z", "w_zero", *last]
+    made = helper.make_node(fused, inputs, ["y"], domain="com.microsoft")
+    proto = model([*first, made], {"x": ["N", 6]}, weights, domains={"com.microsoft": 1})
+    found = read(proto)
+    assert found.parts.populations == ()
+    x = np.random.default_rng(1).normal(size=(1, 6)).astype(np.float32)
+    (wanted,) = session(proto).run(None, {"x": x})
+    (got,) = session(found.to_onnx()).run([found.graph.output], {"x": x})
+    np.testing.assert_allclose(got, wanted, atol=0.02)  # half a step of 0.013 in 6 inputs
