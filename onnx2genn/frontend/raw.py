@@ -24,8 +24,9 @@ _LONGEST_REASON = 300
 _MOST_ELEMENTS = 2**28
 _MATRIX = 2
 _FIX_INPUT = (
-    "An input with one useful value, as a rate or a first state, can have it in the file: model."
-    "graph.initializer.append(onnx.numpy_helper.from_array(numpy.array(VALUE), NAME)) of its own type."
+    "An input with one useful value, as a rate or a first state, can have it in the file: "
+    "model.graph.initializer.append(onnx.numpy_helper.from_array(numpy.array(VALUE), NAME)), "
+    "of its own type."
 )
 
 
