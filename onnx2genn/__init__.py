@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onnx2genn.api import check, convert, load
+    from onnx2genn.data.datasets import samples_from
     from onnx2genn.errors import (
         BackendError,
         CalibrationError,
@@ -42,6 +43,7 @@ _HOMES = {
     "memory_budget": "ir.memory",
     # By way of the operators that are built in, which it may then replace.
     "operator": "frontend.operators",
+    "samples_from": "data.datasets",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "load",
     "memory_budget",
     "operator",
+    "samples_from",
 ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
+import onnx.numpy_helper
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -16,6 +17,8 @@ _WITH_TEXT = (FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_STRING)
 # onnxruntime runs operators as they are since opset 7, where they broadcast; onnx converts to them.
 _OLDEST_OPSET, _WRITTEN_OPSET = 7, 13
 _ANY_SIZE = 2
+_BFLOAT16 = onnx.TensorProto.BFLOAT16
+_TYPES = ("to", "dtype", "stash_type")  # attributes that name an element type
 
 Source = str | Path | onnx.ModelProto
 InputShape = Sequence[int] | Mapping[str, Sequence[int]]
@@ -40,7 +43,7 @@ def load_proto(source: Source) -> onnx.ModelProto:
         from onnx import inliner
 
         proto = inliner.inline_local_functions(proto)
-    return _of_known_opset(proto, _label(source))
+    return _without_bfloat16(_of_known_opset(proto, _label(source)))
 
 
 def _of_known_opset(proto: onnx.ModelProto, label: str) -> onnx.ModelProto:
@@ -70,6 +73,44 @@ def _of_known_opset(proto: onnx.ModelProto, label: str) -> onnx.ModelProto:
         info.CopyFrom(known)
     del written.graph.value_info[:]
     return written
+
+
+def _without_bfloat16(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Write a model that computes in bfloat16, which onnxruntime's CPU does not, in float32."""
+    if _BFLOAT16 not in _element_types(proto.graph):
+        return proto
+    found = onnx.ModelProto()
+    found.CopyFrom(proto)
+    _widen(found.graph)
+    return found
+
+
+def _element_types(graph: onnx.GraphProto) -> set[int]:
+    kinds = {item.data_type for item in graph.initializer}
+    kinds |= {info.type.tensor_type.elem_type for info in (*graph.input, *graph.output)}
+    for attribute in (item for node in graph.node for item in node.attribute):
+        kinds |= {attribute.i} if attribute.name in _TYPES else {attribute.t.data_type}
+        for inner in (attribute.g, *attribute.graphs):
+            kinds |= _element_types(inner)
+    return kinds
+
+
+def _widen(graph: onnx.GraphProto) -> None:
+    tensors = list(graph.initializer)
+    for attribute in (item for node in graph.node for item in node.attribute):
+        if attribute.name in _TYPES and attribute.i == _BFLOAT16:
+            attribute.i = onnx.TensorProto.FLOAT
+        tensors += [attribute.t] if attribute.HasField("t") else []
+        for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            _widen(inner)
+    for tensor in tensors:
+        if tensor.data_type == _BFLOAT16:
+            values = onnx.numpy_helper.to_array(tensor).astype("float32")
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    for info in (*graph.input, *graph.output):
+        if info.type.tensor_type.elem_type == _BFLOAT16:
+            info.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    del graph.value_info[:]
 
 
 def _place_operands(proto: onnx.ModelProto) -> None:

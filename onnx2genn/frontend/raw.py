@@ -24,8 +24,9 @@ _LONGEST_REASON = 300
 _MOST_ELEMENTS = 2**28
 _MATRIX = 2
 _FIX_INPUT = (
-    "An input with one useful value, as a sampling rate, can have it in the file: model.graph."
-    "initializer.append(onnx.numpy_helper.from_array(numpy.array(VALUE), NAME)) of its own type."
+    "An input with one useful value, as a rate or a first state, can have it in the file: "
+    "model.graph.initializer.append(onnx.numpy_helper.from_array(numpy.array(VALUE), NAME)), "
+    "of its own type."
 )
 
 
@@ -114,8 +115,8 @@ def _common_batch(sizes: Mapping[str, int | None]) -> int | None:
     if len(set(fixed.values())) > 1:
         found = ", ".join(f"{size} in {name!r}" for name, size in fixed.items())
         raise UnsupportedModelError(
-            f"The first axis of the inputs is the batch, but its size differs: {found}. Export "
-            "the model with a batch axis in every input."
+            f"The first axis of the inputs is the batch, but its size differs: {found}. "
+            f"{_FIX_INPUT} Else export the model with a batch axis in every input."
         )
     return next(iter(fixed.values()), None)
 
@@ -287,7 +288,8 @@ def _refuse_open_sizes(dims: Mapping[str, Sequence[int | None]]) -> None:
             reason=f"its shape is {['?' if size is None else size for size in sizes]}, where "
             "only the first axis, the batch, may be open.",
             advice="Give calibration data, whose shape is then taken, or the sizes of one sample: "
-            f"--input-shape {name}=SIZE,..., input_shape={{{name!r}: (...)}}.",
+            f"--input-shape {name}=SIZE,..., input_shape={{{name!r}: (...)}}."
+            + (f" {_FIX_INPUT}" if len(dims) > 1 else ""),
         )
         for name, sizes in dims.items()
         if None in sizes[1:]

@@ -85,3 +85,9 @@ def test_the_size_of_the_batch_does_not_decide():
     weights = {"zero": np.array(0), "two": np.array(2)}
     with pytest.raises(UnsupportedModelError, match="If"):
         read(model(nodes, {"x": ["N", 3]}, weights))
+
+
+def test_a_first_state_without_the_size_of_the_batch_can_be_in_the_file():
+    proto = model([node("Add", "x s", "y")], {"x": [1, 3], "s": [2, 3]})
+    with pytest.raises(UnsupportedModelError, match=r"1 in 'x', 2 in 's'.*initializer\.append"):
+        read(proto)

@@ -179,3 +179,23 @@ def test_opsets_before_broadcasting_are_written_in_a_newer_one():
     np.testing.assert_allclose(got, session(newer).run(None, x)[0], atol=1e-5)
     old = [node("Neg", "x", "n", consumed_inputs=[0]), node("Relu", "n", "y", consumed_inputs=[0])]
     assert check(model(old, {"x": ["N", 4]}, opset=1)) == []
+
+
+def test_bfloat16_is_read_as_float32():
+    """onnxruntime neither computes with it on a CPU nor gives it as numbers."""
+    kind = onnx.TensorProto.BFLOAT16
+    weight = onnx.helper.make_tensor("w", kind, (4, 3), np.arange(12, dtype=np.float32))
+    nodes = [
+        node("Cast", "x", "b", to=kind),
+        node("MatMul", "b w", "c"),
+        node("Relu", "c", "r"),
+        node("Cast", "r", "y", to=onnx.TensorProto.FLOAT),
+    ]
+    proto = model(nodes, {"x": ["N", 4]})
+    proto.graph.initializer.append(weight)
+    found = read(proto)
+    x = normal(3, 4)
+    (got,) = session(found.to_onnx()).run([found.graph.output], {"x": x})
+    wanted = np.maximum(x @ np.arange(12, dtype=np.float32).reshape(4, 3), 0)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5)
+    assert proto.graph.initializer[0].data_type == kind

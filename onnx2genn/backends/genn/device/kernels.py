@@ -1,10 +1,10 @@
 """What the spikes of a whole group of neurons do to their targets, as loops for one CPU thread.
 
-A quarter of the neurons sends something in a step of few-spike coding. A branch for each of them is
-guessed wrong as often as not, and the arithmetic of its place costs as much as adding its weights.
-So the neurons of one place that sent something are listed without a branch, the runs of targets
-that they reach are computed once for all of them, and four rows of weights are added to a run at
-once: it is read and written once for four, in vector instructions.
+About one neuron in six sends something in a step of few-spike coding. A branch for each neuron is
+often guessed wrong, and the arithmetic of its place costs as much as adding its weights. So the
+neurons of one place that sent something are listed without a branch, the runs of targets that they
+reach are computed once for all of them, and four rows of weights are added to a run at once: it is
+read and written once for four, in vector instructions.
 """
 
 from __future__ import annotations
