@@ -38,7 +38,14 @@ def version() -> str:
     return f"{name}-changed" if differs else name
 
 
-def store_ratio(script: str, network: str, what: str, against: str, speeds: list[float]) -> None:
+def store_ratio(
+    script: str,
+    network: str,
+    what: str,
+    against: str,
+    speeds: list[float],
+    costs: dict[str, float | None] | None = None,
+) -> None:
     """Keep how many times faster one thing was than another, in the same run.
 
     Args:
@@ -47,6 +54,7 @@ def store_ratio(script: str, network: str, what: str, against: str, speeds: list
         what: What was measured, as the README's table names it.
         against: What it is compared with.
         speeds: Images per second of both; the ratio is the first over the second.
+        costs: What else it cost, by name.
     """
     record = {
         "script": script,
@@ -55,6 +63,7 @@ def store_ratio(script: str, network: str, what: str, against: str, speeds: list
         "against": against,
         "ratio": round(speeds[0] / speeds[1], 3),
         "images_per_second": [round(speed, 1) for speed in speeds],
+        **{name: round(value, 2) for name, value in (costs or {}).items() if value is not None},
         "date": datetime.date.today().isoformat(),
         "version": version(),
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",

@@ -57,7 +57,17 @@ SPEED = (
     ),
     ("the same, `lookahead=0`", "", ("rate T=32, lookahead=0", "ANN / 32")),
     (
-        "the same",
+        "GeNN, one CPU thread, `few-spike` T=8",
+        "onnxruntime's ANN",
+        ("GeNN, few-spike T=8", "ANN"),
+    ),
+    (
+        "GeNN, one CPU thread, `rate` T=32, `lookahead=0`",
+        "onnxruntime's ANN, divided by 32",
+        ("GeNN, rate T=32, lookahead=0", "ANN / 32"),
+    ),
+    (
+        "embedded engine, `rate` T=32, `lookahead=0`",
         "SpikingJelly 2.0 ann2snn, T=32",
         ("rate T=32, lookahead=0", "SpikingJelly"),
     ),
@@ -103,6 +113,22 @@ SPEED = (
     ),
 )
 SPEED_SCRIPTS = {
-    "measure/speed_embedded.py": "the embedded engine",
-    "measure/speed_ml_genn.py": "GeNN",
+    "measure/benchmarks.py": "the embedded engine and GeNN",
+    "measure/speed_ml_genn.py": "ml_genn",
+}
+# Networks and engines of the table on what they cost.
+COSTS_NETWORKS = {
+    "digits": "digits (the example)",
+    "mnist": "MNIST",
+    "cifar10_plain": "CIFAR-10, CNN",
+    "cifar10_resnet": "CIFAR-10, ResNet",
+    "cifar10_vgg": "CIFAR-10, VGG",
+    "efficientnet_lite0": "EfficientNet-Lite0, 224 x 224",
+}
+COSTS = {
+    "ANN": "onnxruntime's ANN",
+    "few-spike T=8": "embedded, `few-spike` T=8",
+    "rate T=32": "embedded, `rate` T=32",
+    "GeNN, few-spike T=8": "GeNN, one CPU thread, `few-spike` T=8",
+    "GeNN, rate T=32": "GeNN, one CPU thread, `rate` T=32",
 }

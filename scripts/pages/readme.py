@@ -164,6 +164,28 @@ def speed() -> str:
     return f"{rows}\n\n{paragraph(_origins(known))}"
 
 
+def costs() -> str:
+    """Return what networks cost on the engines: time, building and memory."""
+    found = {
+        (item["network"], item["what"]): item
+        for item in records.load(records.SPEED)
+        if item["against"] == "ANN"
+    }
+    lines = [
+        [
+            title,
+            tables.COSTS[what],
+            f"{item['ratio']:.2g}",
+            f"{item['build_seconds']:.1f} s" if "build_seconds" in item else "",
+            f"{item['memory_mib']:,.0f} MiB" if "memory_mib" in item else "",
+        ]
+        for network, title in tables.COSTS_NETWORKS.items()
+        for what in tables.COSTS
+        if (item := found.get((network, what))) is not None
+    ]
+    return table(["network", "engine", "speed / ANN's", "first build", "memory"], lines, left=2)
+
+
 def _origins(known: list[Record]) -> str:
     """Say which script measured when, at which version and on what."""
     origins = dict.fromkeys(
@@ -229,7 +251,7 @@ def _count(value: float) -> str:
     return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value / 1e3:.3g} k"
 
 
-_WRITERS = accuracy, sentence, imagenet, tensorgenn, operations, speed
+_WRITERS = accuracy, sentence, imagenet, tensorgenn, operations, speed, costs
 BLOCKS: Blocks = {item.__name__: item for item in _WRITERS}
 
 
