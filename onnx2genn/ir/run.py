@@ -18,24 +18,26 @@ if TYPE_CHECKING:
 
 _ERRORS_ONLY = 3
 _KEPT_BYTES = 2**29
-# So many arrays of a batch there are at a time: what ANN, forecast and neurons computed, codes and
-# spikes, their copies with double precision, and what onnxruntime has in hand.
-ARRAYS = 20
+# So many arrays of a batch there are at a time: when an evaluation compares, what ANN, forecast and
+# neurons computed, codes and spikes, their copies with double precision, and what onnxruntime has
+# in hand; or when one thing alone is computed.
+ARRAYS, _FEW_ARRAYS = 20, 4
 # Larger constants are fed as they lie in memory: within a model they would be copied four times.
 _FED_BYTES = 2**20
 _FED_KINDS = "fiub"
 _AS_REQUESTED = {"arena_extend_strategy": 1}  # by default memory grows by powers of two
 
 
-def samples_at_once(values: int, most: int) -> int:
+def samples_at_once(values: int, most: int, arrays: int = _FEW_ARRAYS) -> int:
     """Return how many samples to compute at once.
 
     Args:
         values: Numbers that are kept of each sample, as float32; half a gibibyte of them is kept,
             or less where the budget is small.
         most: Largest answer; the smallest is 1.
+        arrays: As many of them are there at a time.
     """
-    kept = min(_KEPT_BYTES, budget() // ARRAYS)
+    kept = min(_KEPT_BYTES, budget() // arrays)
     return max(1, min(most, kept // (4 * max(values, 1))))
 
 

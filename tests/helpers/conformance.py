@@ -26,7 +26,7 @@ from onnx2genn.spiking_network import SpikingNetwork
 RIGHT, REFUSED = "right", "refused"
 _CODING = "few-spike"
 _STEPS = 12
-_TOLERANCE = {np.dtype(np.float16): 2e-2}
+_TOLERANCE = {"float16": 2e-2, "bfloat16": 2e-2}
 _NEAR = 0.05
 # onnxruntime takes another size for the scale than onnx.
 _OTHERWISE_IN_ONNXRUNTIME = (
@@ -134,7 +134,7 @@ def _output(case: Case, name: str, *, spikes: bool) -> Outcome:
     extra = [logits] if logits != entry else []
     found = Runner(model.to_onnx(extra), [model.graph.output, logits])({entry: x})
     got, wanted = found[model.graph.output], np.asarray(case.wanted[name])
-    tolerance = _TOLERANCE.get(wanted.dtype, 1e-4)
+    tolerance = _TOLERANCE.get(wanted.dtype.name, 1e-4)
     wanted = _batch_first(wanted.astype(np.float32), got.shape[1:])
     margin = tolerance * np.abs(wanted[np.isfinite(wanted)]).max(initial=1e-6)
     if not np.allclose(got, wanted, rtol=1e-3, atol=margin, equal_nan=True):

@@ -16,7 +16,7 @@ from onnx2genn.cli import main
 from onnx2genn.errors import BackendError
 from onnx2genn.evaluate.workers import Workers
 from onnx2genn.ir.memory import budget, machine_memory, memory_budget
-from onnx2genn.ir.run import samples_at_once
+from onnx2genn.ir.run import ARRAYS, samples_at_once
 
 GIB = 2**30
 
@@ -42,7 +42,8 @@ def test_batches_go_by_it() -> None:
     with memory_budget(100):
         assert samples_at_once(2**20, 1000) == 128
     with memory_budget(1):
-        assert samples_at_once(2**20, 1000) == 12
+        assert samples_at_once(2**20, 1000) == 64
+        assert samples_at_once(2**20, 1000, ARRAYS) == 12
     with memory_budget(1e-6):
         assert samples_at_once(2**20, 1000) == 1
 

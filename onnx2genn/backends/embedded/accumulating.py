@@ -8,7 +8,7 @@ import numpy as np
 
 from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.backends.embedded.codes import LOGITS, model_of_codes
-from onnx2genn.ir.run import Runner, samples_at_once
+from onnx2genn.ir.run import ARRAYS, Runner, samples_at_once
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
@@ -32,7 +32,7 @@ class AccumulatingSimulator:
         batch_size: int | None = None,
         threads: int | None = None,
     ) -> None:
-        self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH)
+        self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH, ARRAYS)
         self._network = network
         self._coding = network.coding
         self._runner = Runner(model_of_codes(network), threads=threads or 0)

@@ -13,7 +13,7 @@ from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
 from onnx2genn.backends.room import threads_that_fit
 from onnx2genn.ir.memory import budget
-from onnx2genn.ir.run import samples_at_once
+from onnx2genn.ir.run import ARRAYS, samples_at_once
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
@@ -56,7 +56,7 @@ class StepwiseSimulator:
         batch_size: int | None = None,
         threads: int | None = None,
     ) -> None:
-        self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH)
+        self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH, ARRAYS)
         self._network = network
         self._coding = network.coding
         self._graded = network.coding.neuron().graded
