@@ -73,7 +73,8 @@ def torch_layer(node: Node, model: Model) -> torch.nn.Module:
     weights = [torch.from_numpy(model.graph.constants[name].copy()) for name in node.inputs[1:]]
     if node.op == "Conv":
         pads = np.reshape(attributes["pads"], (2, -1))
-        assert (pads[0] == pads[1]).all(), "torch pads both sides alike"
+        if not (pads[0] == pads[1]).all():
+            raise NotImplementedError("padding of one side alone is not written for torch here")
         out, within = weights[0].shape[:2]
         layer = nn.Conv2d(
             within * attributes["group"],
@@ -93,7 +94,8 @@ def torch_layer(node: Node, model: Model) -> torch.nn.Module:
         layer.weight.data = weights[0].T.contiguous()
         return layer
     if node.op in ("AveragePool", "MaxPool"):
-        assert not any(attributes.get("pads", ())), "pads are not written for torch here"
+        if any(attributes.get("pads", ())):
+            raise NotImplementedError("padded pooling is not written for torch here")
         kind = nn.AvgPool2d if node.op == "AveragePool" else nn.MaxPool2d
         return kind(tuple(attributes["kernel_shape"]), tuple(attributes["strides"]))
     if node.op == "Reshape":
