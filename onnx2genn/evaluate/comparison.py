@@ -13,7 +13,7 @@ import numpy as np
 
 from onnx2genn.backends.base import Simulator
 from onnx2genn.backends.registry import open_simulator
-from onnx2genn.backends.room import threads_that_fit
+from onnx2genn.backends.room import require_room
 from onnx2genn.evaluate.answers import Answers, Question
 from onnx2genn.evaluate.errors_by_cause import Deviations, looked_at
 from onnx2genn.evaluate.forecast import Forecast
@@ -179,7 +179,7 @@ def comparison(job: Job) -> Iterator[Comparison]:
     Raises:
         BackendError: The backend is missing or cannot run the network, or memory does not suffice.
     """
-    threads_that_fit("a sample of all layers", 4 * ARRAYS * job.network.neurons)
+    require_room("a sample of all layers", 4 * ARRAYS * job.network.neurons)
     with open_simulator(
         job.network, job.backend, batch_size=job.batch_size, **job.options
     ) as simulator:

@@ -11,7 +11,7 @@ import numpy as np
 
 from onnx2genn.backends.base import NOTHING, Activity, Watch
 from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
-from onnx2genn.backends.room import threads_that_fit
+from onnx2genn.backends.room import require_room
 from onnx2genn.ir.memory import budget
 from onnx2genn.ir.run import ARRAYS, samples_at_once
 
@@ -69,12 +69,9 @@ class StepwiseSimulator:
         window = 4 * self._coding.steps * int(largest)
         room = min(_WINDOW_BYTES, budget() // _ARRAYS)
         self._group = max(1, min(32, room // window))
-        fitting = threads_that_fit(
-            f"a window of {self._coding.steps} steps on the embedded engine",
-            _ARRAYS * self._group * window,
-            threads or os.cpu_count() or 1,
-        )
-        self._threads = ThreadPoolExecutor(fitting)
+        size = _ARRAYS * self._group * window  # of a thread
+        require_room(f"a window of {self._coding.steps} steps on the embedded engine", size)
+        self._threads = ThreadPoolExecutor(min(threads or os.cpu_count() or 1, budget() // size))
 
     def run(
         self,
