@@ -80,6 +80,7 @@ def biased() -> onnx2genn.SpikingNetwork:
     return onnx2genn.convert(proto, normal(300, 2, 5, 5, seed=3), steps=5)
 
 
+@pytest.mark.genn
 def test_a_network_with_lower_ends_is_the_same_everywhere(
     biased: onnx2genn.SpikingNetwork, tmp_path
 ) -> None:
