@@ -51,7 +51,7 @@ class FewSpike(AccumulatingCoding):
 
     def spike_count(self, code: np.ndarray) -> np.ndarray:
         """Ones among the binary digits."""
-        return _POPCOUNT[code.astype(np.uint16)]
+        return np.bitwise_count(code.astype(np.uint8 if self.steps <= 8 else np.uint16))
 
     def spike_train(self, code: np.ndarray) -> np.ndarray:
         """Binary digits, the most significant first, each with its value."""
@@ -68,6 +68,3 @@ class FewSpike(AccumulatingCoding):
             step="F += arrived * weight; S = (V >= weight) ? 1.0 : 0.0; V -= S * weight;",
             weight=f"(scalar)(1 << ({self.steps - 1} - phase))",
         )
-
-
-_POPCOUNT = np.array([value.bit_count() for value in range(1 << _MOST_STEPS)], dtype=np.uint8)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from onnx2genn.backends.base import Simulator
-from onnx2genn.backends.registry import open_simulator
+from onnx2genn.backends.registry import EMBEDDED, open_simulator
 from onnx2genn.backends.room import require_room
 from onnx2genn.evaluate.answers import Answers, Question
 from onnx2genn.evaluate.errors_by_cause import Deviations, looked_at
@@ -125,7 +125,7 @@ class Comparison:
         activity = self._simulator.run(samples, first=stretch.first, record=True)
         found.seconds = time.perf_counter() - began
         assert activity.logits_by_step is not None
-        readouts = [ann, self._forecast.logits(samples), activity.logits]
+        readouts = [ann, self._forecasts(samples, closely, activity.logits), activity.logits]
         self._answer(found, [*readouts, *activity.logits_by_step], stretch)
         for item in found.neurons:
             item.add(activity, by_layer)
@@ -148,6 +148,18 @@ class Comparison:
         if closely < len(seen):
             parts.append(self._ann({name: seen[closely:]})[self._target])
         return np.concatenate(parts), by_layer
+
+    def _forecasts(self, samples: np.ndarray, closely: int, simulated: np.ndarray) -> np.ndarray:
+        """Return the logits that are forecast.
+
+        Neurons that accumulate first send just what is forecast, and the embedded engine computes
+        that in the same way: beyond the first samples, what it found is the forecast.
+        """
+        alike = self._job.network.coding.accumulates and self.backend == EMBEDDED
+        count = closely if alike else len(samples)
+        if not count:
+            return simulated
+        return np.concatenate([self._forecast.logits(samples[:count]), simulated[count:]])
 
     def _answer(self, found: Part, readouts: Sequence[np.ndarray], stretch: Stretch) -> None:
         """Add readouts of ANN, forecast, SNN, and of the SNN after each step, for each output."""

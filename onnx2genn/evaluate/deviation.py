@@ -27,7 +27,7 @@ class Response:
 class Deviation:
     """What separates the activity of a population from the ANN's, on the first samples.
 
-    They are 256 at most, and fewer where there are more than half a million neurons.
+    They are 256 at most, and fewer where there are more than a quarter of a million neurons.
 
     Shares are mean squares in units of the variance of the ANN's activations.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.evaluate.deviation import Deviation
+from onnx2genn.evaluate.pieces import pieces
 from onnx2genn.evaluate.response import Responses
 from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.partition import Population
@@ -16,7 +17,7 @@ from onnx2genn.network import Network
 MOST_SAMPLES = 256
 """So many of the first samples are looked at; shares of a variance need no more."""
 
-_MOST_VALUES = 2**27
+_MOST_VALUES = 2**26
 
 
 def looked_at(network: Network) -> int:
@@ -65,9 +66,12 @@ class Deviations(Sums):
         """
         assert activity.codes is not None
         for item in self._network.populations if count else ():
-            decoded = self._network.decode(item, activity.codes[item.name][:count])
-            expected = decoded if forecast is None else forecast[item.tensor][:count]
-            self._add(item, ann[item.tensor][:count], decoded, expected)
+            arrays = [ann[item.tensor][:count], activity.codes[item.name][:count]]
+            if forecast is not None:
+                arrays.append(forecast[item.tensor][:count])
+            for wanted, codes, *expected in pieces(*arrays):
+                decoded = self._network.decode(item, codes)
+                self._add(item, wanted, decoded, expected[0] if expected else decoded)
 
     def _add(
         self, item: Population, ann: np.ndarray, decoded: np.ndarray, expected: np.ndarray
@@ -77,17 +81,19 @@ class Deviations(Sums):
         top = quantiser.levels * quantiser.step_value(threshold)
         above = ann - offset
         rounded = quantiser.quantise(above, threshold) + offset
-        clipped = np.maximum(above - top, 0)
         sums = self._errors[item.name]
         sums.error += _square(decoded - ann)
-        sums.clipping += _square(clipped)
         sums.own += _square(rounded - ann)
-        sums.unevenness += _square(decoded - expected)
         sums.inherited += _square(expected - rounded)
+        if expected is not decoded:
+            sums.unevenness += _square(decoded - expected)
         sums.total += float(ann.sum(dtype=np.float64))
         sums.squares += _square(ann)
         sums.count += ann.size
-        sums.largest = max(sums.largest, float(above.max(initial=0.0)))
+        largest = float(above.max(initial=0.0))
+        if largest > top.min():
+            sums.clipping += _square(np.maximum(above - top, 0))
+        sums.largest = max(sums.largest, largest)
         sums.top = max(sums.top, float(top.max()))
         sums.responses.add(above, decoded - offset, self._end(item))
 

@@ -11,7 +11,7 @@ import onnx
 from onnx2genn.data import Inputs
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import live, to_onnx
-from onnx2genn.ir.run import Runner, samples_at_once
+from onnx2genn.ir.run import Runner
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
@@ -60,7 +60,7 @@ class Forecast:
             DataError: The samples do not fit the model.
         """
         samples = self._network.model.summed(self._network.prepare(x))
-        size = samples_at_once(self._network.neurons, _BATCH)
+        size = min(_BATCH, self._network.model.samples_in_cache)
         parts = self._runner.batches({self._network.input_name: samples}, size)
         return np.concatenate([part[_LOGITS] for part in parts])
 

@@ -9,6 +9,7 @@ import numpy as np
 from onnx2genn.backends.base import Activity
 from onnx2genn.evaluate.deviation import Deviation
 from onnx2genn.evaluate.moments import Moments
+from onnx2genn.evaluate.pieces import pieces
 from onnx2genn.evaluate.result import PopulationActivity
 from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.partition import Population
@@ -35,14 +36,15 @@ class Neurons(Sums):
         """Add what it did in a batch, and what the ANN computed for its first samples."""
         assert activity.spikes is not None and activity.codes is not None
         name = self.population.name
-        codes = activity.codes[name]
-        self.spikes += activity.spikes[name].sum(axis=0, dtype=np.float64)
+        codes, levels = activity.codes[name], self._network.coding.quantiser.levels
+        self.spikes += activity.spikes[name].sum(axis=0, dtype=np.uint32)
         self._samples += len(codes)
-        self._saturated += int((codes >= self._network.coding.quantiser.levels).sum())
+        for (sent,) in pieces(codes):
+            self._saturated += int(np.count_nonzero(sent >= levels))
         if ann:
             expected = ann[self.population.tensor]
-            decoded = self._network.decode(self.population, codes[: len(expected)])
-            self._moments.add(decoded, expected)
+            for wanted, sent in pieces(expected, codes[: len(expected)]):
+                self._moments.add(self._network.decode(self.population, sent), wanted)
 
     def result(self, deviation: Deviation) -> PopulationActivity:
         """Return what it did over all samples, with what separates it from the ANN."""

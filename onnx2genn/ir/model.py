@@ -17,6 +17,7 @@ from onnx2genn.ir.preprocessing import AS_IT_IS, Preprocessing
 from onnx2genn.ir.run import Runner, samples_at_once
 
 _BATCH = 50
+_CACHE = 2**21  # bytes: of the larger caches of a core
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,18 @@ class Model:
         if not any(item.heads for item in outputs):
             return separate_outputs(outputs, readout)
         return self._heads({target: readout})
+
+    @cached_property
+    def samples_in_cache(self) -> int:
+        """Samples at a time with which a network between its activations is computed fastest.
+
+        They are so few that the largest tensor stays in a cache while it is rounded; but not so
+        few that loading the weights takes longer than the activations.
+        """
+        sizes = [4 * int(np.prod(item.shape)) for item in self.parts.populations]
+        weights = sum(array.nbytes for array in self.graph.constants.values())
+        largest, activations = max(sizes, default=1), max(sum(sizes), 1)
+        return max(1, _CACHE // max(largest, 1), weights // activations)
 
     def summed(self, samples: np.ndarray) -> np.ndarray:
         """Return samples [N, *shape] as the ANN sees them: of events the sum over time.

@@ -11,6 +11,8 @@ from conftest import Example
 from helpers.models import mlp
 
 import onnx2genn
+from onnx2genn.evaluate.errors_by_cause import MOST_SAMPLES
+from onnx2genn.evaluate.forecast import Forecast
 
 
 @pytest.mark.parametrize("coding", ["few-spike", "rate", "diehl"])
@@ -34,6 +36,29 @@ def test_the_forecast_of_an_accumulating_coding_comes_true(digits: Example) -> N
         network = onnx2genn.convert(digits.model, digits.x_train, steps=steps)
         found = network.evaluate(digits.x_test, digits.y_test, backend="onnxruntime")
         assert found.forecast_accuracy == found.snn_accuracy
+
+
+def test_what_was_simulated_is_the_forecast_beyond_the_first_samples(
+    digits: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded engine computes what accumulates first just as the forecast does."""
+    asked = []
+    logits = Forecast.logits
+
+    def counted(self: Forecast, x: np.ndarray) -> np.ndarray:
+        asked.append(len(x))
+        return logits(self, x)
+
+    monkeypatch.setattr(Forecast, "logits", counted)
+    network = onnx2genn.convert(digits.model, digits.x_train[:60], steps=4)
+    x, y = np.tile(digits.x_test, (2, 1, 1, 1)), np.tile(digits.y_test, 2)
+    found = network.evaluate(x, y, backend="onnxruntime", batch_size=100)
+    assert sum(asked) == MOST_SAMPLES < len(x)
+    assert found.forecast_accuracy == found.snn_accuracy
+    asked.clear()
+    rate = onnx2genn.convert(digits.model, digits.x_train[:60], "rate", steps=4)
+    rate.evaluate(x, y, backend="onnxruntime", batch_size=100)
+    assert sum(asked) == len(x)
 
 
 @pytest.mark.parametrize("coding", ["few-spike", "rate"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import Example
-from helpers.onnx_models import normal
+from helpers.onnx_models import model as proto
+from helpers.onnx_models import node, normal
 
 import onnx2genn
 from onnx2genn import UnsupportedModelError
+from onnx2genn.frontend.pipeline import read
 from onnx2genn.ir import run as runtime
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.run import Runner, samples_at_once, serialised
@@ -53,3 +55,25 @@ def test_large_weights_are_given_as_they_lie() -> None:
     np.testing.assert_allclose(runner({"x": x})["y"], x @ weight, rtol=1e-4, atol=1e-4)
     weight[:] = 0
     assert (runner({"x": x})["y"] == 0).all()
+
+
+def test_outputs_are_written_where_they_are_wanted() -> None:
+    found = read(proto([node("Relu", "x", "a"), node("Neg", "a", "y")], {"x": [1, 3]}))
+    runner = Runner.of(found.graph, ["a", "y"])
+    x = normal(6, 3)
+    arrays = {name: np.zeros((6, 3), np.float32) for name in ("a", "y")}
+    for part in (slice(0, 4), slice(4, 6)):
+        runner.fill({"x": x[part]}, {name: array[part] for name, array in arrays.items()})
+    assert np.array_equal(arrays["a"], np.maximum(x, 0))
+    assert np.array_equal(arrays["y"], -np.maximum(x, 0))
+
+
+def test_so_many_samples_at_a_time_stay_in_a_cache(digits: Example) -> None:
+    """Few where tensors are large; more where each run loads weights that outweigh them."""
+    model = read(digits.model)
+    largest = max(4 * int(np.prod(item.shape)) for item in model.parts.populations)
+    assert model.samples_in_cache == 2**21 // largest
+    wide = {"w": normal(2**18, 4), "v": normal(4, 2)}
+    nodes = [node("MatMul", "x w", "z"), node("Relu", "z", "a"), node("MatMul", "a v", "y")]
+    few_neurons = read(proto(nodes, {"x": ["N", 2**18]}, wide))
+    assert few_neurons.samples_in_cache == 2**18 + 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,8 @@ class AccumulatingSimulator:
         self._coding = network.coding
         self._runner = Runner(model_of_codes(network), threads=threads or 0)
         self._readout = Runner(network.readout_in_units().to_onnx(), threads=threads or 0)
+        self._shapes = {item.tensor: item.shape for item in network.populations}
+        self._shapes[LOGITS] = network.model.parts.readout.shape
 
     def run(
         self,
@@ -47,14 +50,14 @@ class AccumulatingSimulator:
         watch: Watch = NOTHING,
     ) -> Activity:
         """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
-        feeds = {self._network.input_name: samples}
         if not record and watch == NOTHING:
-            return Activity(logits=self._runner(feeds, [LOGITS])[LOGITS])
-        found = self._runner(feeds)
+            return Activity(logits=self._computed(samples, [LOGITS])[LOGITS])
+        found = self._computed(samples, list(self._shapes))
         codes = {item.name: found[item.tensor] for item in self._network.populations}
+        entering = {self._network.input_name: samples}
         return Activity(
             logits=found[LOGITS],
-            logits_by_step=self._by_step({**feeds, **found}) if record else None,
+            logits_by_step=self._by_step({**entering, **found}) if record else None,
             codes=codes,
             spikes={name: self._coding.spike_count(code) for name, code in codes.items()},
             trains={name: self._coding.spike_train(codes[name]) for name in watch.spikes},
@@ -63,6 +66,19 @@ class AccumulatingSimulator:
 
     def close(self) -> None:
         """Nothing is held outside the sessions."""
+
+    def _computed(self, samples: np.ndarray, wanted: list[str]) -> dict[str, np.ndarray]:
+        """Run the model on a few samples at a time, so that what lies between stays in a cache."""
+        found = {name: np.empty((len(samples), *self._shapes[name]), np.float32) for name in wanted}
+        for part in self._parts(len(samples)):
+            feeds = {self._network.input_name: samples[part]}
+            self._runner.fill(feeds, {name: array[part] for name, array in found.items()})
+        return found
+
+    def _parts(self, count: int) -> Iterator[slice]:
+        size = self._network.model.samples_in_cache
+        for start in range(0, count, size):
+            yield slice(start, min(start + size, count))
 
     def _by_step(self, values: dict[str, np.ndarray]) -> np.ndarray:
         """Run the readout on what has arrived after each step of its sources' window."""

@@ -1,0 +1,65 @@
+"""Measure what an evaluation costs beside the simulation that it is about.
+
+    python scripts/measure/evaluation_cost.py [NETWORK ...] [--images N]
+
+Few-spike T=8 on the embedded engine. CPU time, since machines are shared; each round has one run of
+each kind, and the least time of each counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import onnx2genn
+from benchmarks import CALIBRATION, LARGE, load
+from common.networks import NETWORKS
+from onnx2genn.backends.registry import EMBEDDED
+
+ROUNDS = 3
+IMAGES = {LARGE: 128}
+MANY = 1024
+
+
+def main() -> None:
+    """Print the time of predictions and evaluations, and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [*NETWORKS, LARGE]
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(names))
+    parser.add_argument("--images", type=int)
+    options = parser.parse_args()
+    for name in options.networks or names:
+        report(name, options.images or IMAGES.get(name, MANY))
+
+
+def report(name: str, count: int) -> None:
+    """Measure one network."""
+    path, images = load(name)
+    network = onnx2genn.convert(path, images[:CALIBRATION], steps=8)
+    times = -(-count // len(images))
+    x = images.repeat(times, axis=0)[:count]
+    jobs: dict[str, Callable[[], object]] = {
+        "predict": lambda: network.predict(x, backend=EMBEDDED),
+        "evaluate": lambda: network.evaluate(x, backend=EMBEDDED),
+    }
+    least = dict.fromkeys(jobs, float("inf"))
+    for _ in range(ROUNDS):
+        for kind, job in jobs.items():
+            began = time.process_time()
+            job()
+            least[kind] = min(least[kind], time.process_time() - began)
+    predict, evaluate = (1e3 * least[kind] / count for kind in jobs)
+    print(
+        f"{name}, {count} images: predict {predict:.3g} ms an image, evaluate {evaluate:.3g}: "
+        f"{evaluate / predict:.2f} times",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
