@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ def convert(
     input_shape: InputShape | None = None,
     preprocessing: Preprocessing | None = None,
     progress: Progress | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
     **options: Any,
 ) -> SpikingNetwork:
     """Turn a trained network into a spiking one.
@@ -68,6 +71,9 @@ def convert(
         preprocessing: What is done to samples before the model takes them. It becomes part of the
             network, and is saved with it: all samples are those before.
         progress: Called with the number of calibration samples done and the total.
+        executor: Runs the ANN on calibration samples; with None this process does. Thresholds are
+            the same to the last digit.
+        workers: Number of processes of this machine to do so, in place of an executor.
         options: Options of the coding, as ``threshold="max"``.
 
     Returns:
@@ -109,7 +115,14 @@ def convert(
     if automatic:
         with stage("search for the fewest steps"):
             found = encode_with_fewest_steps(
-                model, chosen, samples, loss=loss, metric=metric, progress=progress
+                model,
+                chosen,
+                samples,
+                loss=loss,
+                metric=metric,
+                progress=progress,
+                executor=executor,
+                workers=workers,
             )
         return SpikingNetwork.of(found)
     require_expressible(model, chosen)
@@ -120,6 +133,8 @@ def convert(
             per_channel=chosen.per_channel,
             hold_out=chosen.tries,
             progress=progress,
+            executor=executor,
+            workers=workers,
         )
     with stage("choosing thresholds"):
         return SpikingNetwork.of(encode(seen, chosen))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 
+from onnx2genn.calibrate.passes import Passes
 from onnx2genn.calibrate.statistics import Statistics
 from onnx2genn.data import Progress
 from onnx2genn.errors import CalibrationError
+from onnx2genn.evaluate.spread import hands
 from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.ir.model import Model
-from onnx2genn.ir.run import samples_at_once
 
 SIMULATED = 256  # A channel's mean over spikes needs no more samples.
 _HELD_OUT, _LEAST, _ONE_IN = 48, 80, 8
@@ -53,8 +56,12 @@ def observe(
     per_channel: bool = True,
     hold_out: bool = True,
     progress: Progress | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
 ) -> Observation:
     """Run the ANN on calibration samples and gather statistics of what its neurons receive.
+
+    The statistics are the same to the last digit wherever and in whatever parts they are gathered.
 
     Args:
         model: Canonical model.
@@ -63,9 +70,12 @@ def observe(
             which serve all codings. Those of whole tensors serve codings with one threshold.
         hold_out: Keep a few samples aside, to try thresholds on.
         progress: Called with the number of samples done and the total.
+        executor: Runs the ANN; with None this process does.
+        workers: Number of processes of this machine to run it, in place of an executor.
 
     Raises:
         CalibrationError: There are no samples, or the ANN computes what is not finite.
+        CodingError: There are an executor and workers.
         UnsupportedModelError: On these samples the model does not compute what its file computes.
     """
     if not len(samples):
@@ -80,30 +90,20 @@ def observe(
     logits = _empty(readout.shape, per_channel and len(model.parts.outputs) == 1)
     plain = [(item.measured, found[item.name]) for item in neurons if not item.signed]
     plain.append((readout.target, logits))
-    signed = {item.tensor: found[item.name] for item in neurons if item.signed}
-    size = sum(int(np.prod(model.graph.shapes[name])) for name in signed)
-    fits = samples_at_once(2 * size, len(samples)) == len(samples)
-    passes = _Passes(model, samples, 1 if fits else 2, progress)
-    kept = []
-    for tensors in passes.run([*signed, *(name for name, _ in plain)]):
-        for name, statistics in plain:
-            statistics.update(tensors[name])
-        for name, statistics in signed.items():
-            statistics.lower(tensors[name])
-        if fits:
-            kept.append({name: tensors[name] for name in signed})
-    if signed and len(held):
-        for tensors in model.activations([*signed], held):
-            for name, statistics in signed.items():
-                statistics.lower(tensors[name])
-    # Only now it is known what signed values exceed.
-    for tensors in kept if fits else passes.run([*signed]):
-        for name, statistics in signed.items():
-            statistics.update(tensors[name])
+    signed = [(item.tensor, found[item.name]) for item in neurons if item.signed]
+    with ExitStack() as stack:
+        passes = Passes(model, samples, 2 if signed else 1, progress)
+        passes.hands = stack.enter_context(hands(executor, workers, passes.tasks))
+        passes.gather(plain, lower=signed)
+        if signed:
+            if len(held):
+                Passes(model, held, 1).gather([], lower=signed)
+            # Only now it is known what signed values exceed.
+            passes.gather(signed)
     return Observation(
         model=model,
-        populations=found,
-        readout=logits,
+        populations={name: item.settle() for name, item in found.items()},
+        readout=logits.settle(),
         per_channel=per_channel,
         input_scales=scales,
         count=count,
@@ -128,27 +128,3 @@ def _split(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _empty(shape: Shape, per_channel: bool, *, signed: bool = False) -> Statistics:
     return Statistics(channels=shape[0] if per_channel and shape else 1, signed=signed)
-
-
-class _Passes:
-    """Runs the ANN on all samples, once or more often, and says how far it is."""
-
-    def __init__(
-        self, model: Model, samples: np.ndarray, passes: int, progress: Progress | None
-    ) -> None:
-        self._model, self._samples, self._progress = model, samples, progress
-        self._passes, self._done = passes, 0
-
-    def run(self, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
-        """Return some tensors, a few samples at a time."""
-        for tensors in self._model.activations(names, self._samples):
-            for name, values in tensors.items():
-                if not np.isfinite(values).all():
-                    raise CalibrationError(
-                        f"The ANN computes infinite or undefined values in {name!r} on the "
-                        "calibration samples. Check their scaling."
-                    )
-            yield tensors
-            self._done += len(tensors[names[0]])
-            if self._progress is not None:
-                self._progress(self._done // self._passes, len(self._samples))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,8 @@ def encode_with_fewest_steps(
     loss: float | None = None,
     metric: str | None = None,
     progress: Progress | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
 ) -> Network:
     """Encode a model with the shortest window that keeps its answers.
 
@@ -48,6 +51,8 @@ def encode_with_fewest_steps(
             these; it has to be given.
         metric: As for :func:`onnx2genn.evaluate.evaluation.evaluate`.
         progress: Called with the number of samples observed and the total.
+        executor: As for :func:`onnx2genn.calibrate.observe.observe`.
+        workers: Likewise.
 
     Raises:
         CalibrationError: There are no samples, or no window is long enough.
@@ -63,6 +68,8 @@ def encode_with_fewest_steps(
         per_channel=coding.per_channel,
         hold_out=coding.tries,
         progress=progress,
+        executor=executor,
+        workers=workers,
     )
     # Neurons that fire while they integrate are simulated step by step, on fewer samples.
     compared = samples if coding.accumulates else samples[:SIMULATED]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +16,9 @@ _AT_ONCE = 8 * _BINS  # values of a channel that are counted at once
 class Statistics:
     """Maximum and histogram of what a tensor has above an offset, for each channel.
 
-    The histogram of a channel has equal bins from 0 to ``top``; when a larger value arrives,
-    ``top`` doubles and bins are merged in pairs.
+    The histogram of a channel has equal bins from 0 to ``top``. While values come, that is a power
+    of two; when a larger value arrives, it doubles and bins are merged in pairs. So the same values
+    make the same statistics in any order and in any parts (:meth:`merge`). :meth:`settle` ends it.
 
     Attributes:
         channels: Number of channels; 1 takes the whole tensor as one.
@@ -45,7 +48,10 @@ class Statistics:
 
     def lower(self, values: np.ndarray) -> None:
         """Lower the offset to the smallest value of a batch; all of them before any update."""
-        lowest = _by_channel(values, self.channels).min(axis=(0, 2))
+        self.lower_to(_by_channel(values, self.channels).min(axis=(0, 2)))
+
+    def lower_to(self, lowest: np.ndarray) -> None:
+        """Lower the offset to the smallest values of each channel, [channels]."""
         self.offset = np.minimum(self.offset, lowest)
 
     def update(self, values: np.ndarray) -> None:
@@ -64,12 +70,43 @@ class Statistics:
         for start in range(0, len(rows), at_once):
             self._count(rows[start : start + at_once])
 
+    def merge(self, other: Statistics) -> None:
+        """Add what was found in other values, of the same channels and with the same offset."""
+        self.count += other.count
+        self.maximum = np.maximum(self.maximum, other.maximum)
+        self._widen()
+        others = copy(other)  # of which arrays are copied, too
+        others.maximum = self.maximum
+        others._widen()
+        self.histogram += others.histogram
+
+    def settle(self) -> Statistics:
+        """Return statistics whose histograms end at the largest value; no more values may come."""
+        found = copy(self)
+        found.top = self.positive_maximum.astype(np.float64)
+        scale = np.divide(self.bins, found.top, out=np.zeros(self.channels), where=found.top > 0)
+        index = np.minimum((self.centres * scale[:, None]).astype(np.int64), self.bins - 1)
+        index += (self.bins * np.arange(self.channels))[:, None]
+        # Counts beyond 2^53 do not occur, so that the sums are exact.
+        sums = np.bincount(index.ravel(), self.histogram.ravel(), minlength=index.size)
+        found.histogram = sums.astype(np.int64).reshape(self.histogram.shape)
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Counts travel between processes in as few bytes as they need."""
+        counts = self.histogram
+        kind = np.min_scalar_type(counts.max(initial=0))
+        return {**vars(self), "histogram": counts.astype(kind), "top": self.top.copy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, histogram=state["histogram"].astype(np.int64))
+
     def _widen(self) -> None:
-        if (self.maximum <= self.top).all():
-            return
-        fresh = (self.top == 0) & (self.maximum > 0)
-        self.top[fresh] = self.maximum[fresh]
-        while (tight := self.maximum > self.top * (1 + 1e-6)).any() and self.top[tight].all():
+        _, exponent = np.frexp(np.maximum(self.maximum, 0))
+        needed = np.where(self.maximum > 0, np.ldexp(1.0, exponent), 0.0)
+        fresh = self.top == 0
+        self.top[fresh] = needed[fresh]
+        while (tight := needed > self.top).any():
             pairs = self.histogram[tight].reshape(-1, self.bins // 2, 2).sum(axis=2)
             self.histogram[tight] = np.pad(pairs, ((0, 0), (0, self.bins // 2)))
             self.top[tight] *= 2

@@ -170,7 +170,8 @@ def _convert_and_evaluate(
 
 
 def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output) -> SpikingNetwork:
-    with progress("Calibrating", quiet=given.quiet) as report:
+    bar = progress("Calibrating", quiet=given.quiet)
+    with bar as report, scheduler(given.scheduler) as executor:
         network = convert(
             proto,
             given.calibrate,
@@ -180,6 +181,8 @@ def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output
             metric=given.metric if given.steps == "auto" else None,
             **reading_options(given),
             progress=report,
+            executor=executor,
+            workers=given.workers,
         )
     _trace(given, network.model.trace, output)
     for note in network.model.graph.notes:

@@ -140,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
         "compare what every neuron sends; without a name, the first other one of this machine",
     )
     add("--batch-size", metavar="N", type=values.positive, help="samples simulated at once")
-    add("--workers", metavar="N", type=values.positive, help="processes that share the samples")
+    add("--workers", metavar="N", type=values.positive, help="processes that share all samples")
     add(
         "--scheduler",
         metavar="ADDRESS",

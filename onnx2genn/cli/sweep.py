@@ -120,8 +120,11 @@ def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
             progress=report,
         )
     assert samples is not None
-    with progress("Calibrating", quiet=given.quiet) as report:
-        seen = observe(model, samples, progress=report)
+    with (
+        progress("Calibrating", quiet=given.quiet) as report,
+        scheduler(given.scheduler) as executor,
+    ):
+        seen = observe(model, samples, progress=report, executor=executor, workers=given.workers)
     entries, front = model.entries, model.front
     with progress("Reading", quiet=given.quiet) as report:
         test = load_samples(

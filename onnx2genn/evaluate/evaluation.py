@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from onnx2genn.data import Inputs, Progress
-from onnx2genn.errors import CodingError, DataError
+from onnx2genn.errors import DataError
 from onnx2genn.evaluate.answers import Question, question
 from onnx2genn.evaluate.comparison import Job, Part, Stretch, comparison
+from onnx2genn.evaluate.elsewhere import elsewhere
 from onnx2genn.evaluate.operations import SynapseCounter, current_macs, macs
 from onnx2genn.evaluate.result import Evaluation, Projection
 from onnx2genn.evaluate.resume import Progressed
-from onnx2genn.evaluate.spread import spread
-from onnx2genn.evaluate.workers import Workers
+from onnx2genn.evaluate.spread import hands
 from onnx2genn.ir.inputs import separate_arrays
 from onnx2genn.network import Network
 
@@ -67,8 +67,6 @@ def evaluate(
         DataError: The samples, the labels, the metric or the file do not fit the model.
         BackendError: The backend is missing or cannot run the network.
     """
-    if executor is not None and workers is not None:
-        raise CodingError("executor and workers are two ways to the same: give one.")
     samples = network.prepare(x)
     questions, labels = _questions(network, len(samples), y, metric)
     _require_all(class_names, next(iter(questions.values())))
@@ -86,11 +84,9 @@ def evaluate(
         kept = Progressed(resume, job, samples, labels, here.batch_size)
         kept.restore(found)
         stretches = _stretches(samples, labels, found.samples, here.batch_size)
-        used: Executor | Workers | None = executor
-        if workers is not None and workers > 1:
-            most = -(-len(samples) // here.batch_size)
-            used = stack.enter_context(closing(Workers(min(workers, most))))
-        parts = map(here.part, stretches) if used is None else spread(job, stretches, used)
+        most = -(-len(samples) // here.batch_size)
+        used = stack.enter_context(hands(executor, workers, most))
+        parts = map(here.part, stretches) if used is None else elsewhere(job, stretches, used)
         for part in parts:
             found.merge(part)
             kept.save(found)

@@ -1,63 +1,91 @@
-"""Parts of the samples on many processes and machines, by any executor."""
+"""Tasks on many processes and machines, by any executor."""
 
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from onnx2genn.errors import BackendError
-from onnx2genn.evaluate.comparison import Comparison, Job, Part, Stretch, comparison
+from onnx2genn.errors import BackendError, CodingError
 from onnx2genn.evaluate.workers import Workers
-from onnx2genn.network import Network
 
-State = dict[str, np.ndarray]
-# Stretches that wait at the executor: enough for many machines, and no more than memory holds.
+Shared = bytes | Path
+# Tasks that wait at the executor: enough for many machines, and no more than memory holds.
 _WAITING = 64
 # Times that workers may be lost without a result in between.
 _PATIENCE = 3
 
 
-def spread(job: Job, stretches: Iterable[Stretch], executor: Executor | Workers) -> Iterator[Part]:
-    """Compare on stretches of samples wherever an executor runs them; return them in order.
-
-    A worker builds the network once. Every task brings it along, but for processes of this machine,
-    which find it in a file.
+@contextmanager
+def hands(
+    executor: Executor | None, workers: int | None, tasks: int
+) -> Iterator[Executor | Workers | None]:
+    """Return what is to carry out tasks: an executor, processes of this machine, or nothing.
 
     Args:
-        job: What to compare.
-        stretches: The samples.
+        executor: Executor, if one was given.
+        workers: Number of processes, if they were asked for instead.
+        tasks: Number of tasks; more processes would have nothing to do.
+
+    Raises:
+        CodingError: There are both.
+    """
+    if executor is not None and workers is not None:
+        raise CodingError("executor and workers are two ways to the same: give one.")
+    count = min(workers or 1, tasks)
+    if count < 2:
+        yield executor
+        return
+    found = Workers(count)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def spread(
+    call: Callable[[str, Shared, Any], Any],
+    content: bytes,
+    tasks: Iterable[Any],
+    executor: Executor | Workers,
+) -> Iterator[Any]:
+    """Carry out tasks wherever an executor does; return what they gave, in their order.
+
+    Every task brings along what all have in common, but for processes of this machine, which find
+    it in a file.
+
+    Args:
+        call: Function of a module: of a key, the content or where it is, and a task. The same key
+            means the same content, of which a worker may keep what it has made.
+        content: What all tasks need.
+        tasks: The tasks.
         executor: Anything with the interface of :class:`concurrent.futures.Executor`, or workers.
 
     Raises:
-        BackendError: Workers cannot run the network, or are lost again and again.
+        BackendError: Workers are lost again and again.
     """
-    content = pickle.dumps(replace(job, network=_plain(job)))
     key = hashlib.sha256(content).hexdigest()
-    network = executor.share(content) if isinstance(executor, Workers) else content
-    waiting: deque[tuple[Stretch, Future[Any] | None]] = deque()
-    coming, patience = iter(stretches), _PATIENCE
+    shared = executor.share(content) if isinstance(executor, Workers) else content
+    waiting: deque[tuple[Any, Future[Any] | None]] = deque()
+    coming, patience = iter(tasks), _PATIENCE
+    ended = object()
     while True:
         try:
-            while len(waiting) < _WAITING and (stretch := next(coming, None)) is not None:
-                waiting.append((stretch, None))
+            while len(waiting) < _WAITING and (task := next(coming, ended)) is not ended:
+                waiting.append((task, None))
             if not waiting:
                 return
-            for index, (stretch, future) in enumerate(waiting):
+            for index, (task, future) in enumerate(waiting):
                 if future is None:
-                    future = executor.submit(_compare, key, network, stretch)
-                    waiting[index] = stretch, future
+                    future = executor.submit(call, key, shared, task)
+                    waiting[index] = task, future
             first = waiting[0][1]
             assert first is not None
-            state = executor.result(first) if isinstance(executor, Workers) else first.result()
+            found = executor.result(first) if isinstance(executor, Workers) else first.result()
         except BrokenExecutor as error:
             patience -= 1
             if not isinstance(executor, Workers) or not patience:
@@ -66,18 +94,16 @@ def spread(job: Job, stretches: Iterable[Stretch], executor: Executor | Workers)
                     "workers or smaller batches; what a file to resume from has is not lost."
                 ) from error
             executor.renew()
-            waiting = deque((stretch, _kept(future)) for stretch, future in waiting)
+            waiting = deque((task, _kept(future)) for task, future in waiting)
             continue
         patience = _PATIENCE
-        found = Part(job)
-        found.restore(state)
         waiting.popleft()
         yield found
 
 
-def _plain(job: Job) -> Network:
-    """Return the network without what this process has made of it for itself."""
-    return replace(job.network, model=replace(job.network.model, verify=None))
+def read(shared: Shared) -> bytes:
+    """Return what all tasks have in common, in a worker."""
+    return shared if isinstance(shared, bytes) else shared.read_bytes()
 
 
 def _kept(future: Future[Any] | None) -> Future[Any] | None:
@@ -85,20 +111,3 @@ def _kept(future: Future[Any] | None) -> Future[Any] | None:
     if future is None or not future.done() or future.cancelled() or future.exception():
         return None
     return future
-
-
-_open: dict[str, tuple[Comparison, ExitStack]] = {}
-"""The network that this worker has built."""
-
-
-def _compare(key: str, network: bytes | Path, stretch: Stretch) -> State:
-    """Compare on some samples, in a worker."""
-    if key not in _open:
-        for _, stack in _open.values():
-            stack.close()
-        _open.clear()
-        stack = ExitStack()
-        content = network if isinstance(network, bytes) else network.read_bytes()
-        job = pickle.loads(content)  # noqa: S301 - the process that asks has written it
-        _open[key] = stack.enter_context(comparison(job)), stack
-    return _open[key][0].part(stretch).state()

@@ -127,6 +127,15 @@ class Model:
             most: Most samples at a time.
         """
         (entry,) = self.graph.inputs
-        size = sum(int(np.prod(self.graph.shapes[name])) for name in {entry, *tensors})
         feeds = {entry: np.ascontiguousarray(self.summed(samples), np.float32)}
-        return self.runner(tensors).batches(feeds, samples_at_once(size, most))
+        return self.runner(tensors).batches(feeds, self.samples_that_fit(tensors, most))
+
+    def samples_that_fit(self, tensors: Sequence[str], most: int) -> int:
+        """Return of how many samples some tensors, and the input, fit into memory.
+
+        Args:
+            tensors: Their names.
+            most: Largest answer.
+        """
+        names = {*self.graph.inputs, *tensors}
+        return samples_at_once(sum(int(np.prod(self.graph.shapes[name])) for name in names), most)

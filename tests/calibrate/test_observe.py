@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import active_children
+
 import numpy as np
 import onnx
 import pytest
@@ -12,9 +15,8 @@ from helpers.onnx_models import model, node, normal
 
 import onnx2genn
 from onnx2genn import CalibrationError
-from onnx2genn.calibrate import observe as module
 from onnx2genn.calibrate.encode import encode
-from onnx2genn.calibrate.observe import observe
+from onnx2genn.calibrate.observe import Observation, observe
 from onnx2genn.coding import CODINGS, PRESETS, make
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.ir.model import Model
@@ -59,17 +61,31 @@ def test_channels_that_were_not_told_apart_have_no_thresholds() -> None:
         encode(seen, make())
 
 
-def test_signed_values_are_kept_or_computed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, x = read(signed()), normal(130, 2, 7, 7)
+def same(found: Observation, wanted: Observation) -> None:
+    assert found.populations.keys() == wanted.populations.keys()
+    pairs = [(found.populations[name], item) for name, item in wanted.populations.items()]
+    for statistics, other in [*pairs, (found.readout, wanted.readout)]:
+        for name in ("count", "offset", "maximum", "top", "histogram"):
+            assert np.array_equal(getattr(statistics, name), getattr(other, name)), name
+
+
+@pytest.mark.parametrize("hold_out", [True, False])
+def test_workers_and_executors_find_the_same_to_the_last_digit(hold_out: bool) -> None:
+    found, x = read(signed()), normal(900, 2, 7, 7)
     calls: list[tuple[int, int]] = []
-    kept = observe(found, x, hold_out=False)
-    monkeypatch.setattr(module, "samples_at_once", lambda *_: 1)
-    again = observe(found, x, hold_out=False, progress=lambda *call: calls.append(call))
-    assert calls[-1] == (130, 130)
+    alone = observe(found, x, hold_out=hold_out, progress=lambda *call: calls.append(call))
+    assert calls[-1] == (len(x) - len(alone.held),) * 2
     assert calls == sorted(calls)
-    for name, statistics in kept.populations.items():
-        assert np.array_equal(statistics.histogram, again.populations[name].histogram)
-        assert np.array_equal(statistics.offset, again.populations[name].offset)
+    same(observe(found, x, hold_out=hold_out, workers=2), alone)
+    with ThreadPoolExecutor(1) as executor:
+        same(observe(found, x, hold_out=hold_out, executor=executor), alone)
+    assert not active_children()
+
+
+def test_an_error_in_a_worker_is_that_of_this_process() -> None:
+    x = np.concatenate([normal(400, 6), np.full((1, 6), 3e38, "f4"), normal(200, 6)])
+    with pytest.raises(CalibrationError, match="infinite"):
+        observe(read(mlp()), x, workers=2)
 
 
 def test_extremes_are_those_of_the_activations() -> None:

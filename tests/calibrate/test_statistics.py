@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def gathered(values: np.ndarray, parts: int, channels: int) -> Statistics:
     statistics = Statistics(channels=channels)
     for batch in np.array_split(values, parts):
         statistics.update(batch)
-    return statistics
+    return statistics.settle()
 
 
 def positive(values: np.ndarray, channel: int) -> np.ndarray:
@@ -79,6 +81,7 @@ def test_signed_values_count_from_the_smallest_on() -> None:
         found.lower(batch)
     for batch in np.array_split(values, 5):
         found.update(batch)
+    found = found.settle()
     lowest = values.min(axis=(0, 2, 3))
     assert np.array_equal(found.offset, lowest)
     shifted = gathered(values - lowest[:, None, None], 5, 3)
@@ -89,8 +92,8 @@ def test_signed_values_count_from_the_smallest_on() -> None:
 def test_values_at_the_edges_of_bins_are_counted_upwards() -> None:
     found = Statistics(channels=2, bins=4)
     found.update(np.array([[0.0, -1], [0.25, 0], [0.5, 2], [1.0, 4]], np.float32))
-    assert found.top.tolist() == [1, 4]
-    assert found.histogram.tolist() == [[0, 1, 1, 1], [0, 0, 1, 1]]
+    assert found.top.tolist() == [2, 8]
+    assert found.histogram.tolist() == [[1, 1, 1, 0], [0, 1, 1, 0]]
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -102,6 +105,7 @@ def test_channels_become_one_to_the_width_of_a_bin(signed: bool) -> None:
             statistics.lower(values)
         for batch in np.array_split(values, 5):
             statistics.update(batch)
+    each, whole = each.settle(), whole.settle()
     found = each.merged()
     assert found.merged() is found
     assert found.count == whole.count
@@ -117,3 +121,40 @@ def test_silent_channels_become_one() -> None:
     found = gathered(-np.abs(growing()), 2, 3).merged()
     assert not found.positive_maximum.any()
     assert not found.histogram.any()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("signed", [False, True])
+def test_any_order_and_any_parts_give_the_same(scale: float, signed: bool) -> None:
+    values = growing() * np.float32(scale)
+
+    def empty() -> Statistics:
+        found = Statistics(channels=3, signed=signed)
+        if signed:
+            found.lower(values)
+        return found
+
+    whole, backwards, merged = empty(), empty(), empty()
+    whole.update(values)
+    for batch in np.array_split(values, 7)[::-1]:
+        backwards.update(batch)
+        part = empty()
+        part.update(batch)
+        merged.merge(pickle.loads(pickle.dumps(part)))
+    for found in (backwards, merged):
+        assert found.count == whole.count
+        for name in ("offset", "maximum", "top", "histogram"):
+            assert np.array_equal(getattr(found, name), getattr(whole, name)), name
+    settled = whole.settle()
+    assert np.array_equal(settled.top, np.maximum(whole.maximum, 0))
+    assert np.array_equal(settled.histogram.sum(axis=1), whole.histogram.sum(axis=1))
+    assert whole.top.min() > 0  # what was settled is another one
+
+
+def test_parts_that_differ_in_size_by_far_are_merged() -> None:
+    small, large = (Statistics(channels=1) for _ in range(2))
+    small.update(np.full((10, 1), 1e-20, np.float32))
+    large.update(np.full((3, 1), 1e20, np.float32))
+    small.merge(large)
+    assert small.histogram[0, 0] == 10
+    assert small.histogram.sum() == 13

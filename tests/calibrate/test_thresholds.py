@@ -16,7 +16,7 @@ def gathered(values: np.ndarray) -> Statistics:
     statistics = Statistics(channels=values.shape[1])
     for batch in np.array_split(values, 7):
         statistics.update(batch)
-    return statistics
+    return statistics.settle()
 
 
 def choose(coding: Coding, statistics: Statistics) -> np.ndarray:

@@ -37,7 +37,7 @@ def test_thresholds_have_the_least_error_of_an_own_coding(rounding: float) -> No
         errors = (rounded(coding, values, threshold) * step - values) ** 2
         return float(np.where(values > 7 * step, 2 * errors, errors).mean())
 
-    found = float(choose(coding, statistics, "relu")[0])
+    found = float(choose(coding, statistics.settle(), "relu")[0])
     assert error(found) < 1.03 * min(error(threshold) for threshold in np.linspace(0.5, 20, 400))
 
 

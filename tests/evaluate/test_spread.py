@@ -118,6 +118,14 @@ def test_dask_finds_the_same_with_a_worker_killed(
     assert len(seen) > 1
 
 
+def test_dask_chooses_the_same_thresholds(digits: Example, dask: Executor) -> None:
+    alone = onnx2genn.convert(digits.model, digits.x_train)
+    found = onnx2genn.convert(digits.model, digits.x_train, executor=dask)
+    assert len(digits.x_train) > 500
+    for name, threshold in alone.thresholds.items():
+        assert np.array_equal(found.thresholds[name], threshold)
+
+
 def test_the_command_line_takes_a_scheduler(
     cluster: tuple[str, list[int]], digits: Example, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ def test_a_model_beyond_the_limit_of_onnx_is_explained() -> None:
 
 
 @pytest.mark.parametrize("coding", ["few-spike", "rate"])
-def test_the_batch_hardly_changes_the_thresholds(
+def test_the_batch_changes_no_threshold(
     digits: Example, coding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = digits.x_train[:60]
@@ -41,8 +41,8 @@ def test_the_batch_hardly_changes_the_thresholds(
     monkeypatch.setattr(runtime, "_KEPT_BYTES", 7 * 4 * wanted.neurons)
     found = onnx2genn.convert(digits.model, x, coding)
     for name, threshold in wanted.thresholds.items():
-        # Where bins and candidates lie depends on the first batch.
-        assert np.abs(found.thresholds[name] / threshold - 1).mean() < 0.1
+        # Sums of another batch may differ in their last digits.
+        np.testing.assert_allclose(found.thresholds[name], threshold, rtol=1e-5)
 
 
 def test_large_weights_are_given_as_they_lie() -> None:
