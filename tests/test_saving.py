@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +264,10 @@ def test_a_plain_model_is_no_saved_network(digits: Example) -> None:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("saved") / "snn.onnx"
-    onnx2genn.convert(mlp(), normal(20, 6), bias_correction=True).save(path)
+    network = onnx2genn.convert(mlp(), normal(20, 6))
+    first = network.populations[0]
+    corrections = {first.segment.target: normal(*first.shape)}
+    replace(network, corrections=corrections).save(path)
     return path.read_bytes()
 
 

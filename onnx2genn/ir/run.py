@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.ir.graph import Constants, Graph, to_onnx
@@ -186,11 +188,48 @@ def session(
         options.add_session_config_entry("session.use_env_allocators", "1")
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    model, weights = _without_weights(model)
+    options.add_external_initializers(list(weights), list(weights.values()))
     content = serialised(model)
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        found = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise UnsupportedModelError(_refusal(model, error)) from error
+    weakref.finalize(found, weights.clear)  # it reads them where they are, as long as it lives
+    return found
+
+
+def _without_weights(
+    model: onnx.ModelProto,
+) -> tuple[onnx.ModelProto, dict[str, onnxruntime.OrtValue]]:
+    """Take large weights out of a model: written with them, it is copied, and ends at 2 GiB."""
+    from onnxruntime import OrtValue
+
+    graph = model.graph
+    large = {item.name: item for item in graph.initializer if len(item.raw_data) > _FED_BYTES}
+    if not large:
+        return model, {}
+    found = onnx.ModelProto(
+        ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions
+    )
+    for field in ("node", "input", "output", "value_info"):
+        getattr(found.graph, field).extend(getattr(graph, field))
+    found.graph.name = graph.name
+    for item in graph.initializer:
+        if item.name in large:
+            place = found.graph.initializer.add(
+                name=item.name,
+                dims=item.dims,
+                data_type=item.data_type,
+                data_location=onnx.TensorProto.EXTERNAL,
+            )
+            place.external_data.add(key="location", value=item.name)
+        else:
+            found.graph.initializer.append(item)
+    return found, {
+        name: OrtValue.ortvalue_from_numpy(onnx.numpy_helper.to_array(item))
+        for name, item in large.items()
+    }
 
 
 @cache
@@ -217,8 +256,8 @@ def serialised(model: onnx.ModelProto) -> bytes:
         return model.SerializeToString()
     except Exception as error:  # of protobuf, by its implementation
         raise UnsupportedModelError(
-            "The network takes more than the 2 GiB that an ONNX model can hold. Convert a smaller "
-            "network, or one with smaller inputs."
+            "The network takes more than the 2 GiB that an ONNX model can hold: it can be "
+            "converted and run, but not be saved in one file. Keep the original model instead."
         ) from error
 
 

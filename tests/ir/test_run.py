@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from conftest import Example
 from helpers.onnx_models import model as proto
 from helpers.onnx_models import node, normal
+from onnx import numpy_helper
 
 import onnx2genn
 from onnx2genn import UnsupportedModelError
@@ -21,6 +24,29 @@ def test_large_networks_are_computed_a_few_samples_at_a_time() -> None:
         assert samples_at_once(100, 50) == 50
         assert samples_at_once(2**22, 256) == 32
         assert samples_at_once(10**9, 50) == 1
+
+
+def test_large_weights_are_no_part_of_what_is_serialised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would end at 2 GiB; they live as long as the session that reads them."""
+    w, v = normal(8, 40), normal(40, 30)
+    nodes = [node("Gemm", "x w", "z"), node("MatMul", "z v", "a"), node("Add", "a b", "y")]
+    large = proto(nodes, {"x": ["N", 8]}, {"w": w, "v": v, "b": normal(30)})
+    kept = large.SerializeToString()
+    sizes = []
+    monkeypatch.setattr(runtime, "_FED_BYTES", 1000)
+    monkeypatch.setattr(
+        runtime, "serialised", lambda model: sizes.append(model.ByteSize()) or serialised(model)
+    )
+    runners = [Runner(large, optimise=optimise) for optimise in (False, True)]
+    assert large.SerializeToString() == kept
+    assert max(sizes) < w.nbytes
+    x, b = normal(3, 8), numpy_helper.to_array(large.graph.initializer[2])
+    del large, kept
+    gc.collect()
+    fresh = [np.full((40, 30), 7.0) for _ in range(20)]  # where the weights were, if they are gone
+    for runner in runners:
+        np.testing.assert_allclose(runner({"x": x})["y"], x @ w @ v + b, rtol=1e-4, atol=1e-4)
+    assert len(fresh) == 20
 
 
 def test_a_model_beyond_the_limit_of_onnx_is_explained() -> None:
