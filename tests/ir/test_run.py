@@ -27,10 +27,10 @@ def test_large_networks_are_computed_a_few_samples_at_a_time() -> None:
 
 
 def test_large_weights_are_no_part_of_what_is_serialised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They would end at 2 GiB; they live as long as the session that reads them."""
-    w, v = normal(8, 40), normal(40, 30)
+    """They would end at 2 GiB."""
+    w, v = normal(8, 40), normal(40, 300)
     nodes = [node("Gemm", "x w", "z"), node("MatMul", "z v", "a"), node("Add", "a b", "y")]
-    large = proto(nodes, {"x": ["N", 8]}, {"w": w, "v": v, "b": normal(30)})
+    large = proto(nodes, {"x": ["N", 8]}, {"w": w, "v": v, "b": normal(300)})
     kept = large.SerializeToString()
     sizes = []
     monkeypatch.setattr(runtime, "_FED_BYTES", 1000)
@@ -43,10 +43,8 @@ def test_large_weights_are_no_part_of_what_is_serialised(monkeypatch: pytest.Mon
     x, b = normal(3, 8), numpy_helper.to_array(large.graph.initializer[2])
     del large, kept
     gc.collect()
-    fresh = [np.full((40, 30), 7.0) for _ in range(20)]  # where the weights were, if they are gone
     for runner in runners:
         np.testing.assert_allclose(runner({"x": x})["y"], x @ w @ v + b, rtol=1e-4, atol=1e-4)
-    assert len(fresh) == 20
 
 
 def test_a_model_beyond_the_limit_of_onnx_is_explained() -> None:
