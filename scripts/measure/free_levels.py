@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="T")
     parser.add_argument("--limit", type=int, default=400, help="samples to evaluate")
     options = parser.parse_args()
-    seen, x, y = _images(options.network, options.limit)
+    seen, x, y = observed(options.network, options.limit)
     network = encode(seen, make("few-spike", steps=options.steps))
     target = network.model.parts.readout.target
     ann = np.concatenate([found[target] for found in seen.model.activations([target], x)])
@@ -71,7 +71,7 @@ def main() -> None:
         )
 
 
-def _images(name: str, limit: int) -> tuple[Observation, np.ndarray, np.ndarray]:
+def observed(name: str, limit: int) -> tuple[Observation, np.ndarray, np.ndarray]:
     """Observe a network; return it with samples to evaluate and their labels."""
     if name == "imagenet":
         x, y = imagenet.read_images(imagenet.CALIBRATION + limit)
