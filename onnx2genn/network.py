@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,6 +14,8 @@ from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
+from onnx2genn.streams.layout import AUTO, Streams, make_streams
+from onnx2genn.streams.relays import READOUT
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -86,10 +88,27 @@ class Network:
             return np.asarray(scales[0])
         return np.repeat(scales, [int(np.prod(shape)) for shape in self.entries.values()])
 
+    @cached_property
+    def streams(self) -> Streams:
+        """What is sent from where to where, with the relays that make the network cheapest."""
+        return make_streams(self.model.parts, self.coding)
+
+    def streams_with(self, relays: str | Collection[str] | None) -> Streams:
+        """Return what is sent with relays as of :func:`make_streams`; of None, the cheapest."""
+        if relays is None or relays == AUTO:
+            return self.streams
+        return make_streams(self.model.parts, self.coding, relays)
+
     @property
     def latency(self) -> int:
         """Steps from the presentation of a sample to the answer, when samples are pipelined."""
-        return self.coding.latency(self.model.parts.depth, firing=self.firing_readout)
+        return self.latency_of(self.streams)
+
+    def latency_of(self, streams: Streams) -> int:
+        """Return the latency with other relays than the cheapest."""
+        depth = self.model.parts.depth
+        late = streams.timing.arrivals[READOUT] - self.coding.input_start(depth)
+        return self.coding.latency(depth, firing=self.firing_readout) + late
 
     @property
     def poisson(self) -> bool:
@@ -161,9 +180,13 @@ class Network:
         """Return the map from the spikes of a segment's sources to its target, in ANN units."""
         return self._in_units(segment, np.ones((), np.float32))
 
-    def readout_in_units(self) -> Segment:
-        """Return the map from spikes to logits; in units of the readout's threshold if it fires."""
-        readout = self.model.parts.readout
+    def readout_in_units(self, segment: Segment | None = None) -> Segment:
+        """Return the map from spikes to logits; in units of the readout's threshold if it fires.
+
+        Args:
+            segment: Map to use in place of the network's own.
+        """
+        readout = segment or self.model.parts.readout
         if not self.firing_readout:
             return self.segment_in_ann_units(readout)
         return self._in_units(readout, self.coding.unit(self.readout_threshold))

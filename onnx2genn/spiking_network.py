@@ -261,23 +261,26 @@ class SpikingNetwork(Network):
             else:
                 yield found[0]
 
-    def add_to(self, model: Any, prefix: str = "snn_", *, input: Any = None) -> AddedNetwork:
+    def add_to(
+        self, model: Any, prefix: str = "snn_", *, input: Any = None, relays: str = "auto"
+    ) -> AddedNetwork:
         """Add the network to a PyGeNN model of one's own; docs/own_model.md has an example.
 
         Args:
             model: PyGeNN model that is not built yet; its owner builds, loads and steps it.
             prefix: What the names of populations begin with: the start of a C identifier.
             input: Neurons whose spikes are the input, after ``input="events"``; None for currents.
+            relays: Neurons for sums that several others read: ``auto`` by cost, ``none``, ``all``.
 
         Raises:
             BackendError: The prefix or the input do not fit, or PyGeNN is missing.
         """
         from onnx2genn.backends.genn.own_model import add_to
 
-        return add_to(self, model, prefix=prefix, spikes=input)
+        return add_to(self, model, prefix=prefix, spikes=input, relays=relays)
 
-    def export_genn(self, path: str | Path) -> None:
-        """Write a folder with a PyGeNN script and its weights, which runs without onnx2genn.
+    def export_genn(self, path: str | Path, *, relays: str = "none") -> None:
+        """Write a PyGeNN script that runs without onnx2genn, with relays as of :meth:`add_to`.
 
         Raises:
             BackendError: The input is spikes, or the network does not fit into memory.
@@ -285,13 +288,10 @@ class SpikingNetwork(Network):
         """
         from onnx2genn.export.genn import export
 
-        export(self, Path(path))
+        export(self, Path(path), relays)
 
     def save(self, path: str | Path) -> None:
         """Save as one ONNX file, which onnxruntime runs as the ANN and onnx2genn as the SNN.
-
-        Args:
-            path: File to write.
 
         Raises:
             DataError: It cannot be written; a file that was there before is left as it was.

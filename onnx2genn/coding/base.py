@@ -117,6 +117,11 @@ class Coding(ABC):
         return False
 
     @property
+    def expected_spikes(self) -> float:
+        """How many spikes a neuron sends in a window, about, where nothing is known of it."""
+        return self.steps / 4
+
+    @property
     @abstractmethod
     def train_length(self) -> int:
         """Length of the spike trains to keep: 1 where the sum over a window is all that counts."""

@@ -80,6 +80,11 @@ class FirstSpike(AccumulatingCoding):
         codes = tuple(map(int, self._values)) if largest > self.steps else ()
         return Quantiser(levels=largest, parts=largest, codes=codes)
 
+    @property
+    def expected_spikes(self) -> float:
+        """About half of the neurons send one."""
+        return 0.5
+
     def spike_count(self, code: np.ndarray) -> np.ndarray:
         """One, or none for a code of 0."""
         return (code > 0).astype(np.uint8)

@@ -16,8 +16,8 @@ from onnx2genn.errors import DataError
 from onnx2genn.evaluate.answers import Question, question
 from onnx2genn.evaluate.comparison import Job, Part, Stretch, comparison
 from onnx2genn.evaluate.elsewhere import elsewhere
-from onnx2genn.evaluate.operations import SynapseCounter, current_macs, macs
-from onnx2genn.evaluate.result import Evaluation, Projection
+from onnx2genn.evaluate.operations import macs, projections
+from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.evaluate.resume import Progressed
 from onnx2genn.evaluate.spread import hands
 from onnx2genn.ir.inputs import separate_arrays
@@ -148,18 +148,19 @@ def _result(job: Job, found: Part, samples: np.ndarray, backend: str) -> Evaluat
     entry = network.input_name
     if network.spiking_input:
         spikes[entry] = found.arrived / network.units[entry] * network.coding.steps
-    projections = _projections(network, spikes, count)
+    streams = network.streams_with(job.options.get("relays"))
+    ways = projections(network, streams, {name: item / count for name, item in spikes.items()})
     answers = list(found.answers.values())
     return Evaluation(
         model=network.model.graph.name,
         coding=network.coding.name,
         steps=network.coding.steps,
-        latency_steps=network.latency,
+        latency_steps=network.latency_of(streams),
         backend=backend,
         samples=count,
         scores=[item.score() for item in answers],
         spikes_per_sample=total / count,
-        sops_per_sample=sum(item.sops for item in projections),
+        sops_per_sample=sum(item.sops for item in ways),
         macs_per_sample=macs(network.model.graph),
         samples_per_second=count / found.seconds,
         populations=[item.result(found.deviations.of(item.population)) for item in found.neurons],
@@ -167,7 +168,7 @@ def _result(job: Job, found: Part, samples: np.ndarray, backend: str) -> Evaluat
         calibration_samples=network.calibration_samples,
         inputs=network.model.parts.inputs,
         input_ranges=_input_ranges(network, samples),
-        projections=projections,
+        projections=ways,
         differences=answers[0].differences,
         confusion=answers[0].confusion,
     )
@@ -179,20 +180,3 @@ def _input_ranges(network: Network, samples: np.ndarray) -> dict[str, tuple[floa
         name: (float(np.abs(part).max()), network.input_scales.get(name))
         for name, part in parts.items()
     }
-
-
-def _projections(network: Network, spikes: dict[str, np.ndarray], samples: int) -> list[Projection]:
-    names = {item.tensor: item.name for item in network.populations}
-    segments = {item.name: item.synapses for item in network.populations}
-    readout = network.model.parts.readout
-    return [
-        Projection(
-            target=target,
-            sources=[names.get(source, source) for source in segment.sources],
-            operators=list(dict.fromkeys(node.op for node in segment.nodes)),
-            shape=segment.shape,
-            sops=SynapseCounter(segment).count(spikes) / samples,
-            current_macs=0 if network.spiking_input else current_macs(segment, network.input_name),
-        )
-        for target, segment in [*segments.items(), (readout.target, readout)]
-    ]

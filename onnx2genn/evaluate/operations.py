@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnx2genn.frontend.size import macs_of
-from onnx2genn.ir.functions import MATRICES
-from onnx2genn.ir.graph import Graph, Node
-from onnx2genn.ir.run import Runner, samples_at_once
+from onnx2genn.evaluate.result import Projection
+from onnx2genn.ir.graph import Graph
+from onnx2genn.ir.matrices import count_products
+from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
+from onnx2genn.streams.layout import Streams
+from onnx2genn.streams.relays import READOUT, Relay
+from onnx2genn.streams.synapses import Targets, node_macs
 
-_AT_ONCE = 64
-# Spent on a segment: what counting all neurons may take, or else those that are drawn.
-_MOST_OPERATIONS = 10**9
-_DRAWN_OPERATIONS = 10**8
-_FEWEST = 16
-# Operators in which an element of the input goes to one of the output at most.
-_ONE_TO_ONE = frozenset({"Add", "Concat", "Mul", "Pad", "Reshape", "Slice", "Sub", "Transpose"})
+if TYPE_CHECKING:
+    from onnx2genn.network import Network
 
 
 def macs(graph: Graph) -> int:
@@ -32,7 +30,7 @@ def macs(graph: Graph) -> int:
     Args:
         graph: Canonical graph.
     """
-    return sum(_node_macs(node, graph) for node in graph.nodes)
+    return sum(node_macs(node, graph) for node in graph.nodes)
 
 
 def current_macs(segment: Segment, entry: str) -> int:
@@ -46,29 +44,15 @@ def current_macs(segment: Segment, entry: str) -> int:
     for node in segment.nodes:
         if not reached.isdisjoint(node.inputs):
             reached.update(node.outputs)
-            found += _node_macs(node, segment)
+            found += node_macs(node, segment)
     return found
-
-
-def _node_macs(node: Node, graph: Graph | Segment) -> int:
-    if node.op == MATRICES:
-        left = node.body[-1].inputs[0]
-        return int(np.prod(graph.shapes[node.output]) * graph.constants[f"{left}/shape"][-1])
-    if node.op not in ("Conv", "ConvTranspose", "MatMul") or node.output not in graph.shapes:
-        return 0  # what only counts synapses has no shape
-    data, weight = node.inputs[:2]
-    shapes = graph.shapes
-    return macs_of(node.op, shapes[data], graph.constants[weight].shape, shapes[node.output])
 
 
 class SynapseCounter:
     """Counts the synaptic operations that spikes cause: one for each spike at each synapse.
 
-    A synapse is an entry of the matrix that a segment is, borders included. Where a spike has one
-    way to each of its targets, the segment is run with 1 for every weight that is not zero, on the
-    number of spikes of every neuron. Where ways may meet again, as those of x and of its mean, or
-    those through the channels between two convolutions, it is run on each neuron alone, and the
-    targets are counted. Where that would take too long, it is run on neurons that are drawn with
+    A synapse is an entry of the matrix that a segment is, borders included. Where neurons have to
+    be looked at one by one and that would take too long, those are that are drawn with
     probabilities in proportion to their spikes n_i, always the same ones::
 
         operations = sum_i n_i f_i  ~  sum_i n_i * mean of the fan-out f over those that are drawn
@@ -78,10 +62,8 @@ class SynapseCounter:
     """
 
     def __init__(self, segment: Segment) -> None:
-        self._shapes = {name: segment.shapes[name] for name in segment.sources}
-        self._runner = _ones(segment)
-        self._alone = _may_meet(segment)
-        self._most = _affordable(segment)
+        self._sources = segment.sources
+        self._targets = Targets(segment)
 
     def count(self, spikes: Mapping[str, np.ndarray]) -> float:
         """Count synaptic operations.
@@ -90,80 +72,98 @@ class SynapseCounter:
             spikes: Spikes of every neuron of each source, [*shape]; a source that is not named,
                 such as a constant input current, causes none.
         """
-        given = {name: spikes[name].ravel() for name in self._shapes if name in spikes}
-        if self._alone:
-            return sum(self._through_targets(name, values) for name, values in given.items())
-        if not given:
-            return 0.0
-        feeds = {
-            name: given.get(name, np.zeros(shape)).reshape(1, *shape).astype(np.float32)
-            for name, shape in self._shapes.items()
-        }
-        (received,) = self._runner(feeds).values()
-        return float(received.sum(dtype=np.float64))
+        given = {name: spikes[name] for name in self._sources if name in spikes}
+        if self._targets.meet:
+            return sum(self._one_by_one(name, values.ravel()) for name, values in given.items())
+        return self._targets.received(given) if given else 0.0
 
-    def _through_targets(self, source: str, spikes: np.ndarray) -> float:
+    def _one_by_one(self, source: str, spikes: np.ndarray) -> float:
         """Count what the spikes of one source cause by the targets of its neurons."""
         firing = np.flatnonzero(spikes)
-        if len(firing) <= self._most:
-            return float(self._targets(source, firing) @ spikes[firing])
+        if len(firing) <= self._targets.most:
+            return float(self._targets.reached(source, firing) @ spikes[firing])
         total = float(spikes.sum())
-        chosen = np.random.default_rng(0).choice(len(spikes), self._most, p=spikes / total)
-        return total * float(self._targets(source, chosen).mean())
-
-    def _targets(self, source: str, neurons: np.ndarray) -> np.ndarray:
-        """Count the targets that neurons of a source reach, [neurons]."""
-        size = sum(int(np.prod(shape)) for shape in self._shapes.values())
-        at_once = samples_at_once(size, _AT_ONCE)
-        found = [np.zeros(0)]
-        for start in range(0, len(neurons), at_once):
-            part = neurons[start : start + at_once]
-            feeds = {
-                name: np.zeros((len(part), *shape), np.float32)
-                for name, shape in self._shapes.items()
-            }
-            feeds[source].reshape(len(part), -1)[np.arange(len(part)), part] = 1
-            (reached,) = self._runner(feeds).values()
-            found.append(np.count_nonzero(reached.reshape(len(part), -1), axis=1))
-        return np.concatenate(found)
+        chosen = np.random.default_rng(0).choice(len(spikes), self._targets.most, p=spikes / total)
+        return total * float(self._targets.reached(source, chosen).mean())
 
 
-def _may_meet(segment: Segment) -> bool:
-    """Whether a spike may have several ways to a target: they part, and then they meet."""
-    if any(node.output not in segment.shapes for node in segment.nodes):
-        return False  # products of matrices
-    read = Counter(name for node in segment.nodes for name in set(node.inputs))
-    if any(read[name] > 1 for name in segment.shapes):
-        return True
-    return sum(node.op not in _ONE_TO_ONE for node in segment.nodes) > 1
+def projections(
+    network: Network, streams: Streams, spikes: Mapping[str, np.ndarray]
+) -> list[Projection]:
+    """Count what each population, each relay and the readout receives, as GeNN simulates it.
+
+    A relay is taken to send whenever it may, and so is a neuron for a product of two elements of
+    matrices: once in a window, or in every step.
+
+    Args:
+        network: Network that was simulated.
+        streams: Its relays.
+        spikes: Spikes for one sample of every neuron of each source that spikes, [*shape].
+
+    Returns:
+        In an order in which sources come first; the readout is the last.
+    """
+    counter = _Projections(network, streams, spikes)
+    populations = {item.tensor: item for item in network.populations}
+    found = []
+    for name in streams.timing.arrivals:
+        if name in streams.relays:
+            found.append(counter.relay(streams.relays[name]))
+        elif name in populations:
+            found.append(counter.population(populations[name]))
+    readout = network.model.parts.readout
+    return [*found, counter.received(readout.target, streams.maps[READOUT], readout)]
 
 
-def _affordable(segment: Segment) -> int:
-    """Return on how many neurons of a source the segment can be run alone."""
-    neurons = sum(int(np.prod(segment.shapes[name])) for name in segment.sources)
-    values = sum(int(np.prod(segment.shapes.get(node.output, ()))) for node in segment.nodes)
-    products = sum(_node_macs(node, segment) for node in segment.nodes)
-    cost = max(values + products, 1)
-    if neurons * cost <= _MOST_OPERATIONS:
-        return neurons
-    return max(_FEWEST, _DRAWN_OPERATIONS // cost)
+class _Projections:
+    def __init__(
+        self, network: Network, streams: Streams, spikes: Mapping[str, np.ndarray]
+    ) -> None:
+        self._network, self._streams = network, streams
+        self._names = {item.tensor: item.name for item in network.populations}
+        self._names |= {name: item.name for name, item in streams.relays.items()}
+        self._spikes = dict(spikes)
+        for name, item in streams.relays.items():
+            sent = network.coding.steps if item.at_once else 1
+            self._spikes[name] = np.full(item.shape, sent, np.float32)
 
+    def relay(self, item: Relay) -> Projection:
+        return self.received(item.name, (item.segment,))
 
-def _ones(segment: Segment) -> Runner:
-    """Build the model that maps spike counts to arriving spikes."""
-    constants = dict(segment.constants)
-    nodes = []
-    for node in segment.nodes:
-        if node.op in ("Conv", "ConvTranspose"):
-            node = replace(node, inputs=node.inputs[:2])
-        elif node.op == "AveragePool":
-            attributes = {k: v for k, v in node.attributes.items() if k != "count_include_pad"}
-            node = replace(node, op="LpPool", attributes={**attributes, "p": 1})
-        elif node.op == "ReduceMean":
-            node = replace(node, op="ReduceSum")
-        for name in node.inputs:
-            if name in constants and constants[name].dtype == np.float32:
-                present = constants[name] != 0 if node.op != "Add" else 0 * constants[name]
-                constants[name] = present.astype(np.float32)
-        nodes.append(node)
-    return Runner(replace(segment, nodes=tuple(nodes), constants=constants).to_onnx())
+    def population(self, item: Population) -> Projection:
+        maps = (item.synapses,) if item.pools else self._streams.maps[item.tensor]
+        found = self.received(item.name, maps, item.segment, self._streams.copies.get(item.tensor))
+        products = count_products(item) if item.multiplies else 0
+        return replace(found, shape=item.shape, sops=found.sops + products)
+
+    def received(
+        self,
+        target: str,
+        maps: Sequence[Segment],
+        whole: Segment | None = None,
+        copies: Sequence[int] | None = None,
+    ) -> Projection:
+        """Count what arrives by some maps, and of the input by the whole one.
+
+        Args:
+            target: Name of the group.
+            maps: Maps to each of its ports.
+            whole: Map to it without relays; None where the input does not matter.
+            copies: How many neurons hear each element of a port; by default one.
+        """
+        network, entry = self._network, self._network.input_name
+        constant = whole is not None and not network.spiking_input and entry in whole.sources
+        sources = [name for part in maps for name in part.sources if name != entry]
+        if constant or (network.spiking_input and any(entry in part.sources for part in maps)):
+            sources.append(entry)
+        return Projection(
+            target=target,
+            sources=[self._names.get(name, name) for name in dict.fromkeys(sources)],
+            operators=list(dict.fromkeys(node.op for part in maps for node in part.nodes)),
+            shape=maps[0].shape,
+            sops=sum(
+                times * SynapseCounter(part).count(self._spikes)
+                for times, part in zip(copies or [1] * len(maps), maps, strict=True)
+            ),
+            current_macs=current_macs(whole, entry) if whole is not None and constant else 0,
+        )

@@ -57,11 +57,11 @@ class PopulationActivity:
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """The synapses of one population, or of the readout.
+    """The synapses of one population, of one relay, or of the readout.
 
     Attributes:
-        target: Name of the population; of the readout, its ONNX tensor.
-        sources: Names of the populations and of the input that it comes from.
+        target: Name of the population or of the relay; of the readout, its ONNX tensor.
+        sources: Names of the populations, relays and the input that it comes from.
         operators: Operators on the way, each once.
         shape: Shape of the target without the batch axis.
         sops: Synaptic operations for one sample.
@@ -193,7 +193,7 @@ class Evaluation:
         calibration_samples: Samples that the thresholds were chosen from; 0 if they were guessed.
         inputs: Inputs of the spiking network with their shapes.
         input_ranges: Largest magnitude of each input, here and on the calibration samples.
-        projections: What each population receives, and last the readout.
+        projections: What each population and each relay receives, and last the readout.
         differences: The first 100 samples that ANN and SNN answer differently.
         confusion: Which class of the ANN became which other one of the SNN, and how often; the
             most frequent first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent, indent
@@ -53,7 +53,7 @@ def make_model(backend="single_threaded_cpu", batch_size=1):
 '''
 
 
-def export(network: Network, folder: Path) -> None:
+def export(network: Network, folder: Path, relays: str | Collection[str] = "none") -> None:
     """Write a network as ``network.py``, ``weights.npz`` and what computes its input currents.
 
     The synapses are those that a GPU runs safely; every GeNN backend has them.
@@ -61,6 +61,7 @@ def export(network: Network, folder: Path) -> None:
     Args:
         network: Network to write.
         folder: Where to; it is made if it is missing.
+        relays: As of :func:`onnx2genn.backends.genn.build_on_gpu`; the files are smallest without.
 
     Raises:
         BackendError: The input is spikes, or the network does not fit into memory.
@@ -71,7 +72,7 @@ def export(network: Network, folder: Path) -> None:
             "A network whose input is spikes cannot be exported: onnx2genn makes the spikes of "
             "every sample. Convert with input='constant'."
         )
-    plan = make_plan(network)
+    plan = make_plan(network, relays)
     neurons = (*plan.neurons[:-1], answering(network, plan.readout))
     plan = replace(plan, neurons=neurons)
     groups = [describe_neurons(item, plan.steps, scatter=False) for item in neurons]

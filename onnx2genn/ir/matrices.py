@@ -16,6 +16,12 @@ def count_products(population: Population) -> int:
     return int(np.prod(population.shape)) * _inner(population)
 
 
+def copies(population: Population) -> tuple[int, ...]:
+    """Return how many products each element of the left and of the right matrix is a factor of."""
+    sizes = (int(np.prod(part.shape)) for part in population.port_segments)
+    return tuple(count_products(population) // size for size in sizes)
+
+
 def factors(population: Population) -> tuple[Segment, Segment, Segment]:
     """Return the maps to the factors of all products: of both sides, of the left, of the right.
 

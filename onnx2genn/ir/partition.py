@@ -109,33 +109,11 @@ class Population:
     @property
     def synapses(self) -> Segment:
         """Map whose non-zero weights are the synapses to it: those of a pool are its windows."""
-        if self.multiplies:
-            return self._synapses_of_matrices()
         if not self.pools:
             return self.segment
         window = replace(self.node, op="AveragePool", inputs=(self.segment.target,))
         nodes = (*self.segment.nodes, window)
         return replace(self.segment, target=self.tensor, nodes=nodes)
-
-    def _synapses_of_matrices(self) -> Segment:
-        """Sum instead of the products A B what each element reads: A 1 + 1 B."""
-        *taken, product = self.node.body
-        left, right = product.inputs
-        sizes = [self.constants[f"{name}/shape"][-2:] for name in (left, right)]
-        ones = {
-            f"{right}/ones": np.ones(sizes[1], np.float32),
-            f"{left}/ones": np.ones(sizes[0], np.float32),
-        }
-        parts = (f"{left}/read", f"{right}/read")
-        nodes = (
-            *self.segment.nodes,
-            *taken,
-            Node(op="MatMul", inputs=(left, f"{right}/ones"), outputs=parts[:1]),
-            Node(op="MatMul", inputs=(f"{left}/ones", right), outputs=parts[1:]),
-            Node(op="Add", inputs=parts, outputs=(self.tensor,)),
-        )
-        constants = {**self.segment.constants, **self.constants, **ones}
-        return replace(self.segment, target=self.tensor, nodes=nodes, constants=constants)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

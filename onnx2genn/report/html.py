@@ -210,9 +210,10 @@ def _rows(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
     activity = {item.name: item for item in evaluation.populations}
     for item in evaluation.projections:
         known = activity.get(item.target)
+        kind = "readout" if item is evaluation.projections[-1] else "relay"
         found[item.target] = {
             "label": item.target if known is None else known.node,
-            "kind": "readout" if known is None else known.kind,
+            "kind": kind if known is None else known.kind,
             "shape": item.shape,
             "activity": known,
             "synapses": item,

@@ -79,9 +79,9 @@ def test_large_maps_are_counted_on_neurons_that_are_drawn(monkeypatch: pytest.Mo
     readout = read(_network(middle)).parts.readout
     spikes = {"a": np.random.default_rng(1).integers(0, 5, (3, 6, 6))}
     exact = SynapseCounter(readout).count(spikes)
-    monkeypatch.setattr("onnx2genn.evaluate.operations._MOST_OPERATIONS", 0)
-    monkeypatch.setattr("onnx2genn.evaluate.operations._DRAWN_OPERATIONS", 0)
-    monkeypatch.setattr("onnx2genn.evaluate.operations._FEWEST", 60)
+    monkeypatch.setattr("onnx2genn.streams.synapses._MOST_OPERATIONS", 0)
+    monkeypatch.setattr("onnx2genn.streams.synapses._DRAWN_OPERATIONS", 0)
+    monkeypatch.setattr("onnx2genn.streams.synapses._FEWEST", 60)
     found = SynapseCounter(readout).count(spikes)
     assert found != exact
     assert found == pytest.approx(exact, rel=0.1)

@@ -59,6 +59,7 @@ def run(*words: object) -> None:
     [
         ("branches", "few-spike", {"steps": 6}),
         ("fusion", "two-phase", {"steps": 8}),
+        ("streams", "few-spike", {"steps": 6}),
         ("gates", "few-spike", {"steps": 6}),
         ("mixing", "two-phase", {"steps": 8}),
         ("residual", "rate", {"steps": 8, "lookahead": 2}),
@@ -73,7 +74,7 @@ def test_equal_to_the_last_spike(
     with open_simulator(network, CPU) as simulator:
         wanted = simulator.run(samples, record=True)
     assert wanted.codes is not None
-    network.export_genn(tmp_path / "net")
+    network.export_genn(tmp_path / "net", relays="auto")
     parts = np.split(
         samples.reshape(3, -1),
         np.cumsum([np.prod(shape) for shape in network.entries.values()])[:-1],

@@ -341,6 +341,57 @@ def direct() -> onnx.ModelProto:
     return model([node("Gemm", "x w b", "y")], {"x": ["N", 6]}, {"w": grid(6, 3), "b": grid(3)})
 
 
+def streams() -> onnx.ModelProto:
+    """Linear bottlenecks in a residual stream that the input enters, too; one is centred."""
+    nodes = [
+        node("Conv", "x w0 b0", "c0", pads=[1] * 4),
+        relu("c0", "r0"),
+        node("Conv", "r0 w1 b1", "s0"),
+        node("Conv", "s0 w2 b2", "c2", pads=[1] * 4),
+        relu("c2", "r1"),
+        node("Conv", "r1 w3 b3", "c3"),
+        node("Add", "c3 s0", "s1"),
+        node("Conv", "s1 w4 b4", "c4"),
+        relu("c4", "r2"),
+        node("Conv", "r2 w5", "c5", group=8, pads=[1] * 4),
+        relu("c5", "r3"),
+        node("Conv", "r3 w6", "c6"),
+        node("Conv", "x w7 b7", "c7"),
+        node("Add", "c6 s1", "a2"),
+        node("Add", "a2 c7", "s2"),
+        node("ReduceMean", "s2", "m", axes=[1]),
+        node("Sub", "s2 m", "n"),
+        node("Conv", "n w8", "c8", strides=[2, 2]),
+        relu("c8", "r4"),
+        node("GlobalAveragePool", "s2", "g"),
+        node("Conv", "r4 w9", "c9", strides=[2, 2]),
+        node("Concat", "c9 g", "j", axis=1),
+        node("Flatten", "j", "f"),
+        node("Gemm", "f w10 b10", "y"),
+    ]
+    weights = {
+        "w0": grid(8, 2, 3, 3),
+        "b0": np.abs(grid(8)),
+        "w1": grid(2, 8, 1, 1),
+        "b1": grid(2),
+        "w2": grid(8, 2, 3, 3),
+        "b2": np.abs(grid(8, seed=1)),
+        "w3": grid(2, 8, 1, 1, seed=1),
+        "b3": grid(2, seed=1),
+        "w4": 2 * grid(8, 2, 1, 1),
+        "b4": np.abs(grid(8, seed=2)),
+        "w5": grid(8, 1, 3, 3),
+        "w6": grid(2, 8, 1, 1, seed=2),
+        "w7": grid(2, 2, 1, 1),
+        "b7": grid(2, seed=2),
+        "w8": 4 * grid(6, 2, 2, 2),
+        "w9": grid(4, 6, 1, 1),
+        "w10": grid(6, 3),
+        "b10": grid(3),
+    }
+    return model(nodes, {"x": ["N", 2, 4, 4]}, weights)
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "residual": residual,
     "mobile": mobile,
@@ -350,6 +401,7 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "tokens": tokens,
     "largest": largest,
     "recurrent": recurrent,
+    "streams": streams,
     "direct": direct,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,13 @@ CONNECTIVITY = ("scatter", "portable")
 _CPU_BLOCK = 256
 
 
-def build_on_gpu(network: Network, *, backend: str, batch_size: int | None = None) -> Simulator:
+def build_on_gpu(
+    network: Network,
+    *,
+    backend: str,
+    batch_size: int | None = None,
+    relays: str | Collection[str] = "auto",
+) -> Simulator:
     """Build a network on a GPU, with synapse groups.
 
     Args:
@@ -28,6 +35,8 @@ def build_on_gpu(network: Network, *, backend: str, batch_size: int | None = Non
         backend: ``cuda`` or ``hip``.
         batch_size: Samples that the GPU simulates at once, by default as many as fit into its
             memory and at most as many.
+        relays: Neurons that sum up within the linear parts of the network, for all that reads the
+            sum: ``auto`` for those that save time, ``none`` or ``all``; or their ONNX tensors.
 
     Raises:
         BackendError: The network does not fit, or GeNN cannot build it.
@@ -37,7 +46,7 @@ def build_on_gpu(network: Network, *, backend: str, batch_size: int | None = Non
     from onnx2genn.backends.genn.planner import make_plan
     from onnx2genn.backends.genn.simulator import GennSimulator
 
-    plan = make_plan(network)
+    plan = make_plan(network, relays)
     at_once = largest_batch(plan, backend, batch_size)
     target = Target(backend=backend, batch_size=at_once, connectivity="portable")
     return GennSimulator(network, plan, target, batch_size=at_once * groups_at_once(plan, at_once))
@@ -48,6 +57,7 @@ def build_on_cpu(
     *,
     batch_size: int | None = None,
     connectivity: str = CONNECTIVITY[0],
+    relays: str | Collection[str] = "auto",
 ) -> Simulator:
     """Build a network on one CPU thread.
 
@@ -56,6 +66,7 @@ def build_on_cpu(
         batch_size: Samples of one call.
         connectivity: ``scatter``: custom updates. ``portable``: synapse groups, as on a GPU: the
             same spikes several times as slow.
+        relays: As of :func:`build_on_gpu`.
 
     Raises:
         BackendError: The network does not fit, or GeNN cannot build it.
@@ -66,7 +77,7 @@ def build_on_cpu(
     from onnx2genn.backends.genn.planner import make_plan
     from onnx2genn.backends.genn.simulator import GennSimulator
 
-    plan = make_plan(network)
+    plan = make_plan(network, relays)
     target = Target(backend=CPU, batch_size=1, connectivity=connectivity)
     return GennSimulator(network, plan, target, batch_size=batch_size or _CPU_BLOCK)
 
@@ -78,6 +89,7 @@ BACKENDS = (
             description=f"GeNN on a GPU by {toolkit}",
             build=partial(build_on_gpu, backend=name),
             needs=partial(needs, name),
+            options=frozenset({"relays"}),
         )
         for name, toolkit in (("cuda", "CUDA"), ("hip", "HIP"))
     ),
@@ -86,6 +98,6 @@ BACKENDS = (
         description="GeNN on the CPU",
         build=build_on_cpu,
         needs=partial(needs, CPU),
-        options=frozenset({"connectivity"}),
+        options=frozenset({"connectivity", "relays"}),
     ),
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onnx2genn.network import Network
 
 _OFFSET, _UNIT = "offset", "unit"
-_RELAY = NeuronCode(variables=(), begin="", step="S = arrived;")
+_AT_ONCE = NeuronCode(variables=(), begin="", step="S = arrived;")
 
 
 def neuron_code(network: Network, population: Population) -> NeuronCode:
@@ -28,8 +28,8 @@ def neuron_code(network: Network, population: Population) -> NeuronCode:
     step of a window.
     """
     code = network.coding.neuron()
-    if relays(network, population):
-        return replace(_RELAY, largest=code.largest, signed=code.signed)
+    if passes_on(network, population):
+        return replace(_AT_ONCE, largest=code.largest, signed=code.signed)
     if not population.is_function:
         return code
     if population.multiplies:
@@ -70,7 +70,24 @@ def multiplying(coding: Coding) -> NeuronCode:
     )
 
 
-def relays(network: Network, population: Population) -> bool:
+def relaying(coding: Coding, *, at_once: bool) -> NeuronCode:
+    """Return the equation of relays, in ANN units.
+
+    Those that do not send at once send one spike, in the last step of a window. It arrives in the
+    last step of the window of its target, and is divided by what it is worth there.
+
+    Args:
+        coding: What sums arrive by.
+        at_once: Whether they send the sum of every step in that step.
+    """
+    code = replace(_AT_ONCE, weight=coding.neuron().weight, signed=True)
+    if at_once:
+        return code
+    last = f"if(phase == {coding.steps - 1}) {{ S = sum / weight; sum = 0.0; }}"
+    return replace(code, variables=("sum",), step=f"sum += arrived * weight; {last}")
+
+
+def passes_on(network: Network, population: Population) -> bool:
     """Whether a population sends at once what arrives: a max pooling of stepwise spikes."""
     return population.pools and not network.coding.accumulates
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -139,7 +139,14 @@ class AddedNetwork:
     readout: AddedReadout
 
 
-def add_to(network: Network, model: Any, *, prefix: str, spikes: Any = None) -> AddedNetwork:
+def add_to(
+    network: Network,
+    model: Any,
+    *,
+    prefix: str,
+    spikes: Any = None,
+    relays: str | Collection[str] = "auto",
+) -> AddedNetwork:
     """Add a network to a PyGeNN model that is not built yet.
 
     Args:
@@ -147,6 +154,7 @@ def add_to(network: Network, model: Any, *, prefix: str, spikes: Any = None) -> 
         model: The user's model.
         prefix: What the names of populations begin with.
         spikes: Neuron group of the user's whose spikes are the input; None for currents.
+        relays: As of :func:`onnx2genn.backends.genn.build_on_gpu`.
 
     Raises:
         BackendError: The names or the input do not fit, or a projection does not fit into memory.
@@ -157,7 +165,7 @@ def add_to(network: Network, model: Any, *, prefix: str, spikes: Any = None) -> 
             "with no digit."
         )
     _require_input(network, spikes)
-    plan = _plan(network, prefix, spikes)
+    plan = _plan(network, prefix, spikes, relays)
     if taken := sorted(set(plan.by_name).intersection(model.neuron_populations) - {_name(spikes)}):
         raise BackendError(f"The model has populations {', '.join(taken)}: choose another prefix.")
     connector = SynapseGroups(model, safe_limits(model.backend_name))
@@ -212,9 +220,9 @@ def _require_input(network: Network, spikes: Any) -> None:
         )
 
 
-def _plan(network: Network, prefix: str, spikes: Any) -> Plan:
+def _plan(network: Network, prefix: str, spikes: Any, relays: str | Collection[str]) -> Plan:
     """Give a plan the names of the user's model, and a readout that keeps its answer."""
-    plan = make_plan(network)
+    plan = make_plan(network, relays)
     names = {item.name: prefix + item.name for item in plan.neurons}
     names[INPUT] = _name(spikes)
     neurons = [

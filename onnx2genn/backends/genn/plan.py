@@ -63,7 +63,9 @@ class Neurons:
             equation are ``sum_0``, ... where what arrives at each is ``arrived_0``, ... and its
             constant part ``bias_0``, ...
         constants: Values that the equation reads under these names; they broadcast to the shape.
-        hidden: Whether they only compute for others, and nobody reads what they sent.
+        hidden: Whether they only compute for others, and nobody reads what they sent, which is any
+            number.
+        relays: Whether they only pass on what arrives, which has no constant part for them.
         output: Expression of what a window gave, which is then kept until the next one has ended;
             empty if only the host reads it.
     """
@@ -83,6 +85,7 @@ class Neurons:
     operands: int = 1
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
     hidden: bool = False
+    relays: bool = False
     output: str = ""
 
     @property
@@ -113,6 +116,8 @@ class Neurons:
     @property
     def biases(self) -> tuple[str, ...]:
         """Constants that hold what arrives without any spike, for each of the operands."""
+        if self.relays:
+            return ()
         if self.operands == 1:
             return ("bias",)
         return tuple(f"bias_{index}" for index in range(self.operands))

@@ -71,6 +71,7 @@ def answers(added: AddedNetwork, model: Any, samples: np.ndarray) -> np.ndarray:
         ("branches", 1.0, "few-spike"),
         ("gates", 1.0, "two-phase"),
         ("mixing", 1.0, "few-spike"),
+        ("streams", 0.1, "few-spike"),
     ],
 )
 def test_equal_to_the_last_spike(name: str, dt: float, coding: str, tmp_path: Path) -> None:

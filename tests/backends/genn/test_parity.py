@@ -80,9 +80,10 @@ class Pair:
 
 
 def compare(
-    network: SpikingNetwork, samples: np.ndarray, device: str
+    network: SpikingNetwork, samples: np.ndarray, device: str, **options: str
 ) -> AbstractContextManager[Pair]:
-    return compared(network, samples, open_simulator(network, BACKEND, **DEVICES[device]))
+    opened = open_simulator(network, BACKEND, **DEVICES[device], **options)
+    return compared(network, samples, opened)
 
 
 @contextmanager
@@ -109,9 +110,9 @@ def assert_equal(pair: Pair) -> None:
     np.testing.assert_allclose(pair.got.logits_by_step, pair.wanted.logits_by_step, atol=1e-5)
 
 
-def assert_equal_in_every_run(network: SpikingNetwork, device: str) -> None:
+def assert_equal_in_every_run(network: SpikingNetwork, device: str, **options: str) -> None:
     """Of all samples twice, of some and of a single one, in any order."""
-    with compare(network, grid_networks.samples(network, 32), device) as pair:
+    with compare(network, grid_networks.samples(network, 32), device, **options) as pair:
         assert_equal(pair)
         assert_equal(replace(pair, got=pair.simulator.run(pair.samples, record=True)))
         if network.coding.poisson:
@@ -142,6 +143,24 @@ def test_equal_to_the_last_spike(device: str, coding: str) -> None:
     """All kinds of networks at once: what is compiled together is compiled sooner."""
     network = grid_networks.convert(grid_networks.TOGETHER, **CODINGS[coding])
     assert_equal_in_every_run(network, device)
+
+
+RELAYED = ("few-spike", "octaves", "ahead")
+"""Codings with relays wherever there may be any, each on one device; the others if all is tried."""
+
+
+@pytest.mark.parametrize(
+    ("coding", "device"),
+    [
+        (coding, device)
+        for index, coding in enumerate(CODINGS if FULL else RELAYED)
+        for turn, device in enumerate(DEVICES)
+        if FULL or turn != index % len(DEVICES)
+    ],
+)
+def test_relays_lose_nothing(device: str, coding: str) -> None:
+    network = grid_networks.convert("streams", **CODINGS[coding])
+    assert_equal_in_every_run(network, device, relays="all")
 
 
 @pytest.mark.skipif(not FULL, reason="half an hour: set ONNX2GENN_PARITY=full")

@@ -8,6 +8,7 @@ import onnx2genn
 from onnx2genn import CodingError
 from onnx2genn.evaluate.operations import SynapseCounter, macs
 from onnx2genn.frontend.pipeline import read
+from onnx2genn.ir.matrices import copies
 from onnx2genn.ir.run import session
 
 SQUEEZE = [
@@ -221,10 +222,12 @@ def test_products_of_matrices_have_a_neuron_for_each_element():
 def test_every_element_of_a_matrix_is_read_by_a_row_or_a_column():
     found = read(attention(5, 3)).parts.populations
     mix = next(item for item in found if item.node.name == "mix")
-    counter = SynapseCounter(mix.synapses)
-    (weights,) = (name for name in mix.segment.sources if name != "x")
-    assert counter.count({weights: np.ones((5, 5))}) == 5 * 5 * 3
-    assert counter.count({weights: np.eye(5), "x": np.ones((5, 3))}) == 5 * 3 + 5 * 3 * 5
+    left, right = mix.port_segments
+    (weights,) = left.sources
+    assert copies(mix) == (3, 5)
+    assert 3 * SynapseCounter(left).count({weights: np.ones((5, 5))}) == 5 * 5 * 3
+    assert 3 * SynapseCounter(left).count({weights: np.eye(5)}) == 5 * 3
+    assert 5 * SynapseCounter(right).count({"x": np.ones((5, 3))}) == 5 * 3 * 5
 
 
 def test_macs_of_products_of_matrices():

@@ -72,7 +72,7 @@ def bytes_per_sample(plan: Plan) -> int:
             delays[projection.source] = max(delays[projection.source], projection.delay)
     total = 0
     for item in plan.neurons:
-        lists = 1 + (1 + len(updates(item, "TOEPLITZ"))) * item.graded
+        lists = 1 + (1 + len(updates(item, "SPARSE" if item.hidden else "TOEPLITZ"))) * item.graded
         numbers = (
             len(states_of(item, buffered=False)) + len(item.biases) + max(item.ports, item.operands)
         )

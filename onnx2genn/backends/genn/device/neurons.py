@@ -98,8 +98,8 @@ def states_of(item: Neurons, *, buffered: bool) -> dict[str, str]:
     if item.code is None:
         return {"V": "scalar", **output}
     pooled = [*_collected(item, buffered=buffered), "largest"] if item.ports > 1 else []
-    own = dict.fromkeys((*item.code.variables, "S", "code", *pooled), "scalar") | output
-    return {**own, "spikes": "int"} if item.code.graded else own
+    own = dict.fromkeys((*item.code.variables, "S", *item.results, *pooled), "scalar")
+    return own | {name: "int" for name in item.results if name == "spikes"} | output
 
 
 def _collected(item: Neurons, *, buffered: bool) -> list[str]:
@@ -115,7 +115,7 @@ def _constants(item: Neurons) -> dict[str, np.ndarray]:
     if item.segment is not None and item.code is None and not item.output:
         return {}
     biases = dict.fromkeys(item.biases, np.zeros(item.size, np.float32))
-    if item.segment is not None and not item.is_fed and item.ports == 1:
+    if item.segment is not None and item.biases and not item.is_fed and item.ports == 1:
         fed = item.entering(None)[:, 0]
         biases = dict(zip(item.biases, fed, strict=True))
     return biases | {
@@ -142,20 +142,21 @@ def _simulation(
         return "\n".join([*lines, *add, *output])
     if scatter:
         lines.append("scalar S = 0.0;")
+    counts = {"code": "S * weight", "spikes": f"(S != 0.0) ? {item.code.cost} : 0"}
+    kept = [name for name in counts if name in item.results]
+    begin = [
+        *(f"{name} = 0;" for name in kept),
+        *([f"const scalar total = {item.code.collected};"] if item.code.collected else []),
+        *([item.code.begin] if item.code.begin else []),
+    ]
     lines += [
         f"if(step < {-item.ahead}) {{ {' '.join(f'{name} = 0;' for name in states)} }}",
         "else {",
         "S = 0.0;",
-        "if(phase == 0) {",
-        "code = 0.0;",
-        *(["spikes = 0;"] if item.code.graded else []),
-        *([f"const scalar total = {item.code.collected};"] if item.code.collected else []),
-        item.code.begin,
-        "}",
+        *(["if(phase == 0) {", *begin, "}"] if begin else []),
         item.code.step,
         *(["S = (step < 0) ? 0.0 : S;"] if item.ahead else []),
-        "code += S * weight;",
-        *([f"spikes += (S != 0.0) ? {item.code.cost} : 0;"] if item.code.graded else []),
+        *(f"{name} += {counts[name]};" for name in kept),
         *output,
         "}",
         *([f"{SENT}[id] = S;"] if scatter else []),

@@ -159,7 +159,12 @@ def _groups(
     variable: str = "Isyn",
 ) -> Iterator[SynapseGroup]:
     one_block = target.size <= limits.one_block
-    linear = _safe(projection.linear, limits) if one_block else projection.linear
+    linear = projection.linear
+    if one_block:
+        linear = _safe(linear, limits)
+    elif source.hidden and isinstance(linear, Convolution):
+        # TOEPLITZ carries whole numbers alone, as digits.
+        linear = Sparse(matrix=sparse_matrix(linear.in_planes()))
     synapses = _synapses(linear, source, target)
     for index, update in enumerate(updates(source, synapses.kind)):
         yield SynapseGroup(
