@@ -2,11 +2,12 @@
 
     python scripts/measure/time_genn.py [mnist] [cifar10_vgg] [efficientnet_lite0] [--samples 64]
 
-For few-spike coding with 8 steps on test images, in CPU time, which other work on the machine
-disturbs least, and the best of three runs: samples per second, and in nanoseconds for each synaptic
-operation, and for each neuron and step, what projections and neurons take; what is left is the
-host's. Beside them what onnxruntime takes on one thread for the ANN, image by image, by synapse of
-the projections, and what going through the state of a neuron in memory takes at least.
+Without relays and with those that make the network cheapest: for few-spike coding with 8 steps on
+test images, in CPU time, which other work on the machine disturbs least, and the best of three
+runs, samples per second, and in nanoseconds for each synaptic operation, and for each neuron and
+step, what projections and neurons take; what is left is the host's. Beside them what onnxruntime
+takes on one thread for the ANN, image by image, by synapse of the projections, and what going
+through the state of a neuron in memory takes at least.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from onnx2genn.backends.genn.plan import Plan
 from onnx2genn.backends.genn.planner import make_plan
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.ir.run import session
+from onnx2genn.spiking_network import SpikingNetwork
+from onnx2genn.streams.layout import AUTO, NONE
 
 LARGE = imagenet.MODEL.stem
 NAMES = ("mnist", "cifar10_vgg", LARGE)
@@ -53,7 +56,11 @@ def main() -> None:
     options = parser.parse_args()
     print(f"state of a neuron, in memory: {state_passed():.2f} ns")
     for name in options.networks:
-        print(f"{name}: {measure(*images(name, options.samples))}", flush=True)
+        path, calibration, samples = images(name, options.samples)
+        network = onnx2genn.convert(path, calibration, "few-spike", steps=STEPS)
+        for relays in (NONE, AUTO):
+            found = measure(network, samples, alone(path, samples), relays)
+            print(f"{name}, relays={relays}: {found}", flush=True)
 
 
 def images(name: str, count: int) -> Images:
@@ -75,12 +82,11 @@ def in_layout(path: Path, images: np.ndarray) -> np.ndarray:
     return images if same else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
-def measure(path: Path, calibration: np.ndarray, samples: np.ndarray) -> str:
+def measure(network: SpikingNetwork, samples: np.ndarray, ann: float, relays: str) -> str:
     """Simulate samples, and say where the time went."""
-    network = onnx2genn.convert(path, calibration, "few-spike", steps=STEPS)
     count = len(samples)
     spent = {"projections": 0.0, "neurons": 0.0}
-    with open_simulator(network, CPU) as simulator:
+    with open_simulator(network, CPU, relays=relays) as simulator:
         activity = simulator.run(samples[:4], record=True)
         model: LoadedModel = simulator._model  # type: ignore[attr-defined]
         timed(model._model, "custom_update", spent, "projections")
@@ -88,19 +94,23 @@ def measure(path: Path, calibration: np.ndarray, samples: np.ndarray) -> str:
         runs = [run(simulator, samples, spent) for _ in range(REPEATS)]
         whole, spent = min(runs, key=itemgetter(0))
         steps = model.timestep
-    plan = make_plan(network)
+    plan = make_plan(network, relays)
     assert activity.spikes is not None
-    found = [(activity.spikes[source].mean(), number) for source, number in projections(plan)]
+    # Relays send in each step, or once in a window.
+    relayed = network.streams_with(relays).relays.values()
+    rates = {item.name: STEPS if item.at_once else 1.0 for item in relayed}
+    rates |= {name: spikes.mean() for name, spikes in activity.spikes.items()}
+    found = [(rates[source], number) for source, number in projections(plan)]
     operations = count * sum(rate * number for rate, number in found)
     neurons = sum(item.size for item in plan.neurons)
     host = whole - sum(spent.values())
-    ann = alone(path, samples)
     return (
         f"{count / whole:.1f} samples/s; projections {spent['projections'] / whole:.0%} "
         f"({1e9 * spent['projections'] / operations:.3f} ns an operation, "
         f"{operations / count / 1e6:.1f} M a sample), neurons {spent['neurons'] / whole:.0%} "
         f"({1e9 * spent['neurons'] / steps / neurons:.2f} ns each of {neurons:,}), "
         f"host {host / whole:.0%} ({1e3 * host / count:.2f} ms a sample); "
+        f"{sum(number for _, number in found) / 1e6:.1f} M synapses; "
         f"{steps} steps, of which {steps - count * STEPS} to fill and to empty; "
         f"the ANN {1 / ann:.1f} samples/s, "
         f"{1e9 * ann / sum(number for _, number in found):.3f} ns a synapse"
