@@ -66,9 +66,11 @@ def test_every_population_is_in_the_picture_and_in_the_table(
     for target in page.values("href"):
         assert target.startswith("#")
         assert target[1:] in ids
-    rows = len(found.populations) + len(found.inputs) + 1
+    rows = len(found.projections) + len(found.inputs)
     for kind in ("row", "box"):
         assert sum(item.startswith(f"{kind}-") for item in ids) == rows
+    relays = len(found.projections) - len(found.populations) - 1
+    assert relays and page.text.count("_relay_") >= 2 * relays
     for item in found.populations:
         assert page.text.count(item.node) >= 2
         assert f"{item.neurons:,} neurons" in page.text
@@ -185,7 +187,7 @@ def test_samples_answered_differently_are_told(evaluation: Evaluation) -> None:
 def test_boxes_keep_apart_and_lines_go_down(branching: Evaluation) -> None:
     found = layout(branching.inputs, branching.projections)
     boxes = list(found.boxes.values())
-    assert len(boxes) == len(branching.populations) + 2
+    assert len(boxes) == len(branching.projections) + len(branching.inputs)
     for index, (left, top) in enumerate(boxes):
         assert 0 <= left <= found.width - WIDTH
         assert 0 <= top <= found.height - HEIGHT
