@@ -33,13 +33,13 @@ from onnx2genn.backends.base import Simulator
 from onnx2genn.backends.genn.device.model import LoadedModel
 from onnx2genn.backends.genn.installation import CPU
 from onnx2genn.backends.genn.lowering.convolution import Convolution, sparse_matrix
-from onnx2genn.backends.genn.lowering.projection import Linear
+from onnx2genn.backends.genn.lowering.projection import Dense, Linear
 from onnx2genn.backends.genn.plan import Plan
 from onnx2genn.backends.genn.planner import make_plan
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.ir.run import session
 from onnx2genn.spiking_network import SpikingNetwork
-from onnx2genn.streams.layout import AUTO, NONE
+from onnx2genn.streams.layout import AUTO, NONE, make_streams
 
 LARGE = imagenet.MODEL.stem
 NAMES = ("mnist", "cifar10_vgg", LARGE)
@@ -94,7 +94,11 @@ def measure(network: SpikingNetwork, samples: np.ndarray, ann: float, relays: st
         runs = [run(simulator, samples, spent) for _ in range(REPEATS)]
         whole, spent = min(runs, key=itemgetter(0))
         steps = model.timestep
+    start = time.process_time()
+    make_streams(network.model.parts, network.coding, relays)
+    chosen = time.process_time()
     plan = make_plan(network, relays)
+    lowered = time.process_time()
     assert activity.spikes is not None
     # Relays send in each step, or once in a window.
     relayed = network.streams_with(relays).relays.values()
@@ -110,7 +114,9 @@ def measure(network: SpikingNetwork, samples: np.ndarray, ann: float, relays: st
         f"{operations / count / 1e6:.1f} M a sample), neurons {spent['neurons'] / whole:.0%} "
         f"({1e9 * spent['neurons'] / steps / neurons:.2f} ns each of {neurons:,}), "
         f"host {host / whole:.0%} ({1e3 * host / count:.2f} ms a sample); "
-        f"{sum(number for _, number in found) / 1e6:.1f} M synapses; "
+        f"{sum(number for _, number in found) / 1e6:.1f} M synapses, as synapse groups "
+        f"{groups_bytes(plan) / 2**20:,.0f} MiB; relays chosen in {chosen - start:.1f} s, "
+        f"lowered in {lowered - chosen:.1f} s; "
         f"{steps} steps, of which {steps - count * STEPS} to fill and to empty; "
         f"the ANN {1 / ann:.1f} samples/s, "
         f"{1e9 * ann / sum(number for _, number in found):.3f} ns a synapse"
@@ -170,6 +176,21 @@ def synapses(linear: Linear) -> float:
         target=(1, *linear.target[1:]),
     )
     return float(sparse_matrix(one.in_planes()).nnz * channels * linear.source[0])
+
+
+def groups_bytes(plan: Plan) -> float:
+    """Return what the weights take as synapse groups: kernels, matrices, or lists with targets."""
+    found = 0.0
+    for item in plan.neurons:
+        for projection in item.projections:
+            linear, listed = projection.linear, plan.by_name[projection.source].hidden
+            if isinstance(linear, Dense):
+                found += 4 * linear.matrix.size
+            elif isinstance(linear, Convolution) and not listed:
+                found += 4 * linear.kernel.size
+            else:
+                found += 8 * synapses(linear)
+    return found
 
 
 def state_passed(neurons: int = 2**23) -> float:
