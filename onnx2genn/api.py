@@ -9,7 +9,7 @@ from typing import Any
 
 from onnx2genn import coding as codings
 from onnx2genn import saving
-from onnx2genn.calibrate.encode import encode, guess, require_expressible
+from onnx2genn.calibrate.encode import encode, guess
 from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.search import encode_with_fewest_steps
 from onnx2genn.calibrate.source import read_with_samples
@@ -125,7 +125,6 @@ def convert(
                 workers=workers,
             )
         return SpikingNetwork.of(found)
-    require_expressible(model, chosen)
     with stage("running the ANN on calibration samples"):
         seen = observe(
             model,

@@ -70,7 +70,7 @@ def norm_by_spikes(network: Network, samples: np.ndarray) -> Network:
     """
     walk = _Walk(network, samples)
     for item in network.populations:
-        if not item.pools:
+        if not (item.pools or item.is_function):  # what a function sends is no current
             largest = walk.largest_input(item.segment)
             if not network.coding.per_channel:
                 largest = largest.max()

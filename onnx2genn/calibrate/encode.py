@@ -16,7 +16,7 @@ from onnx2genn.calibrate.refine import refine
 from onnx2genn.calibrate.statistics import Statistics
 from onnx2genn.calibrate.thresholds import choose, choose_all, limited, usable, widened
 from onnx2genn.coding import Coding
-from onnx2genn.errors import CalibrationError, CodingError
+from onnx2genn.errors import CalibrationError
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Population
@@ -33,9 +33,7 @@ def encode(seen: Observation, coding: Coding) -> Network:
 
     Raises:
         CalibrationError: Thresholds cannot be chosen from the samples.
-        CodingError: The coding cannot express an activation of the model.
     """
-    require_expressible(seen.model, coding)
     parts = seen.model.parts
     coding = coding.for_depth(parts.depth)
 
@@ -120,26 +118,6 @@ def _granular(statistics: Statistics, coding: Coding, seen: Observation) -> Stat
     return statistics if coding.per_channel else statistics.merged()
 
 
-def require_expressible(model: Model, coding: Coding) -> None:
-    """Refuse functions with a coding whose neurons fire before they know their argument.
-
-    Args:
-        model: Canonical model.
-        coding: How values become spikes.
-
-    Raises:
-        CodingError: The coding cannot express an activation of the model; it names them all.
-    """
-    functions = [item for item in model.parts.populations if item.is_function]
-    if functions and not coding.accumulates:
-        names = ", ".join(f"{item.node.op} {item.node.name!r}" for item in functions)
-        raise CodingError(
-            f"Coding {coding.name!r} cannot express {names}: its neurons fire while they still "
-            "integrate, and only Relu and Clip come out right on average. Use coding few-spike, or "
-            "train the model with Relu."
-        )
-
-
 def _weight_maximum(segment: Segment) -> float:
     """Largest weight of a segment, which Diehl et al. let the threshold not fall below."""
     return max(
@@ -159,11 +137,7 @@ def guess(model: Model, coding: Coding) -> Network:
     Args:
         model: Canonical model.
         coding: How values become spikes.
-
-    Raises:
-        CodingError: The coding cannot express an activation of the model.
     """
-    require_expressible(model, coding)
     coding = coding.for_depth(model.parts.depth)
     populations = model.parts.populations
     one = np.ones((), np.float32)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.backends.registry import EMBEDDED, predict
-from onnx2genn.calibrate.encode import encode, require_expressible
+from onnx2genn.calibrate.encode import encode
 from onnx2genn.calibrate.observe import SIMULATED, observe
 from onnx2genn.coding import Coding
 from onnx2genn.data import Progress
@@ -61,7 +61,6 @@ def encode_with_fewest_steps(
     """
     judge = _Judge(model, metric)
     loss = judge.allowed(loss)
-    require_expressible(model, coding)
     seen = observe(
         model,
         samples,

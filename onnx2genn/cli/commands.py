@@ -17,7 +17,6 @@ from onnx2genn import files
 from onnx2genn.api import convert, examine, load
 from onnx2genn.backends.recording import READOUT
 from onnx2genn.backends.registry import AUTO, BACKENDS, EMBEDDED, choose, doctor, first_other
-from onnx2genn.calibrate.encode import require_expressible
 from onnx2genn.cli.combinations import faults
 from onnx2genn.cli.options import coding_options, reading_options
 from onnx2genn.cli.output import Output, progress
@@ -93,7 +92,6 @@ def _check(given: argparse.Namespace, words: Sequence[str], output: Output) -> N
         coding = codings.make(given.coding or codings.DEFAULT, **coding_options(given))
         with progress("Reading", quiet=given.quiet):
             model = examine(proto, given.calibrate, **reading_options(given), coding=coding)
-        require_expressible(model, coding)
     except UnsupportedModelError as error:
         if given.report is not None and error.problems:
             page = refusal.refused(proto, error.problems, title, facts)

@@ -34,6 +34,10 @@ class NeuronCode:
     ``S``       scalar, to be set: what is sent in this step; 0 sends nothing
     =========== ==================================================================================
 
+    Neurons that fire while they integrate send a function by the same equations: the simulator
+    collects for a window, and then puts the function of the mean in place of ``bias``, and 0 in
+    place of ``arrived``.
+
     Attributes:
         variables: State of a neuron, scalars that are 0 before the first step.
         begin: Statements of the first step of a window.

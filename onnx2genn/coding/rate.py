@@ -52,6 +52,9 @@ class Rate(StepwiseCoding):
     for every three of them, but no more than T / 2. Each population adds D steps to the latency,
     and none to the time per sample.
 
+    Functions other than ReLU need the whole sum: their neurons collect for a window of T steps, and
+    a function of the mean drives them in the next one as a constant current.
+
     Attributes:
         reset: ``soft`` keeps what exceeds the threshold; ``hard`` loses it.
         initial: Potential at the start of the window as a fraction of l; one half rounds to the

@@ -40,8 +40,12 @@ class Timing:
             self.sends = dict.fromkeys(parts.inputs, coding.window_start(-1))
         for item in parts.populations:
             self._place_target(item.tensor, item.depth)
-            if item.pools and not coding.accumulates:  # passes on what arrives
+            if coding.accumulates:
+                continue
+            if item.pools:  # passes on what arrives
                 self.sends[item.tensor] = self.arrivals[item.tensor]
+            elif item.is_function:  # of the mean of a window
+                self.sends[item.tensor] = self.arrivals[item.tensor] + coding.steps
         self._place_target(READOUT, parts.depth)
 
     def _place_target(self, tensor: str, depth: int) -> None:

@@ -28,8 +28,8 @@ your own.
 | affine | part of the map between two populations |
 | data movement | likewise; it needs no arithmetic |
 | population | neurons |
-| function | neurons that send a function of what they collected; needs a coding that accumulates \
-first (few-spike, two-phase, first-spike) |
+| function | neurons that send a function of what they collected; with rate they wait for it, a \
+window each |
 | quantised | the float operator that it stands for; spikes round in place of whole numbers |
 | unrolled | written as its steps, in the operators of this table; a fixed number of steps |
 | head | taken off at the end of the network; the logits before it are the answer |

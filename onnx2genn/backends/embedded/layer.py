@@ -74,7 +74,7 @@ class Layer:
         coding = self._network.coding
         if self._population.pools:
             return self._pool(trains)
-        current = spikes = self._in_units(self._input(trains))
+        current = spikes = self._current(trains)
         if len(current) != coding.train_length:
             spikes = self._buffer((coding.train_length, *current.shape[1:]))
         coding.fire(current, spikes)
@@ -82,7 +82,7 @@ class Layer:
 
     def potentials(self, trains: Trains, spikes: np.ndarray) -> np.ndarray:
         """Return the potential after each step, [T, N, ...], given the spikes that were fired."""
-        current = self._in_units(self._input(trains))
+        current = self._current(trains)
         return self._network.coding.integrated(current, spikes)
 
     def _buffer(self, shape: tuple[int, ...]) -> np.ndarray:
@@ -95,6 +95,13 @@ class Layer:
         if kept is None or kept.shape != shape:
             self._kept.array = kept = np.empty(shape, np.float32)
         return kept
+
+    def _current(self, trains: Trains) -> np.ndarray:
+        """Return what drives the neurons, in units: of functions, that of the whole window."""
+        arrives = self._input(trains)
+        if self._population.is_function:
+            arrives = arrives.mean(axis=0, keepdims=True)
+        return self._in_units(arrives)
 
     def _in_units(self, argument: np.ndarray) -> np.ndarray:
         """Apply a population's function, if it has one of its own, to what it collected."""

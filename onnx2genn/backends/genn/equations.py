@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from onnx2genn.network import Network
 
 _OFFSET, _UNIT = "offset", "unit"
+_DRIVE = "drive"
 _AT_ONCE = NeuronCode(variables=(), begin="", step="S = arrived;")
 
 
@@ -32,6 +34,8 @@ def neuron_code(network: Network, population: Population) -> NeuronCode:
         return replace(_AT_ONCE, largest=code.largest, signed=code.signed)
     if not population.is_function:
         return code
+    if not network.coding.accumulates:
+        return _driven(network.coding, population)
     if population.multiplies:
         return replace(code, collected=f"(arrived - {_OFFSET}) / {_UNIT}")
     if population.ports > 1:
@@ -54,12 +58,39 @@ def _apart(code: NeuronCode, count: int) -> tuple[NeuronCode, list[str]]:
     return apart, [f"sum_{index} + bias_{index}" for index in ports]
 
 
+def _driven(coding: Coding, population: Population) -> NeuronCode:
+    """Return the equation of neurons that else fire while they integrate, for a function.
+
+    They collect what arrives over the window of their sources. In the next one a function of the
+    mean drives them, as a constant current.
+    """
+    code, ports = coding.neuron(), range(population.ports)
+    value, adds, sums = "arrived", "", tuple(f"sum_{index}" for index in ports)
+    if population.multiplies:  # others have added up, and taken the mean
+        sums = ()
+    else:
+        means = [f"(sum_{index} / {coding.steps}.0) + {name}" for index, name in _biases(ports)]
+        value, adds = expression(population, means), _adds(ports)
+    begin, step = (
+        re.sub(r"\bbias\b", _DRIVE, re.sub(r"\barrived\b", "0.0", text))
+        for text in (code.begin, code.step)
+    )
+    drive = f"{_DRIVE} = ({value} - {_OFFSET}) / {_UNIT};"
+    return replace(
+        code,
+        variables=(*code.variables, *sums, _DRIVE),
+        begin=f"{drive} {' '.join(f'{name} = 0.0;' for name in sums)} {begin}",
+        step=f"{adds} {step}",
+    )
+
+
 def multiplying(coding: Coding) -> NeuronCode:
     """Return the equation of neurons that collect two factors and send their product, in ANN units.
 
     They send it as one spike, in the last step of the window of their sources.
     """
-    product = "(sum_0 + bias_0) * (sum_1 + bias_1)"
+    share = "" if coding.accumulates else f" / {coding.steps}.0"
+    product = f"((sum_0{share}) + bias_0) * ((sum_1{share}) + bias_1)"
     last = f"if(phase == {coding.steps - 1}) {{ S = {product}; {_resets(range(2))} }}"
     return NeuronCode(
         variables=("sum_0", "sum_1"),
@@ -92,8 +123,16 @@ def passes_on(network: Network, population: Population) -> bool:
     return population.pools and not network.coding.accumulates
 
 
+def _biases(ports: range) -> list[tuple[int, str]]:
+    """Name the constant part of each sum."""
+    return [(index, f"bias_{index}" if len(ports) > 1 else "bias") for index in ports]
+
+
 def _adds(ports: range) -> str:
-    return " ".join(f"sum_{index} += arrived_{index} * weight;" for index in ports)
+    return " ".join(
+        f"sum_{index} += arrived{f'_{index}' if len(ports) > 1 else ''} * weight;"
+        for index in ports
+    )
 
 
 def _resets(ports: range) -> str:

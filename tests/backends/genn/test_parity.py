@@ -24,7 +24,6 @@ from onnx2genn.backends.genn.installation import CPU
 from onnx2genn.backends.genn.planner import make_plan
 from onnx2genn.backends.genn.simulator import GennSimulator
 from onnx2genn.backends.registry import open_simulator
-from onnx2genn.coding import make
 from onnx2genn.spiking_network import SpikingNetwork
 
 pytestmark = pytest.mark.genn
@@ -64,8 +63,6 @@ CODINGS: dict[str, dict[str, Any]] = {
         ]
     },
 }
-
-ACCUMULATING = [name for name, options in CODINGS.items() if make(options["coding"]).accumulates]
 
 
 @dataclass(frozen=True)
@@ -165,13 +162,7 @@ def test_relays_lose_nothing(device: str, coding: str) -> None:
 
 @pytest.mark.skipif(not FULL, reason="half an hour: set ONNX2GENN_PARITY=full")
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(
-    ("coding", "name"),
-    [
-        *product(CODINGS, grid_networks.NETWORKS),
-        *product(ACCUMULATING, grid_networks.ACCUMULATING),
-    ],
-)
+@pytest.mark.parametrize(("coding", "name"), product(CODINGS, grid_networks.NETWORKS))
 def test_each_network_on_its_own(device: str, coding: str, name: str) -> None:
     assert_equal_in_every_run(grid_networks.convert(name, **CODINGS[coding]), device)
 

@@ -5,7 +5,6 @@ import pytest
 from helpers.onnx_models import check_model, ints, model, node, normal
 
 import onnx2genn
-from onnx2genn import CodingError
 from onnx2genn.evaluate.operations import SynapseCounter, macs
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.ir.matrices import copies
@@ -156,9 +155,14 @@ def test_without_samples():
     assert np.isfinite(network.predict(normal(4, 3, 6, 6), backend="onnxruntime")).all()
 
 
-def test_codings_that_fire_while_they_integrate_refuse():
-    with pytest.raises(CodingError, match="gate"):
-        onnx2genn.convert(gated(), normal(16, 3, 6, 6), coding="rate")
+@pytest.mark.parametrize("rule", ["mse", "max", "percentile", "spike-norm"])
+def test_codings_that_fire_while_they_integrate(rule: str) -> None:
+    x = normal(200, 3, 6, 6)
+    network = onnx2genn.convert(gated(), x, "rate", steps=128, threshold=rule)
+    assert any(item.is_function for item in network.populations)
+    found = network.evaluate(x[:40], backend="onnxruntime")
+    assert found.logits_error < 0.1
+    assert found.latency_steps > 2 * network.coding.steps
 
 
 def test_several_inputs_are_multiplied():
