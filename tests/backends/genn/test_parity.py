@@ -162,7 +162,7 @@ def test_relays_lose_nothing(device: str, coding: str) -> None:
 
 @pytest.mark.skipif(not FULL, reason="half an hour: set ONNX2GENN_PARITY=full")
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(("coding", "name"), product(CODINGS, grid_networks.NETWORKS))
+@pytest.mark.parametrize(("coding", "name"), [*product(CODINGS, grid_networks.NETWORKS)])
 def test_each_network_on_its_own(device: str, coding: str, name: str) -> None:
     assert_equal_in_every_run(grid_networks.convert(name, **CODINGS[coding]), device)
 
