@@ -30,6 +30,8 @@ class Floats(Builder):
         of: The float tensor that stands for one of whole numbers, by its name.
         pairs: Scale and zero point of whole numbers, by their name.
         sums: Of a sum of whole numbers: the float tensor, and the scale that it is in.
+        biases: Of whole numbers that stand for a bias: its values, and the scale that it is in.
+        inexact: Outputs of operators that round within, too, where no whole numbers are seen.
 
     Args:
         taken: Names that exist already.
@@ -44,6 +46,8 @@ class Floats(Builder):
         self.of: dict[str, str] = {}
         self.sums: dict[str, tuple[str, str]] = {}
         self.pairs: dict[str, list[str]] = {}
+        self.biases: dict[str, tuple[np.ndarray, tuple[str, np.ndarray | None]]] = {}
+        self.inexact: set[str] = set()
 
     def value(self, name: str, scale: str, zero: str | None, axis: int = 0) -> str | np.ndarray:
         """Return the floats that whole numbers stand for; an array if they are constant.

@@ -20,14 +20,6 @@ _REASONS = {
         "Upsample with Resize or ConvTranspose instead.",
     ),
 }
-
-
-_OF_ONNXRUNTIME = {
-    "DynamicQuantizeLSTM": (
-        "it rounds its state to other steps in each sample.",
-        "Leave the LSTM as it is: quantize_dynamic(..., op_types_to_quantize=['MatMul', 'Conv']).",
-    )
-}
 _CLASSICAL = dict.fromkeys(
     (
         "LinearClassifier",
@@ -49,7 +41,5 @@ def _refuse(op: str, reason: str, advice: str, domain: str = "") -> None:
 
 for _op, (_reason, _advice) in _REASONS.items():
     _refuse(_op, _reason, _advice)
-for _op, (_reason, _advice) in _OF_ONNXRUNTIME.items():
-    _refuse(_op, _reason, _advice, "com.microsoft")
 for _op, (_reason, _advice) in _CLASSICAL.items():
     _refuse(_op, _reason, _advice, "ai.onnx.ml")

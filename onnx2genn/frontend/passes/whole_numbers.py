@@ -15,6 +15,10 @@ from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import entry_of
 
 _MOVES = ("MaxPool", "Split")
+_OF_A_BIAS = ("Cast", "Ceil", "Floor", "Reshape", "Round")
+
+Scale = tuple[str, np.ndarray | None]
+"""The whole numbers whose own scale it is, and what it is multiplied by."""
 
 
 def as_floats(graph: Graph, context: Context) -> Graph:
@@ -32,7 +36,7 @@ def as_floats(graph: Graph, context: Context) -> Graph:
     if not any(entry_of(node).kind == "quantised" for node in graph.nodes):
         return graph
     floats = Floats(graph.names, graph.constants, graph.opset)
-    scales: dict[str, tuple[str, np.ndarray | None]] = {}
+    scales: dict[str, Scale] = {}
     for node in graph.nodes:
         floats.scope = node.output or floats.scope  # names tell what it was made of
         try:
@@ -48,11 +52,11 @@ def as_floats(graph: Graph, context: Context) -> Graph:
         input_types=context.input_types,
         batch=context.batch,
     )
-    require_same_codes(reference, written, floats.of)
+    require_same_codes(reference, written, floats.of, floats.inexact)
     return written
 
 
-def _write(floats: Floats, node: Node, scales: dict[str, tuple[str, np.ndarray | None]]) -> None:
+def _write(floats: Floats, node: Node, scales: dict[str, Scale]) -> None:
     entry, source = entry_of(node), node.inputs[0] if node.inputs else ""
     if entry.kind == "quantised":
         if node.op == "DynamicQuantizeLinear":
@@ -87,7 +91,44 @@ def _write(floats: Floats, node: Node, scales: dict[str, tuple[str, np.ndarray |
         floats.sums[node.output] = floats.sums[source]
     elif node.op == "Mul" and _rescale(floats, node, scales):
         return
+    elif node.op in ("Div", "Add", *_OF_A_BIAS):
+        _follow_bias(floats, node, scales)
     floats.add(node)
+
+
+def _follow_bias(floats: Floats, node: Node, scales: dict[str, Scale]) -> None:
+    """Follow a bias that is rounded to the scale of a sum of whole numbers, and added to it.
+
+    Older versions of onnxruntime's quantiser write it so: ``floor(bias / scale)``.
+    """
+    source, *others = node.inputs
+    if node.op == "Div" and source in floats.given and others[0] in scales:
+        floats.biases[node.output] = floats.given[source], scales[others[0]]
+    elif node.op in _OF_A_BIAS and source in floats.biases:
+        bias, scale = floats.biases[source]
+        sizes = [floats.given.get(name, np.zeros(1, np.int64)) for name in others]
+        if all(np.all(size) for size in sizes):
+            shape = sizes[0].tolist() if sizes else bias.shape
+            floats.biases[node.output] = bias.reshape(shape), scale
+    elif node.op == "Add":
+        for name, other in ((source, others[0]), (others[0], source)):
+            if name in floats.sums and other in floats.biases:
+                _add_bias(floats, node, name, *floats.biases[other])
+
+
+def _add_bias(floats: Floats, node: Node, name: str, bias: np.ndarray, scale: Scale) -> None:
+    total, whole = floats.sums[name]
+    source, factor = scale
+    if source != whole:
+        return
+    step = np.ones(()) if factor is None else factor.reshape(_beside(factor, bias))
+    shifted = floats.emit("Add", total, np.asarray(bias / step, np.float32))
+    floats.sums[node.output] = shifted, whole
+
+
+def _beside(factor: np.ndarray, bias: np.ndarray) -> tuple[int, ...]:
+    """Shape in which scales of channels divide a bias that was reshaped."""
+    return bias.shape if factor.size == bias.size else factor.shape
 
 
 def _codes(floats: Floats, node: Node) -> np.ndarray:
@@ -111,7 +152,7 @@ def _zero(node: Node) -> str | None:
     return node.inputs[2] if len(node.inputs) > 2 else None
 
 
-def _rescale(floats: Floats, node: Node, scales: dict[str, tuple[str, np.ndarray | None]]) -> bool:
+def _rescale(floats: Floats, node: Node, scales: dict[str, Scale]) -> bool:
     """Write a sum of whole numbers times its scales as a float; whether the node was that."""
     for name, other in (node.inputs, node.inputs[::-1]):
         if name in scales and other in floats.given:  # the scales of both operands

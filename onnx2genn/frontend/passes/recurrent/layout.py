@@ -8,12 +8,13 @@ from dataclasses import replace
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.outputs import JOINED, joined_tensors
-from onnx2genn.frontend.passes.recurrent.cells import is_recurrent
+from onnx2genn.frontend.passes.recurrent.cells import KINDS
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
 
 # Inputs of a recurrent operator that have a batch axis other than the first: X and the states.
 _SEQUENCES = (0, 5, 6)
+_OPERATORS = {*KINDS, "DynamicQuantizeLSTM"}
 _KEEP_AXES = frozenset(
     {"Add", "Cast", "Clip", "Div", "Dropout", "Identity", "MatMul", "Mul", "Relu", "Sub", "Tanh"}
 )
@@ -27,7 +28,7 @@ def time_first_inputs(nodes: Sequence[Node]) -> set[str]:
     """
     found: set[str] = set()
     for node in reversed(nodes):
-        if is_recurrent(node) and not node.attributes.get("layout", 0):
+        if node.op in _OPERATORS and not node.attributes.get("layout", 0):
             found |= {name for name in node.inputs[:1] + node.inputs[5:7] if name}
         elif node.op in _KEEP_AXES and found.intersection(node.outputs):
             found |= set(node.inputs)
@@ -44,11 +45,11 @@ def settle_layout(graph: Graph, context: Context) -> Graph:
     Returns:
         The graph; its output is a Transpose of the file's where that has the batch elsewhere.
     """
-    if not any(is_recurrent(node) for node in graph.nodes):
+    if not any(node.op in _OPERATORS for node in graph.nodes):
         return graph
     builder = Builder("layout", graph.names)
     for node in graph.nodes:
-        if is_recurrent(node) and node.attributes.get("layout", 0):
+        if node.op in _OPERATORS and node.attributes.get("layout", 0):
             _write_time_first(builder, node)
         else:
             builder.add(node)
