@@ -8,7 +8,7 @@ from dataclasses import replace
 from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.outputs import JOINED, joined_tensors
-from onnx2genn.frontend.passes.recurrent.cells import KINDS
+from onnx2genn.frontend.passes.recurrent.cells import KINDS, is_recurrent
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
 
@@ -45,19 +45,26 @@ def settle_layout(graph: Graph, context: Context) -> Graph:
     Returns:
         The graph; its output is a Transpose of the file's where that has the batch elsewhere.
     """
-    if not any(node.op in _OPERATORS for node in graph.nodes):
+    if not any(map(_may_move_batch, graph.nodes)):
         return graph
     builder = Builder("layout", graph.names)
     for node in graph.nodes:
-        if node.op in _OPERATORS and node.attributes.get("layout", 0):
+        if is_recurrent(node) and node.attributes.get("layout", 0):
             _write_time_first(builder, node)
         else:
             builder.add(node)
-    graph = graph.rewritten(builder.nodes, builder.constants)
+    if builder.nodes != graph.nodes:
+        graph = graph.rewritten(builder.nodes, builder.constants)
     if graph.output == JOINED:
         return _joined_with_batch_first(graph, context)
     axis = _batch_axis(graph, context, graph.output)
     return graph if axis is None else _with_batch_first(graph, *axis)
+
+
+def _may_move_batch(node: Node) -> bool:
+    """Whether a node is of a sequence with the time first, or may have made or turned one."""
+    turns = node.op == "Transpose" and list(node.attributes.get("perm", [1]))[:1] != [0]
+    return turns or node.op == "Unsqueeze" or node.op in _OPERATORS
 
 
 def _write_time_first(builder: Builder, node: Node) -> None:
