@@ -93,10 +93,13 @@ def task_of(output: Output) -> Task:
     """Read off the heads of an output, and off its shape, what it is for.
 
     Softmax, LogSoftmax and choices say which axis holds the classes, Sigmoid says that elements
-    are labels. Without heads, a row of several numbers is taken for the scores of classes, as
-    exporters leave them, and all else for values.
+    are labels; where parts have heads of their own, all are values. Without heads, a row of
+    several numbers is taken for the scores of classes, as exporters leave them, and all else for
+    values.
     """
     shape, rank = output.shape, len(output.shape) + 1
+    if any(head.op == "Slice" for head in output.heads):
+        return Task(kind=VALUES, shape=shape, heads=True)
     for head in output.heads:
         if head.op in _CHOICES:
             axis = head.attributes.get("axis", -1) % rank

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 
 import onnx
@@ -32,17 +33,21 @@ def choose_outputs(proto: onnx.ModelProto, wanted: Wanted = None) -> tuple[str, 
 
     Args:
         proto: The model, functions inlined.
-        wanted: Name of an output, or several names.
+        wanted: Name of an output, or several names; tensors within the model are some, too.
 
     Raises:
         UnsupportedModelError: A wanted output does not exist, or depends on no input.
     """
     outputs = {info.name: info for info in proto.graph.output}
     names = [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted or ()))
+    made = {name for node in proto.graph.node for name in node.output}
     for name in names:
-        if name not in outputs:
+        if name not in outputs and name not in made:
+            near = difflib.get_close_matches(name, made, n=3)
+            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise UnsupportedModelError(
-                f"The model has no output {name!r}; its outputs are {', '.join(outputs)}."
+                f"The model has no output {name!r}, and no tensor; its outputs are "
+                f"{', '.join(outputs)}.{hint}"
             )
     zipped = {
         node.output[0]: node.input[0] for node in proto.graph.node if node.op_type == "ZipMap"

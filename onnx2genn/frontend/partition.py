@@ -130,7 +130,8 @@ def misplaced_heads(graph: Graph) -> list[Problem]:
             graph,
             node,
             "it is a head, which can only be taken off at the end of the network.",
-            "A choice has no spiking form; weigh with Softmax instead.",
+            "A choice has no spiking form. Convert what comes before it (--output TENSOR, output=), "
+            "or weigh with Softmax instead.",
         )
         for node in graph.nodes
         if node.output not in heads and node.op in _CHOICES
@@ -154,7 +155,8 @@ def strip_heads(graph: Graph) -> tuple[str, set[str]]:
     heads: set[str] = set()
     while logits in producers:
         node = producers[logits]
-        passed = [node] if entry_of(node).ends else _two_classes(graph, node)
+        passed = [node] if entry_of(node).ends else []
+        passed = passed or _two_classes(graph, node) or _of_parts(graph, node)
         if not passed:
             break
         heads.update(item.output for item in passed)
@@ -177,6 +179,27 @@ def _two_classes(graph: Graph, node: Node) -> list[Node]:
     if [array.ravel().tolist() for array in operands] != [[-1.0], [1.0]]:
         return []
     return [node, rest, negative, sigmoid]
+
+
+def _of_parts(graph: Graph, node: Node) -> list[Node]:
+    """Match Concat of parts of one tensor, some with a head of their own; end with a Slice.
+
+    Detectors end so: coordinates beside scores, which alone have a Sigmoid.
+    """
+    if node.op != "Concat":
+        return []
+    found, heads = [node], 0
+    for name in node.inputs:
+        part = graph.producers.get(name)
+        if part is not None and entry_of(part).ends:
+            found.append(part)
+            heads += 1
+            part = graph.producers.get(part.inputs[0])
+        if part is None or part.op != "Slice":
+            return []
+        found.append(part)
+    sources = {item.inputs[0] for item in found if item.op == "Slice"}
+    return found if heads and len(sources) == 1 else []
 
 
 class _Cutter:

@@ -78,8 +78,8 @@ PASSES = (
     Pass("straighten", straighten_moves, "data may move through the place of the batch"),
     Pass("recognise", recognise, "a variance as a difference of squares is lost in rounding"),
     Pass("canonicalise", canonicalise, "each operator in one way only"),
-    Pass("heads", sink_heads, "a head can be taken off at the end alone"),
     Pass("picks", take_from_parts, "what reads one step must not wait for all"),
+    Pass("heads", sink_heads, "a head can be taken off at the end alone"),
     Pass("outputs", separate_heads, "a network has one readout, and each output its own heads"),
     Pass(
         "softmax", lower_softmax, "within the network it takes a maximum, exponentials, a logarithm"

@@ -11,23 +11,16 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnx2genn.errors import DataError, Problem, UnsupportedModelError
-from onnx2genn.frontend.branches import take_branches
+from onnx2genn.frontend.control_flow import FIX_INPUT, refuse_control_flow, settled
 from onnx2genn.frontend.file import InputShape
-from onnx2genn.frontend.passes.canonicalise import unknown
 from onnx2genn.frontend.passes.recurrent.layout import time_first_inputs
-from onnx2genn.frontend.probe import independent
 from onnx2genn.ir.builder import Builder
-from onnx2genn.ir.graph import Graph, Node, live
+from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.preprocessing import layout_of
 
 _LONGEST_REASON = 300
 _MOST_ELEMENTS = 2**28
 _MATRIX = 2
-_FIX_INPUT = (
-    "An input with one useful value, as a rate or a first state, can have it in the file: "
-    "model.graph.initializer.append(onnx.numpy_helper.from_array(numpy.array(VALUE), NAME)), "
-    "of its own type."
-)
 
 
 def raw_graph(
@@ -50,7 +43,7 @@ def raw_graph(
             inputs have several batch sizes, or the graph branches at run time.
     """
     try:
-        proto = take_branches(proto, output, input_shape)
+        proto = settled(proto, output, input_shape)
         constants = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
         nodes = _nodes(proto.graph, constants)
     except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
@@ -80,7 +73,7 @@ def raw_graph(
     _refuse_open_sizes(dims)
     for name, (_, *shape) in dims.items():
         graph.inputs[name] = tuple(size for size in shape if size is not None)
-    _refuse_control_flow(graph)
+    refuse_control_flow(graph, sum(info.name not in constants for info in proto.graph.input))
     types = {name: _element_type(info) for name, info in infos.items()}
     graph = _with_batch_first(graph, time_first)
     return graph, types, _common_batch({name: sizes[0] for name, sizes in dims.items()})
@@ -116,34 +109,9 @@ def _common_batch(sizes: Mapping[str, int | None]) -> int | None:
         found = ", ".join(f"{size} in {name!r}" for name, size in fixed.items())
         raise UnsupportedModelError(
             f"The first axis of the inputs is the batch, but its size differs: {found}. "
-            f"{_FIX_INPUT} Else export the model with a batch axis in every input."
+            f"{FIX_INPUT} Else export the model with a batch axis in every input."
         )
     return next(iter(fixed.values()), None)
-
-
-def _refuse_control_flow(graph: Graph) -> None:
-    controls = {
-        node.name: Problem(
-            node=node.name,
-            operator=node.operator,
-            reason=f"what it runs depends on {_origins(graph, node)}, where samples may differ.",
-            advice=_FIX_INPUT if node.op == "If" else "Export without it.",
-        )
-        for node in graph.nodes
-        if node.branches
-    }
-    if controls:
-        found = {item.node: item for item in unknown(graph, independent(graph))} | controls
-        problems = [found[node.name] for node in graph.nodes if node.name in found]
-        raise UnsupportedModelError("The model cannot be converted.", problems)
-
-
-def _origins(graph: Graph, node: Node) -> str:
-    """Name what decides about a branch: inputs of the model, if only those do."""
-    before, _ = live(graph.nodes, {}, node.inputs[:1])
-    read = {name for item in before for name in item.inputs} | set(node.inputs[:1])
-    names = [name for name in graph.inputs if name in read]
-    return " and ".join(map(repr, names)) or repr(node.inputs[0])
 
 
 def _opsets(proto: onnx.ModelProto) -> tuple[int, dict[str, int]]:
@@ -239,7 +207,7 @@ def _dimensions(
         raise UnsupportedModelError(
             f"Input {info.name!r} has no axis, or does not say which: the first one has to be the "
             f"batch. If it has others, too, say which: --input-shape {info.name}=SIZE,..., "
-            f"input_shape={{{info.name!r}: (...)}}. {_FIX_INPUT}"
+            f"input_shape={{{info.name!r}: (...)}}. {FIX_INPUT}"
         )
     if given is not None:
         dims[1:] = _completed(info.name, dims[1:], given)
@@ -289,7 +257,7 @@ def _refuse_open_sizes(dims: Mapping[str, Sequence[int | None]]) -> None:
             "only the first axis, the batch, may be open.",
             advice="Give calibration data, whose shape is then taken, or the sizes of one sample: "
             f"--input-shape {name}=SIZE,..., input_shape={{{name!r}: (...)}}."
-            + (f" {_FIX_INPUT}" if len(dims) > 1 else ""),
+            + (f" {FIX_INPUT}" if len(dims) > 1 else ""),
         )
         for name, sizes in dims.items()
         if None in sizes[1:]

@@ -18,9 +18,11 @@ from onnx2genn.report.scores import all_rows, percent
 
 if TYPE_CHECKING:
     from onnx2genn.backends.base import Backend, Finding
+    from onnx2genn.ir.outputs import Output
     from onnx2genn.network import Network
 
 _SHOWN_STEPS = 10
+_OF_PARTS = ("Concat", "Slice")
 _PLACE_WIDTH = 24
 LOW_CORRELATION = 0.95
 """Correlation with the ANN below which activity is said to follow it poorly."""
@@ -101,11 +103,16 @@ def heads(network: Network) -> list[str]:
     """Say which heads were taken off: the network answers with what comes before them."""
     return [
         f"Output {printable(item.name)}: "
-        f"{', '.join(dict.fromkeys(node.op for node in item.heads))} taken off, the answers are "
+        f"{', '.join(_ending(item))} taken off, the answers are "
         "logits. In Python, predict(x, heads=True) gives what the model gives."
         for item in network.model.parts.outputs
         if item.heads
     ]
+
+
+def _ending(item: Output) -> list[str]:
+    """List the operators that were taken off; not those that tell parts of the output apart."""
+    return list(dict.fromkeys(node.op for node in item.heads if node.op not in _OF_PARTS))
 
 
 def activity(evaluation: Evaluation) -> Table:
