@@ -10,7 +10,7 @@ from onnx2genn.frontend.file import InputShape
 from onnx2genn.frontend.loops import unroll_loops
 from onnx2genn.frontend.passes.canonicalise import unknown
 from onnx2genn.frontend.probe import independent
-from onnx2genn.frontend.subgraphs import graphs_of
+from onnx2genn.frontend.subgraphs import differ, graphs_of
 from onnx2genn.ir.graph import Graph, Node, live
 
 FIX_INPUT = (
@@ -37,11 +37,17 @@ def settled(
     Raises:
         UnsupportedModelError: A loop has too many steps.
     """
+    file = proto
     while any(map(graphs_of, proto.graph.node)):
         before = proto
         proto = unroll_loops(take_branches(proto, output, input_shape), input_shape)
         if proto is before:
             break
+    if proto is not file and differ(file, proto, output, input_shape):
+        raise UnsupportedModelError(
+            "What was written in the place of control flow does not compute what the model "
+            "computes. This is an error of onnx2genn: please report it with the model."
+        )
     return proto
 
 

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import onnx
 from onnx import helper
 
@@ -119,6 +120,7 @@ def _require(name: str, known: Mapping[str, object] | set[str]) -> None:
 def _looked_up(graph: Graph, types: Types, batch: int | None) -> list[str]:
     """Find the floats that are made of whole numbers, if some of these choose or compare."""
     whole = {name for name, kind in types.items() if _kind(kind) in "iub"}
+    whole |= {name for name in graph.inputs if _stands_for_whole(graph, name)}
     if not whole or not any(map(_chooses, graph.nodes)):
         return []
     try:
@@ -133,11 +135,24 @@ def _looked_up(graph: Graph, types: Types, batch: int | None) -> list[str]:
             continue
         chooses |= _chooses(node)
         for name in filter(None, node.outputs):
-            if trial.types[name].kind == "f":
+            if trial.types[name].kind == "f" and not _compared(graph, trial.types, name):
                 found.append(name)
             else:
                 whole.add(name)
     return list(_on_the_edge(graph, found)) if chooses else []
+
+
+def _stands_for_whole(graph: Graph, name: str) -> bool:
+    """Whether all that is read of an input is rounded first, as token ids that came as floats."""
+    readers = [node for node in graph.consumers[name] if node.op not in READS_SHAPE_ONLY]
+    casts = [node.attributes.get("to", 0) for node in readers if node.op == "Cast"]
+    return 0 < len(casts) == len(readers) and all(_kind(kind) in "iu" for kind in casts)
+
+
+def _compared(graph: Graph, types: Mapping[str, np.dtype], name: str) -> bool:
+    """Whether floats are only compared, or become whole numbers again."""
+    made = [types[output] for node in graph.consumers[name] for output in node.outputs if output]
+    return bool(made) and name not in graph.outputs and all(kind.kind in "iub" for kind in made)
 
 
 def _chooses(node: Node) -> bool:

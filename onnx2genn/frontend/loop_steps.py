@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -47,7 +48,7 @@ class Steps:
         return name
 
     def emit(
-        self, op: str, inputs: Sequence[str], role: str, output: str = "", **given: int
+        self, op: str, inputs: Sequence[str], role: str, output: str = "", **given: Any
     ) -> str:
         """Write a node of one output; return the name of that."""
         name = output or free(f"{self.scope}/{role}", self.taken)
@@ -76,12 +77,12 @@ class Steps:
 
     def stacked(self, parts: Sequence[str], output: str, axis: int = 0) -> None:
         """Write what each step gives, along a new axis."""
-        rows = []
+        rows, given = [], list[str]()
+        options: dict[str, Any] = {}
         if self.opset >= _AXES_ARE_INPUTS:
             given = [self.constant(f"{output}/axis", np.array([axis], np.int64))]
-            options = {}
         else:
-            given, options = [], {"axes": [axis]}
+            options = {"axes": [axis]}
         for index, part in enumerate(parts):
             rows.append(self.emit("Unsqueeze", [part, *given], f"{output}/{index}", **options))
         self.emit("Concat", rows, "", output, axis=axis)

@@ -130,8 +130,8 @@ def misplaced_heads(graph: Graph) -> list[Problem]:
             graph,
             node,
             "it is a head, which can only be taken off at the end of the network.",
-            "A choice has no spiking form. Convert what comes before it (--output TENSOR, output=), "
-            "or weigh with Softmax instead.",
+            "A choice has no spiking form: weigh with Softmax instead, or convert what comes "
+            "before it (--output TENSOR, output=).",
         )
         for node in graph.nodes
         if node.output not in heads and node.op in _CHOICES

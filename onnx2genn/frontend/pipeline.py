@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +37,7 @@ from onnx2genn.frontend.passes.recurrent.unroll import unroll
 from onnx2genn.frontend.passes.small_sums import separate_sums
 from onnx2genn.frontend.passes.softmax import lower_softmax
 from onnx2genn.frontend.passes.whole_numbers import as_floats
+from onnx2genn.frontend.probe import BATCHES
 from onnx2genn.frontend.raw import raw_graph
 from onnx2genn.frontend.reference import Reference
 from onnx2genn.frontend.verify import verify, without_roundings
@@ -155,6 +157,7 @@ def _read(
 ) -> Model:
     whole, kinds, batch = _graph(proto, outputs, input_shape)
     size.require(size.estimate(whole, kinds, batch))
+    batch = batch or _only_batch(whole, kinds)
     file, types, front = split(whole, kinds, batch, start)
     context = Context(input_types=types, batch=batch, outputs=outputs)
     entries = file.inputs
@@ -183,6 +186,18 @@ def _read(
         front=None if front is None else front.of(whole.inputs, entries),
         verify=verify_again,
     )
+
+
+def _only_batch(graph: Graph, types: Mapping[str, int]) -> int | None:
+    """Return 1 if a graph runs with one sample alone, as with a first state of one; else None."""
+    context = Context(input_types=types)
+    try:
+        context.trial(graph, min(BATCHES))
+    except UnsupportedModelError:
+        with suppress(UnsupportedModelError):
+            context.trial(graph, 1)
+            return 1
+    return None
 
 
 def _graph(

@@ -208,7 +208,7 @@ def finish(rewrite: Rewrite, *results: str) -> tuple[list[Node], dict[str, str]]
         becoming = [item for item in rewrite.nodes if rewrite.becomes_neurons(item)]
         main = (becoming or rewrite.nodes[-1:])[0]
         rewrite.nodes[rewrite.nodes.index(main)] = replace(main, name=rewrite.node.name)
-    written = {item.output for item in rewrite.nodes}
+    written = {name for item in rewrite.nodes for name in item.outputs}
     renamed: dict[str, str] = {}
     for old, new in zip(rewrite.node.outputs, results, strict=False):
         if new in written:

@@ -5,7 +5,8 @@ A branch or a body may read any tensor of the graphs around it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 import onnx
@@ -15,6 +16,8 @@ from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.file import InputShape
 from onnx2genn.frontend.probe import BATCHES, READS_SHAPE_ONLY
 from onnx2genn.ir.run import Runner
+
+_CLOSE = 1e-3
 
 
 def graphs_of(node: onnx.NodeProto) -> list[onnx.GraphProto]:
@@ -73,28 +76,74 @@ def values(
         names: The tensors; those that are not the same at two batch sizes are left out.
         input_shape: Shape of one sample, where the model leaves it open; of several inputs by name.
     """
+    runs = _runs(proto, names, input_shape, np.zeros)
+    return {
+        name: runs[0][name]
+        for name in (names if runs else ())
+        if all(np.array_equal(runs[0][name], run[name]) for run in runs[1:])
+    }
+
+
+def differ(
+    proto: onnx.ModelProto, other: onnx.ModelProto, name: str, input_shape: InputShape | None
+) -> bool:
+    """Whether two models that can be run compute another tensor of a name, on random inputs.
+
+    Args:
+        proto: A model.
+        other: What was made of it.
+        name: The tensor.
+        input_shape: As for :func:`values`.
+    """
+    found, wanted = (_runs(item, [name], input_shape, _signed) for item in (other, proto))
+    pairs = [(a[name], b[name]) for a, b in zip(found, wanted, strict=False)]
+    return any(
+        a.shape != b.shape or not np.allclose(a, b, _CLOSE, _CLOSE, equal_nan=True)
+        for a, b in pairs
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    )
+
+
+def _signed(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """Draw floats; whole numbers, which may be indices, are 0."""
+    drawn = np.random.default_rng(0).uniform(-1, 1, shape)
+    return drawn.astype(dtype) if dtype.kind == "f" else np.zeros(shape, dtype)
+
+
+def _runs(
+    proto: onnx.ModelProto,
+    names: Sequence[str],
+    input_shape: InputShape | None,
+    draw: Callable[[Sequence[int], np.dtype], np.ndarray],
+) -> list[dict[str, np.ndarray]]:
+    """Compute tensors at two batch sizes, or at the one that works; none if all fail."""
     part = _leading_to(proto, names)
     shapes = {info.name: _sizes(info, input_shape) for info in part.graph.input}
     if any(sizes.count(None) > 1 for sizes in shapes.values()):  # what is open will be said
-        return {}
+        return []
     fixed = [size for sizes in shapes.values() if None not in sizes for size in sizes[:1] if size]
-    runs = []
-    for batch in fixed[:1] or BATCHES:
-        feeds = {
-            info.name: np.zeros(
-                [size or batch for size in shapes[info.name]],
-                helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type),
-            )
-            for info in part.graph.input
-        }
-        try:
-            runs.append(Runner(part, optimise=False)(feeds))
-        except UnsupportedModelError:  # what is wrong will be said
-            return {}
+    try:
+        runner = Runner(part, optimise=False)
+    except UnsupportedModelError:
+        return []
+    for sizes in (fixed[:1],) if fixed else (BATCHES, (1,)):
+        with suppress(UnsupportedModelError):  # what is wrong will be said
+            return [runner(_feeds(part, shapes, size, draw)) for size in sizes]
+    return []
+
+
+def _feeds(
+    part: onnx.ModelProto,
+    shapes: Mapping[str, Sequence[int | None]],
+    batch: int,
+    draw: Callable[[Sequence[int], np.dtype], np.ndarray],
+) -> dict[str, np.ndarray]:
     return {
-        name: runs[0][name]
-        for name in names
-        if all(np.array_equal(runs[0][name], run[name]) for run in runs[1:])
+        info.name: draw(
+            [size or batch for size in shapes[info.name]],
+            helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type),
+        )
+        for info in part.graph.input
     }
 
 

@@ -80,6 +80,32 @@ def test_token_ids_are_looked_up_when_samples_are_prepared(batch: int | str) -> 
     assert any("words, weight" in note for note in snn.model.graph.notes)
 
 
+def test_token_ids_that_come_as_floats_and_may_count_from_the_end() -> None:
+    """As Keras writes an Embedding: where(id < 0, id + 20, id), by products of whole numbers."""
+    whole, real = onnx.TensorProto.INT32, onnx.TensorProto.FLOAT
+    nodes = [
+        node("Cast", "ids", "i", to=whole),
+        node("Add", "i count", "j"),
+        node("Cast", "i", "f", to=real),
+        node("Less", "f zero", "below"),
+        node("Not", "below", "above"),
+        node("Cast", "below", "b", to=whole),
+        node("Cast", "above", "a", to=whole),
+        node("Mul", "b j", "bj"),
+        node("Mul", "a i", "ai"),
+        node("Add", "bj ai", "k"),
+        node("Gather", "table k", "words"),
+        node("Relu", "words", "y"),
+    ]
+    weights = {"count": np.array(20, np.int32), "zero": np.float32(0), "table": normal(20, 8)}
+    proto = model(nodes, {"ids": ["N", 6]}, weights)
+    ids = (IDS - 10).astype(np.float32)
+    (wanted,) = session(proto).run(["y"], {"ids": ids})
+    snn = onnx2genn.convert(proto, ids, steps=10)
+    assert snn.entries == {"words": (6, 8)}
+    assert error(snn.predict(ids, backend="onnxruntime"), wanted) < 0.01
+
+
 def test_such_a_network_is_saved_with_its_table(tmp_path: Path) -> None:
     snn = onnx2genn.convert(classifier_of_tokens(), IDS)
     snn.save(tmp_path / "saved.onnx")

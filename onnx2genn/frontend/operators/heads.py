@@ -69,7 +69,7 @@ for _op in ("ArgMax", "ArgMin"):
     operator(_op, kind="head", restrictions="after the logits")(_label(_op))
 
 
-@operator("TopK", kind="head", restrictions="after the logits; the values, not their indices")
+@operator("TopK", kind="head", restrictions="after the logits")
 def top_k(
     rewrite: Rewrite,
     x: str,
@@ -78,17 +78,18 @@ def top_k(
     axis: int = -1,
     largest: int = 1,
     sorted: int = 1,
-) -> str:
-    """The largest values, or the smallest."""
+) -> list[str]:
+    """The largest values, or the smallest, and where they are."""
     along = kept_axis(rewrite, x, axis)
-    count = rewrite.store(np.array([rewrite.output_shape[along - 1]], np.int64), "top_k/count")
-    values = f"{rewrite.node.output}/values"
-    return rewrite.add(
-        Node(
-            op="TopK",
-            inputs=(x, count),
-            outputs=(values, f"{values}/indices"),
-            attributes={"axis": along, "largest": largest, "sorted": 1},
-            name=values,
-        )
+    (given,) = {rewrite.shape(name)[along - 1] for name in rewrite.node.outputs if name}
+    count = rewrite.store(np.array([given], np.int64), "top_k/count")
+    values = f"{rewrite.node.name}/values"
+    node = Node(
+        op="TopK",
+        inputs=(x, count),
+        outputs=(values, f"{values}/indices"),
+        attributes={"axis": along, "largest": largest, "sorted": 1},
+        name=values,
     )
+    rewrite.add(node)
+    return list(node.outputs)

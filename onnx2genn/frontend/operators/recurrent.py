@@ -21,5 +21,13 @@ def _unrolled(rewrite: Rewrite, *inputs: str, **attributes: Any) -> NoReturn:
     )
 
 
+_DECIDED = {
+    "If": "the branch that shapes and constants choose",
+    "Loop": "where shapes and constants decide how often it runs",
+    "Scan": "along an axis of fixed length, not that of the samples",
+}
+
 for _op in ("GRU", "LSTM", "RNN"):
     operator(_op, kind="unrolled", restrictions=_LIMITS)(_unrolled)
+for _op, _limits in _DECIDED.items():
+    operator(_op, kind="unrolled", restrictions=_limits)(_unrolled)

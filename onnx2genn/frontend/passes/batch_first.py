@@ -23,6 +23,7 @@ from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import entry_of
 
 _BATCH = 2
+_AXES_OF_PAD = 2  # the place of this input behind the data
 
 
 def lead_with_batch(graph: Graph, context: Context) -> Graph:
@@ -139,6 +140,25 @@ def _gather(mover: BatchMover, node: Node, place: Place) -> Place:
     return replace(place, axis=place.axis + (added if axis < place.axis else 0))
 
 
+def _pad(mover: BatchMover, node: Node, place: Place) -> Place:
+    """Pads of all axes, the begins and then the ends, get those of one axis more."""
+    source, *given = node.inputs
+    rank = len(mover.shape(source))
+    if len(given) > _AXES_OF_PAD:
+        raise Lost
+    pads = mover.value(given[0]) if given else np.array(node.attributes.get("pads", []))
+    if pads.size != 2 * rank:
+        raise Lost
+    mover.refuse(bool(pads.reshape(2, rank)[:, place.axis].any()))
+    more = np.pad(pads.reshape(2, rank), ((0, 0), (1, 0))).ravel()
+    if given:
+        name = mover.store(more.astype(np.int64), f"{node.output}/pads")
+        mover.add(replace(node, inputs=(source, name, *given[1:])))
+    else:
+        mover.add(replace(node, attributes={**node.attributes, "pads": more.tolist()}))
+    return place
+
+
 def _slice(mover: BatchMover, node: Node, place: Place) -> Place:
     if len(node.inputs) < 4:
         raise Lost
@@ -213,6 +233,7 @@ _RULES: dict[str, Rule] = {
     "Gather": _gather,
     "Gemm": _gemm,
     "MatMul": _matmul,
+    "Pad": _pad,
     "Slice": _slice,
     "Transpose": _transpose,
 }

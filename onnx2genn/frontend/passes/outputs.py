@@ -39,7 +39,8 @@ def separate_heads(graph: Graph, context: Context) -> Graph:
             nodes.setdefault(node.output, node)
         constants |= branch.constants
         shapes = {**branch.shapes, **shapes}
-    names = {name: f"{name}/within" for name in context.outputs if name in nodes}
+    written = {name for node in nodes.values() for name in node.outputs}
+    names = {name: f"{name}/within" for name in context.outputs if name in written}
     builder = Builder(READOUT, {*graph.inputs, *constants, *nodes, *names.values()})
     called: set[str] = set()
     for node in nodes.values():
@@ -56,7 +57,8 @@ def separate_heads(graph: Graph, context: Context) -> Graph:
         follow = [node for node in branch.nodes if node.output in heads]
         source = _part(builder, place, shape, None if follow else output, shapes)
         renamed = {start: source, branch.output: output}
-        renamed |= {node.output: f"{READOUT}/{output}/{node.output}" for node in follow[:-1]}
+        made = [name for node in follow for name in node.outputs if name != branch.output]
+        renamed |= {name: f"{READOUT}/{output}/{name}" for name in made}
         for node in follow:
             name = f"{READOUT}/{output}/{node.name}"
             builder.add(replace(node.renamed(renamed), name=name))

@@ -3,7 +3,8 @@
 Such a pair rounds to the levels ``s (q - z)``, q = 0..255 for 8 bits. Spikes round by themselves,
 so the rounding goes; the range stays where the values reach beyond it, and is a threshold. With s
 for the smallest spike (few-spike coding with as many steps as the model has bits), a neuron then
-has the very levels of the quantised model.
+has the very levels of the quantised model. In float8, whose levels lie the closer the smaller they
+are, the step is that of the largest values; two casts are such a pair, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from onnx import helper
 
 from onnx2genn.frontend.context import Context, Rounding
 from onnx2genn.ir.builder import Builder
@@ -97,7 +99,7 @@ def _entry(graph: Graph, name: str) -> tuple[str, float, float] | None:
 def _rounding(node: Node, before: Node | None, graph: Graph) -> Rounding | None:
     """Describe the pair that ends in a node, if each half has one scale for the whole tensor."""
     if node.op != "DequantizeLinear" or before is None:
-        return None
+        return _casts(node, before)
     if before.op == "DynamicQuantizeLinear" and node.inputs == before.outputs:
         return Rounding(
             source=before.inputs[0], low=-np.inf, high=np.inf, ratio=1.0, shift=0.0, step=0.0
@@ -108,31 +110,60 @@ def _rounding(node: Node, before: Node | None, graph: Graph) -> Rounding | None:
     if first is None or second is None:
         return None
     (scale, zero, kind), (other, shift, _) = first, second
-    limits = np.iinfo(kind)
-    low, high = (scale * (int(limit) - zero) for limit in (limits.min, limits.max))
+    least, most, step = _levels(kind)
     return Rounding(
         source=before.inputs[0],
-        low=low,
-        high=high,
+        low=scale * (least - zero),
+        high=scale * (most - zero),
         ratio=other / scale,
         shift=other * (zero - shift),
-        step=other,
+        step=other * step,
     )
 
 
-def _scale(node: Node, graph: Graph) -> tuple[float, int, np.dtype] | None:
-    """Return scale, zero point and type of whole numbers of one half of a pair."""
+def _casts(node: Node, before: Node | None) -> Rounding | None:
+    """Describe a cast to float8 and back."""
+    if node.op != "Cast" or before is None or before.op != "Cast":
+        return None
+    small, back = (
+        helper.tensor_dtype_to_np_dtype(item.attributes["to"]) for item in (before, node)
+    )
+    if not _is_float8(small) or back.kind != "f" or not before.attributes.get("saturate", 1):
+        return None
+    least, most, step = _levels(small)
+    return Rounding(source=before.inputs[0], low=least, high=most, ratio=1.0, shift=0.0, step=step)
+
+
+def _is_float8(kind: np.dtype) -> bool:
+    return str(kind).startswith("float8")
+
+
+def _levels(kind: np.dtype) -> tuple[float, float, float]:
+    """Return the least and the largest number of a type, and the largest step between two."""
+    if kind.kind in "iu":
+        whole = np.iinfo(kind)
+        return whole.min, whole.max, 1.0
+    import ml_dtypes
+
+    limits = ml_dtypes.finfo(kind)  # type: ignore[no-untyped-call]
+    most = float(limits.max)
+    return -most, most, 2.0 ** (np.floor(np.log2(most)) - limits.nmant)
+
+
+def _scale(node: Node, graph: Graph) -> tuple[float, float, np.dtype] | None:
+    """Return scale, zero point and type of the small numbers of one half of a pair."""
     scale = graph.constants.get(node.inputs[1])
     if scale is None or scale.size != 1:
         return None
-    zero = np.zeros((), np.uint8)
+    given = node.attributes.get("output_dtype") if node.op == "QuantizeLinear" else None
+    zero = np.zeros((), helper.tensor_dtype_to_np_dtype(given) if given else np.uint8)
     if len(node.inputs) > 2 and node.inputs[2]:
         if node.inputs[2] not in graph.constants:
             return None
         zero = graph.constants[node.inputs[2]]
-    if zero.dtype.kind not in "iu" or node.attributes.get("output_dtype"):
+    if zero.dtype.kind not in "iu" and not _is_float8(zero.dtype):
         return None
-    return float(scale.reshape(-1)[0]), int(zero.reshape(-1)[0]), zero.dtype
+    return float(scale.reshape(-1)[0]), float(zero.reshape(-1)[0]), zero.dtype
 
 
 def _write(builder: Builder, node: Node, rounding: Rounding, graph: Graph, *, clip: bool) -> None:

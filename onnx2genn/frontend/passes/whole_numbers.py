@@ -145,7 +145,9 @@ def _codes(floats: Floats, node: Node) -> np.ndarray:
 def _has_one_scale(floats: Floats, node: Node) -> bool:
     names = [name for name in node.inputs[1:] if name]
     known = all(name in floats.given and floats.given[name].size == 1 for name in names)
-    return known and not node.attributes.get("output_dtype") and not node.attributes.get("axis")
+    whole = all(floats.given[name].dtype.kind in "iu" for name in names[1:] if known)
+    plain = not node.attributes.get("output_dtype") and not node.attributes.get("axis")
+    return known and whole and plain
 
 
 def _zero(node: Node) -> str | None:
@@ -157,8 +159,8 @@ def _rescale(floats: Floats, node: Node, scales: dict[str, Scale]) -> bool:
     for name, other in (node.inputs, node.inputs[::-1]):
         if name in scales and other in floats.given:  # the scales of both operands
             before = scales[name][1]
-            factor = floats.given[other] if before is None else floats.given[other] * before
-            scales[node.output] = scales[name][0], factor
+            product = floats.given[other] if before is None else floats.given[other] * before
+            scales[node.output] = scales[name][0], product
             return False
         if name in floats.sums and other in scales:
             total, whole = floats.sums[name]

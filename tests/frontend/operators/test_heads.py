@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 from helpers.onnx_models import (
     check_model,
@@ -11,6 +12,8 @@ from helpers.onnx_models import (
     operators,
 )
 
+import onnx2genn
+from onnx2genn.errors import UnsupportedModelError
 from onnx2genn.frontend.pipeline import check, read
 from onnx2genn.ir.run import session
 
@@ -123,3 +126,82 @@ def test_of_equal_values_the_one_asked_for(last):
     found = read(model(nodes[:2], {"x": ["N", 4]}, {"zero": np.zeros((), "f4")}, outputs=["k"]))
     (got,) = session(found.to_onnx()).run(None, {"x": normal(2, 4)})
     np.testing.assert_array_equal(got, 3 * last)
+
+
+def detector(*, reshaped=False):
+    """Coordinates beside scores, which alone have a Sigmoid."""
+    nodes = [
+        node("MatMul", "x w1", "a"),
+        node("Relu", "a", "r"),
+        node("MatMul", "r w2", "boxes"),
+        node("MatMul", "r w3", "s"),
+        node("Sigmoid", "s", "p"),
+        *([node("Reshape", "p shape", "q")] if reshaped else []),
+        node("Concat", "boxes q" if reshaped else "boxes p", "y", axis=-1),
+    ]
+    weights = {"w1": normal(6, 8), "w2": normal(8, 4), "w3": normal(8, 3), "shape": ints(0, 5, 3)}
+    return model(nodes, {"x": ["N", 5, 6]}, weights)
+
+
+@pytest.mark.parametrize("reshaped", [False, True])
+def test_a_sigmoid_of_a_part_of_the_output_is_a_head(reshaped):
+    found = check_model(detector(reshaped=reshaped))
+    assert [item.kind for item in found.parts.populations] == ["Relu"]
+    assert found.graph.shapes[found.parts.readout.target] == (5, 7)
+
+
+def test_heads_of_parts_are_applied_and_judged_by():
+    x = normal(60, 5, 6)
+    network = onnx2genn.convert(detector(), x, steps=12)
+    (wanted,) = session(detector()).run(None, {"x": x})
+    got = network.predict(x, heads=True)
+    (score,) = network.evaluate(x).scores
+    error = np.sqrt(((got - wanted) ** 2).mean()) / wanted.std()
+    assert score.to_ann == pytest.approx(error, rel=0.01)
+    assert error < 0.01
+
+
+def test_a_tensor_within_the_model_can_be_the_output():
+    nodes = [
+        node("MatMul", "x w", "a"),
+        node("Relu", "a", "scores"),
+        node("ArgMax", "scores", "k", axis=1, name="choice"),
+        node("Cast", "k", "c", to=1),
+        node("Relu", "c", "y"),
+    ]
+    proto = model(nodes, {"x": ["N", 4]}, {"w": normal(4, 3)})
+    assert operators(read(proto, output="scores"))[-1] == "Relu"
+    with pytest.raises(UnsupportedModelError, match="'scores'"):
+        read(proto, output="score")
+
+
+def test_where_the_largest_are():
+    """Indices of TopK, alone and beside the values."""
+    nodes = [
+        node("MatMul", "x w", "r"),
+        node("Relu", "r", "s"),
+        node("MatMul", "s v", "l"),
+        node("TopK", "l k", "y indices", axis=-1),
+    ]
+    weights = {"w": normal(6, 16), "v": normal(16, 8), "k": ints(3)}
+    proto = model(nodes, {"x": ["N", 6]}, weights, outputs=["y", "indices"])
+    proto.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    x = normal(50, 6)
+    values, indices = session(proto).run(None, {"x": x})
+    network = onnx2genn.convert(proto, x, steps=12, output="indices")
+    np.testing.assert_array_equal(network.predict(x, heads=True), indices)
+    both = onnx2genn.convert(proto, x, steps=12, output=["y", "indices"])
+    got = both.predict(x, heads=True)
+    np.testing.assert_array_equal(got["indices"], indices)
+    np.testing.assert_allclose(got["y"], values, atol=0.05)
+
+
+def test_where_the_largest_are_within_the_network_is_refused():
+    nodes = [
+        node("Relu", "x", "r"),
+        node("TopK", "r k", "t indices", name="choice"),
+        node("GatherElements", "r indices", "y", axis=1),
+    ]
+    first, _ = check(model(nodes, {"x": ["N", 6]}, {"k": ints(3)}))
+    assert first.node == "choice"
+    assert "--output" in first.advice

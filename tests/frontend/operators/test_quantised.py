@@ -160,3 +160,85 @@ def test_products_that_onnxruntime_fuses(fused: str, bias: bool) -> None:
     (wanted,) = session(proto).run(None, {"x": x})
     (got,) = session(found.to_onnx()).run([found.graph.output], {"x": x})
     np.testing.assert_allclose(got, wanted, atol=0.02)  # half a step of 0.013 in 6 inputs
+
+
+def older_form(channels: int = 1) -> onnx.ModelProto:
+    """A convolution whose bias is rounded to the scale of its sum, as older quantisers write it."""
+    scales = np.linspace(0.01, 0.02, channels).astype(np.float32)
+    weights = {
+        "w": np.random.default_rng(0).integers(-127, 127, (4, 2, 3, 3)).astype(np.int8),
+        "w_scale": scales if channels > 1 else scales[0], "w_zero": np.zeros((), np.int8),
+        "b": normal(4), "sizes": np.array([1, -1, 1, 1]), "columns": np.array([1, 4, 1, 1]),
+    }  # fmt: skip
+    nodes = [
+        node("DynamicQuantizeLinear", "x", "q s z"),
+        node("Mul", "s w_scale", "step"),
+        node("Div", "b step", "t"),
+        node("Floor", "t", "f"),
+        node("Cast", "f", "i", to=onnx.TensorProto.INT32),
+        node("ConvInteger", "q w z w_zero", "c"),
+        node("Reshape", "i sizes", "r"),
+        node("Add", "c r", "a"),
+        node("Cast", "a", "e", to=onnx.TensorProto.FLOAT),
+        *([node("Reshape", "step columns", "wide")] if channels > 1 else []),
+        node("Mul", "e wide" if channels > 1 else "e step", "k"),
+        node("Relu", "k", "y"),
+    ]
+    return model(nodes, {"x": ["N", 2, 8, 8]}, weights)
+
+
+def test_a_bias_that_is_rounded_to_the_scale_of_a_sum() -> None:
+    proto = older_form()
+    found = read(proto)
+    assert [item.kind for item in found.parts.populations] == ["Relu"]
+    x = SAMPLES[:1]
+    (wanted,) = session(proto).run(None, {"x": x})
+    (got,) = session(found.to_onnx()).run([found.graph.output], {"x": x})
+    assert error(got, wanted) < 0.01
+
+
+@pytest.mark.parametrize("gates", [False, True])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_an_lstm_with_weights_in_whole_numbers(directions: int, gates: bool) -> None:
+    random, hidden, inputs = np.random.default_rng(0), 5, 3
+    scales = (directions, 4 * hidden) if gates else (directions,)
+    weights = {
+        "w": random.integers(-127, 127, (directions, inputs, 4 * hidden)).astype(np.int8),
+        "r": random.integers(-127, 127, (directions, hidden, 4 * hidden)).astype(np.int8),
+        "b": normal(directions, 8 * hidden, scale=0.1),
+        "w_scale": random.uniform(0.005, 0.01, scales).astype(np.float32),
+        "r_scale": random.uniform(0.002, 0.004, scales).astype(np.float32),
+        "zero": np.zeros(scales, np.int8),
+    }
+    made = helper.make_node(
+        "DynamicQuantizeLSTM",
+        ["t", "w", "r", "b", "", "", "", "", "w_scale", "zero", "r_scale", "zero"],
+        ["s", "h"],
+        domain="com.microsoft",
+        hidden_size=hidden,
+        direction="forward" if directions == 1 else "bidirectional",
+    )
+    nodes = [
+        node("Transpose", "x", "t", perm=[1, 0, 2]),
+        made,
+        node("Transpose", "h", "y", perm=[1, 0, 2]),
+    ]
+    proto = model(nodes, {"x": ["N", 6, inputs]}, weights, domains={"com.microsoft": 1})
+    found = read(proto)
+    x = normal(20, 6, inputs)
+    (wanted,) = session(proto).run(None, {"x": x})
+    (got,) = session(found.to_onnx()).run([found.graph.output], {"x": x})
+    assert error(got, wanted) < 0.03
+
+
+def test_an_lstm_with_other_weights_than_it_computes_with_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from onnx2genn.frontend.operators import quantised_recurrent
+
+    read_weights = quantised_recurrent._weights
+    monkeypatch.setattr(
+        quantised_recurrent, "_weights", lambda *given: read_weights(*given)[:, ::-1].copy()
+    )
+    with pytest.raises(UnsupportedModelError, match="than its rounding explains"):
+        test_an_lstm_with_weights_in_whole_numbers(1, gates=False)

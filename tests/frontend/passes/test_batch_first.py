@@ -33,6 +33,7 @@ def test_a_linear_layer():
         [node("MatMul", "t w", "a"), node("Softmax", "a", "s", axis=2), node("Exp", "s", "u")],
         [node("Split", "t", "s0 s1", axis=2), node("Concat", "s1 s0 t", "u", axis=-1)],
         [node("Slice", "t one three zero", "u")],
+        [node("Pad", "t margins", "u")],
         [node("Gather", "t picked", "u", axis=0)],
         [node("ReduceMean", "t", "m", axes=[2]), node("Add", "t m", "u")],
         [
@@ -41,10 +42,11 @@ def test_a_linear_layer():
             node("Add", "a l", "u"),
         ],
     ],
-    ids=["bias", "softmax", "parts", "slice", "gather", "mean", "norm"],
+    ids=["bias", "softmax", "parts", "slice", "pad", "gather", "mean", "norm"],
 )
 def test_operators(within):
     positions = {"zero": ints(0), "one": ints(1), "three": ints(3), "picked": ints(2, 0)}
+    positions["margins"] = ints(1, 0, 0, 2, 0, 1)
     found = check_model(sequence_first(*within, weights=positions))
     assert found.error < 1e-4
 

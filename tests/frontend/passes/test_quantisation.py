@@ -1,8 +1,10 @@
 """Quantised models in QDQ format."""
 
 import numpy as np
+import onnx
 import pytest
 from helpers.onnx_models import model, node, normal, one_node
+from onnx.reference import ReferenceEvaluator
 
 import onnx2genn
 from onnx2genn import UnsupportedModelError
@@ -192,3 +194,30 @@ def test_inputs_are_clipped_as_the_file_clips_them(tmp_path):
     wanted = on_file(proto, levels.astype(np.float32))
     far = np.abs(wanted) < 31
     assert np.corrcoef(logits[far], wanted[far])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("form", ["zero point", "output type", "casts"])
+def test_float8_is_the_float_network_within_a_step(form):
+    """onnx computes the file: onnxruntime's optimiser changes what it computes in float8."""
+    small = pytest.importorskip("ml_dtypes").float8_e4m3fn
+    kind = onnx.TensorProto.FLOAT8E4M3FN
+    if form == "casts":
+        pairs = [node("Cast", "x", "q", to=kind), node("Cast", "q", "d", to=1)]
+        pairs += [node("Cast", "weight", "w", to=1)]
+    else:
+        zero, options = ("zero", {}) if form == "zero point" else ("", {"output_dtype": kind})
+        pairs = [
+            node("QuantizeLinear", f"x scale {zero}", "q", **options),
+            node("DequantizeLinear", f"q scale {zero}", "d"),
+            node("DequantizeLinear", f"weight scale {zero}", "w"),
+        ]
+    nodes = [*pairs, node("MatMul", "d w", "a"), node("Relu", "a", "y")]
+    weights = {"weight": (normal(6, 8) * 100).astype(small), "scale": np.float32(0.01)}
+    weights["zero"] = np.zeros((), small)
+    proto = model(nodes, {"x": ["N", 6]}, weights, opset=21)
+    found = read(proto)
+    assert [item.kind for item in found.parts.populations] == ["Relu"]
+    x = normal(50, 6)
+    (wanted,) = ReferenceEvaluator(proto).run(None, {"x": x})
+    (got,) = session(found.to_onnx()).run([found.graph.output], {"x": x})
+    assert np.sqrt(((got - wanted) ** 2).mean()) < 0.06 * wanted.std()  # half of 1 / 8

@@ -307,3 +307,31 @@ def test_all_problems_are_listed():
     proto.graph.output[0].name = "k"
     proto.graph.node.append(node("Relu", "z", "k"))
     assert [item.node for item in check(proto)] == ["memory", "unknown"]
+
+
+def test_a_network_that_is_unrolled_already_and_has_the_time_first():
+    """Steps of a cell, stacked along a first axis, as the output of a text reader."""
+    nodes = [node("Transpose", "x", "t", perm=[1, 0, 2])]
+    for step in range(3):
+        nodes += [
+            node("Gather", f"t at{step}", f"x{step}", axis=0),
+            node("Gemm", f"x{step} w", f"a{step}"),
+            node("Add", f"a{step} h{step - 1}", f"s{step}") if step else node("Neg", "a0", "s0"),
+            node("Tanh", f"s{step}", f"h{step}"),
+            node("Unsqueeze", f"h{step} zero", f"row{step}"),
+        ]
+    nodes += [node("Concat", "row0 row1 row2", "rows", axis=0), node("MatMul", "rows v", "y")]
+    given = {"w": normal(INPUTS, HIDDEN), "v": normal(HIDDEN, 2), "zero": ints(0)}
+    given |= {f"at{step}": np.array(step) for step in range(3)}
+    proto = model(nodes, {"x": ["N", 3, INPUTS]}, given)
+    found = read(proto)
+    x = normal(4, 3, INPUTS)
+    (wanted,) = session(proto).run(None, {"x": x})
+    (got,) = session(found.to_onnx()).run([found.graph.output], {"x": x})
+    np.testing.assert_allclose(got, wanted.transpose(1, 0, 2), rtol=1e-4, atol=1e-5)
+
+
+def test_a_first_state_of_one_sample_fixes_the_batch():
+    """As when an input of a state was given its value in the file."""
+    proto = layer("GRU", states="s", fixed={"s": normal(1, 1, HIDDEN)})
+    check_all(proto, batch=1)
