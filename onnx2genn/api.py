@@ -64,8 +64,8 @@ def convert(
             as a spectrogram, is computed when samples are prepared; samples of the tensor are
             taken, too.
         output: Name of the output to convert, or of a tensor within the model, or several names; by
-            default the first output of floats, and the others where they can be converted, too, and cost no more than it does. With
-            several, ``predict`` returns a dictionary.
+            default the first output of floats, and the others where they can be converted, too, and
+            cost no more than it does. With several, ``predict`` returns a dictionary.
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
         preprocessing: What is done to samples before the model takes them. It becomes part of the

@@ -10,7 +10,7 @@ import numpy as np
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.probe import BATCHES, Probe, Trial, probe, try_out
 from onnx2genn.frontend.rewrite import ADD_NO_BATCH
-from onnx2genn.ir.graph import Graph
+from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.run import Runner
 
 _DYNAMIC_LEVELS = 255
@@ -62,6 +62,7 @@ class Context:
         roundings: Tensors that lost a rounding, by name.
         limits: What the model clips its inputs to, by name.
         outputs: Names of the outputs of the model that are converted.
+        stuck: The node behind which the batch could not be followed; None if it could.
     """
 
     input_types: Mapping[str, int]
@@ -72,6 +73,7 @@ class Context:
     roundings: dict[str, Rounding] = field(default_factory=dict)
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    stuck: Node | None = None
     _runner: tuple[Graph, Runner] | None = None
     _trials: tuple[Graph, dict[int, Trial]] | None = None
 

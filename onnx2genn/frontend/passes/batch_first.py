@@ -23,6 +23,7 @@ from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import entry_of
 
 _BATCH = 2
+_MATRIX = 2  # axes
 _AXES_OF_PAD = 2  # the place of this input behind the data
 
 
@@ -31,13 +32,14 @@ def lead_with_batch(graph: Graph, context: Context) -> Graph:
 
     Args:
         graph: Graph in its own operators.
-        context: How it may be run.
+        context: How it may be run; learns where samples could not be followed.
 
     Returns:
         The graph, in which tensors that have the batch first keep their names; the same graph if
         nothing can be done.
     """
     size = context.batch or _BATCH
+    node = None
     try:
         mover = BatchMover(graph, context.trial(graph, size))
         for node in graph.nodes:
@@ -45,6 +47,7 @@ def lead_with_batch(graph: Graph, context: Context) -> Graph:
             moves = rule in (_reshape, _transpose)
             mover.move(node, rule, always=moves, broadcasts=rule is _elementwise)
     except (Lost, UnsupportedModelError):
+        context.stuck = node
         return graph
     if not mover.moved or mover.places[graph.output] != FIRST:
         return graph
@@ -193,13 +196,17 @@ def _reduce(mover: BatchMover, node: Node, place: Place) -> Place:
 
 
 def _matmul(mover: BatchMover, node: Node, place: Place) -> Place:
+    """Products of two tensors, or of one and a constant matrix on either side."""
     a, b = (mover.shape(name) for name in node.inputs)
-    both = len(mover.data(node)) > 1
-    if (both and len(a) != len(b)) or (
-        not both and (node.inputs[1] in mover.places or len(b) != 2)
-    ):
+    if len(mover.data(node)) > 1:
+        if len(a) != len(b):
+            raise Lost
+        mover.refuse(place.axis >= len(a) - 2)
+    elif len(a if node.inputs[1] in mover.places else b) != _MATRIX:
         raise Lost
-    mover.refuse(both and place.axis >= len(a) - 2, place.axis == len(a) - 1)
+    elif node.inputs[1] in mover.places:
+        mover.refuse(place.axis == len(b) - 2)
+    mover.refuse(node.inputs[0] in mover.places and place.axis == len(a) - 1)
     mover.add(node)
     return place
 

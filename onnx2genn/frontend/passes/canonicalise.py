@@ -18,6 +18,7 @@ from onnx2genn.frontend.shapes import with_shapes
 from onnx2genn.ir.graph import CANONICAL_OPSET, Graph, Node
 from onnx2genn.ir.registry import find
 
+_MANY = 2
 _FOREIGN = (
     "ONNX has no such operator: the exporter left one of its framework in the file.",
     "Write that layer with other operations, or use another exporter.",
@@ -39,7 +40,8 @@ def canonicalise(graph: Graph, context: Context) -> Graph:
     live = written.only_live()
     found = {item.node: item for item in [*misplaced_heads(live), *problems]}
     if found:
-        context.problems += [found[node.name] for node in written.nodes if node.name in found]
+        problems = [found[node.name] for node in written.nodes if node.name in found]
+        context.problems += _from_where_lost(problems, graph, context.stuck)
         return live
     return with_shapes(
         replace(
@@ -51,6 +53,20 @@ def canonicalise(graph: Graph, context: Context) -> Graph:
             notes=[*graph.notes, *_precision_notes(graph)],
         )
     )
+
+
+def _from_where_lost(
+    problems: Sequence[Problem], graph: Graph, stuck: Node | None
+) -> Sequence[Problem]:
+    """Name the node behind which samples cannot be told apart, in place of all that follow."""
+    about_batch = [item for item in problems if "batch" in item.reason]
+    if stuck is None or len(about_batch) < _MANY:
+        return problems
+    own = [item for item in about_batch if item.node == stuck.name]
+    refusal = BatchRefusal(stuck.output)
+    reason = "behind it, samples could not be told apart."
+    cause = own or [problem(graph, stuck, reason, refusal.advice)]
+    return [*cause, *(item for item in problems if item not in about_batch)]
 
 
 def as_float32(constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

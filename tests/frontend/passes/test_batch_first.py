@@ -34,6 +34,11 @@ def test_a_linear_layer():
         [node("Split", "t", "s0 s1", axis=2), node("Concat", "s1 s0 t", "u", axis=-1)],
         [node("Slice", "t one three zero", "u")],
         [node("Pad", "t margins", "u")],
+        [
+            node("Reshape", "t merged", "m"),
+            node("MatMul", "side m", "o"),
+            node("Reshape", "o parted", "u"),
+        ],
         [node("Gather", "t picked", "u", axis=0)],
         [node("ReduceMean", "t", "m", axes=[2]), node("Add", "t m", "u")],
         [
@@ -42,10 +47,11 @@ def test_a_linear_layer():
             node("Add", "a l", "u"),
         ],
     ],
-    ids=["bias", "softmax", "parts", "slice", "pad", "gather", "mean", "norm"],
+    ids=["bias", "softmax", "parts", "slice", "pad", "left", "gather", "mean", "norm"],
 )
 def test_operators(within):
     positions = {"zero": ints(0), "one": ints(1), "three": ints(3), "picked": ints(2, 0)}
+    positions |= {"merged": ints(-1, 2, 2), "parted": ints(5, -1, 4), "side": normal(2, 2)}
     positions["margins"] = ints(1, 0, 0, 2, 0, 1)
     found = check_model(sequence_first(*within, weights=positions))
     assert found.error < 1e-4
@@ -172,3 +178,11 @@ def test_a_type_that_is_that_of_data_keeps_nothing_from_moving():
     proto = sequence_first(*nodes, weights={"half": np.full(1, 0.5, np.float64)})
     problems = check(proto)
     assert all("batch" in problem.reason for problem in problems)
+
+
+def test_the_node_behind_which_samples_are_lost_is_named_alone():
+    """Not all those that read what it mixed."""
+    mixes = [node("CumSum", "t along", "m", name="mixes"), node("Relu", "m", "r")]
+    steps = [node("Transpose", "r", "s", perm=[2, 1, 0]), node("Transpose", "s", "u")]
+    (problem,) = check(sequence_first(*mixes, *steps, weights={"along": np.array(1)}))
+    assert problem.node == "mixes"
