@@ -18,7 +18,7 @@ from onnx2genn.frontend.shapes import with_shapes
 from onnx2genn.ir.graph import CANONICAL_OPSET, Graph, Node
 from onnx2genn.ir.registry import find
 
-_MANY = 2
+_FEW = 3  # problems that may as well be named one by one
 _FOREIGN = (
     "ONNX has no such operator: the exporter left one of its framework in the file.",
     "Write that layer with other operations, or use another exporter.",
@@ -60,7 +60,7 @@ def _from_where_lost(
 ) -> Sequence[Problem]:
     """Name the node behind which samples cannot be told apart, in place of all that follow."""
     about_batch = [item for item in problems if "batch" in item.reason]
-    if stuck is None or len(about_batch) < _MANY:
+    if stuck is None or len(about_batch) <= _FEW:
         return problems
     own = [item for item in about_batch if item.node == stuck.name]
     refusal = BatchRefusal(stuck.output)

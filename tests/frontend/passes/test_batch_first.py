@@ -180,9 +180,20 @@ def test_a_type_that_is_that_of_data_keeps_nothing_from_moving():
     assert all("batch" in problem.reason for problem in problems)
 
 
-def test_the_node_behind_which_samples_are_lost_is_named_alone():
-    """Not all those that read what it mixed."""
-    mixes = [node("CumSum", "t along", "m", name="mixes"), node("Relu", "m", "r")]
-    steps = [node("Transpose", "r", "s", perm=[2, 1, 0]), node("Transpose", "s", "u")]
-    (problem,) = check(sequence_first(*mixes, *steps, weights={"along": np.array(1)}))
+def test_the_node_behind_which_samples_are_lost_is_named_in_place_of_many():
+    """An unrolled network has one for each of its steps."""
+    mixes = [node("CumSum", "t along", "m", name="mixes")]
+    steps = [
+        item
+        for step in range(5)
+        for item in (
+            node("Gather", f"x at{step}", f"x{step}", axis=1),
+            node("Unsqueeze", f"x{step} zero", f"row{step}"),
+        )
+    ]
+    rows = " ".join(f"row{step}" for step in range(5))
+    last = [node("Concat", rows, "k", axis=0), node("Add", "m k", "u")]
+    positions = {f"at{step}": np.array(step) for step in range(5)}
+    positions |= {"along": np.array(0), "zero": ints(0)}
+    (problem,) = check(sequence_first(*mixes, *steps, *last, weights=positions))
     assert problem.node == "mixes"
