@@ -11,7 +11,8 @@ import onnx
 from onnx import helper
 
 from onnx2genn.errors import UnsupportedModelError
-from onnx2genn.frontend.probe import BATCHES, READS_SHAPE_ONLY, try_out
+from onnx2genn.frontend.probe import BATCHES, READS_SHAPE_ONLY, Trial, try_out
+from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Graph, Node, Shape, to_onnx
 from onnx2genn.ir.registry import entry_of
@@ -73,12 +74,10 @@ def split(
     sizes = BATCHES if batch is None else (batch,)
     runner = Runner.of(before, input_types=types)
     trials = [try_out(before, runner, size, types) for size in sizes]
-    for name in cut:
-        if any(trial.shapes[name][:1] != (trial.batch,) for trial in trials):
-            raise UnsupportedModelError(
-                f"The network cannot start at {name!r} of shape {list(trials[0].shapes[name])}: "
-                "the batch is not its first axis. Start at another tensor."
-            )
+    perms = {name: _batch_to_front(name, trials) for name in cut}
+    if any(perm[0] for perm in perms.values()):
+        graph, cut = _turned(graph, perms)
+        return split(graph, types, batch, cut)
     names = {name: f"{name}/before" for name in cut}
     nodes = [
         replace(node, outputs=tuple(names.get(item, item) for item in node.outputs))
@@ -107,6 +106,40 @@ def split(
     note = f"What comes before {', '.join(cut)} is computed when samples are prepared."
     front = Front(model=model, entries=before.inputs, batch=batch)
     return rest.rewritten(rest.nodes, notes=[*graph.notes, note]), kinds, front
+
+
+def _batch_to_front(name: str, trials: Sequence[Trial]) -> list[int]:
+    """Return the order of axes in which the batch is the first one.
+
+    Raises:
+        UnsupportedModelError: A tensor has none.
+    """
+    shape = trials[0].shapes[name]
+    for axis in range(len(shape)):
+        if all(trial.shapes[name][axis] == trial.batch for trial in trials):
+            return [axis, *(other for other in range(len(shape)) if other != axis)]
+    raise UnsupportedModelError(
+        f"The network cannot start at {name!r} of shape {list(shape)}: none of its axes is the "
+        "batch. Start at another tensor."
+    )
+
+
+def _turned(graph: Graph, perms: Mapping[str, list[int]]) -> tuple[Graph, list[str]]:
+    """Turn tensors so that the batch is first, and back; return the names of what is turned."""
+    builder = Builder("start", graph.names)
+    back: dict[str, str] = {}
+    for node in graph.nodes:
+        inputs = tuple(back.get(name, name) for name in node.inputs)
+        builder.add(replace(node, inputs=inputs))
+        for name in node.outputs:
+            if perms.get(name, [0])[0]:
+                turned = builder.emit(
+                    "Transpose", name, output=f"{name}/samples_first", perm=perms[name]
+                )
+                order = np.argsort(perms[name]).tolist()
+                back[name] = builder.emit("Transpose", turned, perm=order)
+    cut = [f"{name}/samples_first" if name in back else name for name in perms]
+    return graph.rewritten(builder.nodes), cut
 
 
 def _require(name: str, known: Mapping[str, object] | set[str]) -> None:

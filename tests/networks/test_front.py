@@ -106,6 +106,30 @@ def test_token_ids_that_come_as_floats_and_may_count_from_the_end() -> None:
     assert error(snn.predict(ids, backend="onnxruntime"), wanted) < 0.01
 
 
+def test_a_table_in_whole_numbers_with_the_time_first() -> None:
+    """As the quantiser leaves an Embedding before an LSTM; the network starts with samples first."""
+    random = np.random.default_rng(0)
+    nodes = [
+        node("Gather", "table ids", "words"),
+        node("Transpose", "words", "turned", perm=[1, 0, 2]),
+        node("DequantizeLinear", "turned scale", "floats"),
+        node("MatMul", "floats w", "m"),
+        node("Relu", "m", "r"),
+        node("Transpose", "r", "y", perm=[1, 0, 2]),
+    ]
+    weights = {
+        "table": random.integers(0, 256, (20, 8)).astype(np.uint8),
+        "scale": np.float32(0.01),
+        "w": normal(8, 3),
+    }
+    proto = model(nodes, {}, weights)
+    proto.graph.input.append(helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["N", 6]))
+    (wanted,) = session(proto).run(["y"], {"ids": IDS})
+    snn = onnx2genn.convert(proto, IDS, steps=10)
+    assert snn.entries == {"floats/samples_first": (6, 8)}
+    assert error(snn.predict(IDS, backend="onnxruntime"), wanted) < 0.01
+
+
 def test_such_a_network_is_saved_with_its_table(tmp_path: Path) -> None:
     snn = onnx2genn.convert(classifier_of_tokens(), IDS)
     snn.save(tmp_path / "saved.onnx")

@@ -16,6 +16,7 @@ from onnx2genn.ir.registry import entry_of
 
 _MOVES = ("MaxPool", "Split")
 _OF_A_BIAS = ("Cast", "Ceil", "Floor", "Reshape", "Round")
+_NOTE = "What DynamicQuantizeLSTM rounds in each step is not rounded here; the file differs by it."
 
 Scale = tuple[str, np.ndarray | None]
 """The whole numbers whose own scale it is, and what it is multiplied by."""
@@ -45,7 +46,8 @@ def as_floats(graph: Graph, context: Context) -> Graph:
             context.problems.append(problem(graph, node, refusal.reason, refusal.advice))
     if context.problems:
         return graph
-    written = graph.rewritten(floats.nodes, floats.constants).only_live()
+    notes = [*graph.notes, *([_NOTE] if floats.inexact else [])]
+    written = graph.rewritten(floats.nodes, floats.constants, notes=notes).only_live()
     reference = Reference(
         graph=graph,
         runner=context.runner(graph),

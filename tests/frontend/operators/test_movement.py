@@ -52,9 +52,10 @@ def test_transpose_of_one_channel_is_a_reshape():
     assert operators(check_op("Transpose", [(1, 4, 5)], perm=[0, 2, 3, 1])) == ["Reshape"]
 
 
-def test_transpose_of_the_batch_is_refused():
-    (problem,) = check(one_node("Transpose", [(3, 4)], perm=[1, 0, 2]))
-    assert "batch" in problem.reason
+def test_an_output_with_the_batch_elsewhere_has_it_first_here():
+    found = read(one_node("Transpose", [(3, 4)], perm=[1, 0, 2]))
+    assert found.graph.shapes[found.graph.output] == (3, 4)
+    assert any("its axis 1; here it is the first" in note for note in found.graph.notes)
 
 
 @pytest.mark.parametrize("axis", [1, -1])

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from helpers.onnx_models import OLD_ONNXRUNTIME, check_model, ints, model, node, normal
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import onnx2genn
 from onnx2genn.frontend.pipeline import check, read
+from onnx2genn.ir.inputs import join_arrays
 from onnx2genn.ir.run import session
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -335,3 +337,22 @@ def test_a_first_state_of_one_sample_fixes_the_batch():
     """As when an input of a state was given its value in the file."""
     proto = layer("GRU", states="s", fixed={"s": normal(1, 1, HIDDEN)})
     check_all(proto, batch=1)
+
+
+def test_states_of_several_layers_come_in_one_input():
+    """[layers, batch, H], as PyTorch has it; each layer takes its slice."""
+    proto = layer("GRU", states="s")
+    nodes = [node("Slice", "all zero one zero", "s")]
+    proto.graph.node.insert(0, nodes[0])
+    for name, value in (("zero", 0), ("one", 1)):
+        proto.graph.initializer.append(numpy_helper.from_array(ints(value), name))
+    proto.graph.input.append(helper.make_tensor_value_info("all", 1, [2, "N", HIDDEN]))
+    found = read(proto)
+    assert found.entries["all"] == (2, HIDDEN)
+    x, states = normal(3, 4, INPUTS), normal(2, 3, HIDDEN)
+    (wanted,) = session(proto).run(None, {"x": x, "all": states})
+    (entry,) = found.graph.inputs
+    feeds = {"x": x, "all": states.transpose(1, 0, 2)}
+    joined = {entry: join_arrays(found.entries, feeds)}
+    (got,) = session(found.to_onnx()).run([found.graph.output], joined)
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)

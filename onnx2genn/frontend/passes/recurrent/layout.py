@@ -16,7 +16,10 @@ from onnx2genn.ir.graph import Graph, Node
 _SEQUENCES = (0, 5, 6)
 _OPERATORS = {*KINDS, "DynamicQuantizeLSTM"}
 _KEEP_AXES = frozenset(
-    {"Add", "Cast", "Clip", "Div", "Dropout", "Identity", "MatMul", "Mul", "Relu", "Sub", "Tanh"}
+    {
+        *("Add", "Cast", "Clip", "Div", "Dropout", "Identity", "MatMul", "Mul", "Relu", "Slice"),
+        *("Split", "Sub", "Tanh"),
+    }
 )
 
 
