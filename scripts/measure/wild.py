@@ -64,7 +64,7 @@ def measured(case: Case, packages: Path) -> Record:
         reasons = getattr(error, "problems", None) or [error]
         return {**record, "refused": [str(item) for item in reasons][:3]}
     record["convert_seconds"] = round(time.perf_counter() - started, 1)
-    found = network.evaluate(test, backend="onnxruntime")
+    found = network.evaluate(test, metric=case.metric, backend="onnxruntime")
     record |= {
         "populations": len(network.populations),
         "neurons": network.neurons,

@@ -107,7 +107,7 @@ def test_token_ids_that_come_as_floats_and_may_count_from_the_end() -> None:
 
 
 def test_a_table_in_whole_numbers_with_the_time_first() -> None:
-    """As the quantiser leaves an Embedding before an LSTM; the network starts with samples first."""
+    """As the quantiser leaves an Embedding before an LSTM; samples come first here."""
     random = np.random.default_rng(0)
     nodes = [
         node("Gather", "table ids", "words"),
