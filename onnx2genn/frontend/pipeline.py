@@ -157,14 +157,15 @@ def _read(
 ) -> Model:
     whole, kinds, batch = _graph(proto, outputs, input_shape)
     size.require(size.estimate(whole, kinds, batch))
-    batch = batch or _only_batch(whole, kinds)
-    file, types, front = split(whole, kinds, batch, start)
-    context = Context(input_types=types, batch=batch, outputs=outputs)
+    context = _runnable(whole, Context(input_types=kinds, batch=batch, outputs=outputs))
+    file, types, front = split(whole, kinds, context.batch, start)
+    if front is not None:
+        context = Context(input_types=types, batch=context.batch, outputs=outputs)
     entries = file.inputs
     for step, graph in run(file, context, PASSES):
         if step.name == EXPANDED:
             reference = Reference(
-                graph=graph, runner=context.runner(graph), input_types=types, batch=batch
+                graph=graph, runner=context.runner(graph), input_types=types, batch=context.batch
             )
         elif step.name == DEQUANTISED and context.roundings:
             reference = without_roundings(reference, graph, context.roundings)
@@ -188,16 +189,17 @@ def _read(
     )
 
 
-def _only_batch(graph: Graph, types: Mapping[str, int]) -> int | None:
-    """Return 1 if a graph runs with one sample alone, as with a first state of one; else None."""
-    context = Context(input_types=types)
-    try:
-        context.trial(graph, min(BATCHES))
-    except UnsupportedModelError:
-        with suppress(UnsupportedModelError):
-            context.trial(graph, 1)
-            return 1
-    return None
+def _runnable(graph: Graph, context: Context) -> Context:
+    """Fix the batch to 1 if a graph runs with one sample alone, as with a first state of one."""
+    if context.batch is None:
+        try:
+            context.trial(graph, min(BATCHES))
+        except UnsupportedModelError:
+            alone = replace(context, batch=1)
+            with suppress(UnsupportedModelError):
+                alone.trial(graph, 1)
+                return alone
+    return context
 
 
 def _graph(

@@ -49,7 +49,7 @@ class Case:
     @property
     def key(self) -> str:
         """Its name on the command line."""
-        return self.name.lower().replace(",", "").replace(" ", "-")
+        return self.name.lower().replace(" ", "-")
 
 
 def _normalised(images: np.ndarray) -> np.ndarray:
@@ -203,7 +203,7 @@ CASES = (
     Case(name="Basic Pitch", origin=_PITCH, prepare=_notes, steps=10),
     Case(name="Silero VAD", origin=_VAD, prepare=_voice, steps=10),
     Case(
-        name="ddddocr, old",
+        name="ddddocr old",
         origin=further.OLD,
         prepare=further.old_reader,
         steps=12,
