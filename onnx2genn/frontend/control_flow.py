@@ -1,4 +1,4 @@
-"""If, Loop and Scan that no sample can change, as the operators that they run."""
+"""If, Loop and Scan that no sample can change, and lists, as the operators that they run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from onnx2genn.frontend.file import InputShape
 from onnx2genn.frontend.loops import unroll_loops
 from onnx2genn.frontend.passes.canonicalise import unknown
 from onnx2genn.frontend.probe import independent
+from onnx2genn.frontend.sequences import without_lists
 from onnx2genn.frontend.subgraphs import differ, graphs_of
 from onnx2genn.ir.graph import Graph, Node, live
 
@@ -43,6 +44,7 @@ def settled(
         proto = unroll_loops(take_branches(proto, output, input_shape), input_shape)
         if proto is before:
             break
+    proto = without_lists(proto, input_shape)
     if proto is not file and differ(file, proto, output, input_shape):
         raise UnsupportedModelError(
             "What was written in the place of control flow does not compute what the model "

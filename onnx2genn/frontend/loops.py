@@ -17,6 +17,7 @@ from onnx2genn.frontend.loop_steps import Steps
 from onnx2genn.frontend.subgraphs import (
     fixed_names,
     names_of,
+    opset_of,
     values,
     with_nodes,
 )
@@ -47,7 +48,7 @@ def unroll_loops(proto: onnx.ModelProto, input_shape: InputShape | None = None) 
             continue
         if count * len(body.node) > _MOST_NODES:
             raise UnsupportedModelError("The model cannot be converted.", [_too_long(node, count)])
-        steps = Steps(node, body, _opset(proto), taken)
+        steps = Steps(node, body, opset_of(proto), taken)
         written[index] = (_loop if node.op_type == "Loop" else _scan)(steps, count)
         taken |= names_of(written[index])
     return with_nodes(proto, written) if written else proto
@@ -55,10 +56,6 @@ def unroll_loops(proto: onnx.ModelProto, input_shape: InputShape | None = None) 
 
 def _body(node: onnx.NodeProto) -> onnx.GraphProto:
     return next(item.g for item in node.attribute if item.name == "body")
-
-
-def _opset(proto: onnx.ModelProto) -> int:
-    return next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
 
 
 def _fits(node: onnx.NodeProto, count: int) -> bool:
@@ -85,7 +82,13 @@ def _trips(
     given = [name for name in node.input[:2] if name]
     if not fixed.issuperset(given) or not _decided(node, body, fixed):
         return None
-    counted, name = _with_counter(proto, node, _MOST_NODES // max(len(body.node), 1) + 1)
+    most = _MOST_NODES // max(len(body.node), 1) + 1
+    if node.input[0]:
+        limits = values(proto, node.input[:1], input_shape)
+        if not limits:
+            return None
+        most = min(most, int(np.asarray(limits[node.input[0]]).item()))
+    counted, name = _with_counter(proto, node, most)
     found = values(counted, [name], input_shape)
     return int(found[name]) if name in found else None
 
@@ -120,17 +123,6 @@ def _with_counter(
     limit, zero, one = (f"{scope}/{part}" for part in ("limit", "zero", "one"))
     for name, value in ((limit, most), (zero, 0), (one, 1)):
         found.graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), name))
-    if loop.input[0]:
-        place = list(found.graph.node).index(loop)
-        trips = helper.make_node("Reshape", [loop.input[0], f"{scope}/scalar"], [f"{scope}/trips"])
-        least = helper.make_node("Min", [f"{scope}/trips", limit], [f"{scope}/most"])
-        found.graph.initializer.append(
-            numpy_helper.from_array(np.zeros(0, np.int64), f"{scope}/scalar")
-        )
-        found.graph.node.insert(place, least)
-        found.graph.node.insert(place, trips)
-        (loop,) = (item for item in found.graph.node if item.output == node.output)
-        limit = f"{scope}/most"
     body, carried = _body(loop), len(loop.input) - 2
     loop.input[0] = limit
     loop.input.append(zero)
@@ -155,7 +147,7 @@ def _length(
 ) -> int | None:
     """Return the length of what a Scan goes along; None if nothing fixes it."""
     del fixed
-    if _opset(proto) < 9:  # where it has a batch axis of its own
+    if opset_of(proto) < 9:  # where it has a batch axis of its own
         return None
     source, axis = node.input[-_scanned(node)], _options(node, "scan_input_axes", 1)[0]
     found = onnx.ModelProto()

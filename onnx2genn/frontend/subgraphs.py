@@ -20,6 +20,11 @@ from onnx2genn.ir.run import Runner
 _CLOSE = 1e-3
 
 
+def opset_of(proto: onnx.ModelProto) -> int:
+    """Return the version of the standard operators."""
+    return next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+
+
 def graphs_of(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     """List the graphs of a node."""
     return [

@@ -45,7 +45,7 @@ WEIGHTS = {
 }
 
 
-def looped(step, trips="M yes", **constants):
+def looped(step, trips="M yes", opset=17, **constants):
     """u = x v, h = mean of u; then the loop; all states side by side with the last one."""
     nodes = [
         node("MatMul", "x v", "u"),
@@ -55,11 +55,13 @@ def looped(step, trips="M yes", **constants):
         node("Flatten", "turned", "flat"),
         node("Concat", "flat last", "y", axis=1),
     ]
-    return model(nodes, {"x": ["N", TIME, INPUTS]}, {**WEIGHTS, "M": np.array(TIME), **constants})
+    weights = {**WEIGHTS, "M": np.array(TIME), **constants}
+    return model(nodes, {"x": ["N", TIME, INPUTS]}, weights, opset=opset)
 
 
-def test_a_loop_over_a_sequence():
-    found = check_model(looped(counted(STEP)))
+@pytest.mark.parametrize("opset", [11, 17])
+def test_a_loop_over_a_sequence(opset):
+    found = check_model(looped(counted(STEP), opset=opset))
     assert operators(found).count("Tanh") == TIME
 
 
@@ -174,3 +176,37 @@ def test_a_scan_along_the_samples_is_refused():
     proto = model(nodes, {"x": ["N", INPUTS]}, {**WEIGHTS, "h0": normal(HIDDEN)})
     (problem,) = check(proto)
     assert "number of samples" in problem.reason
+
+
+@pytest.mark.parametrize("opset", [13, 17])
+def test_a_list_that_a_loop_fills(opset):
+    """As scripted PyTorch has it: append in each step, stack behind; the first and the last one."""
+    listed = helper.make_tensor_sequence_value_info
+    step = body(
+        [
+            node("Gather", "u i", "u_t", axis=1),
+            *cell("u_t"),
+            node("SequenceInsert", "l h2", "l2"),
+            node("Identity", "c", "c2"),
+        ],
+        [info("i", WHOLE, []), info("c", TRUTH, []), info("h"), listed("l", FLOAT, None)],
+        [info("c2", TRUTH, []), info("h2"), listed("l2", FLOAT, None)],
+    )
+    nodes = [
+        node("MatMul", "x v", "u"),
+        node("ReduceMax", "u", "h0", axes=[1], keepdims=0),
+        node("SequenceEmpty", "", "none"),
+        node("Loop", "M yes h0 none", "last list", body=step, name="loop"),
+        node("ConcatFromSequence", "list", "stack", axis=1, new_axis=1),
+        node("Flatten", "stack", "flat"),
+        node("SequenceAt", "list first", "start"),
+        node("SequenceLength", "list", "length"),
+        node("Cast", "length", "steps", to=FLOAT),
+        node("Div", "last steps", "share"),
+        node("Concat", "flat start share", "y", axis=1),
+    ]
+    weights = {**WEIGHTS, "M": np.array(TIME), "first": np.array(0)}
+    proto = model(nodes, {"x": ["N", TIME, INPUTS]}, weights, opset=opset)
+    found = check_model(proto)
+    assert operators(found).count("Tanh") == TIME
+    assert found.graph.shapes["y"] == ((TIME + 2) * HIDDEN,)
