@@ -19,6 +19,9 @@ from onnx2genn.ir.graph import CANONICAL_OPSET, Graph, Node
 from onnx2genn.ir.registry import find
 
 _FEW = 3  # problems that may as well be named one by one
+_AT_THE_END = (
+    "Where the output drops the batch, convert what comes before it: --output TENSOR, output=."
+)
 _FOREIGN = (
     "ONNX has no such operator: the exporter left one of its framework in the file.",
     "Write that layer with other operations, or use another exporter.",
@@ -112,8 +115,10 @@ def canonical(graph: Graph, independent: Set[str]) -> tuple[Graph, list[Problem]
         try:
             written, fixed, renamed = rewritten(graph, node, read)
         except Refusal as refusal:
-            if not (isinstance(refusal, BatchRefusal) and _inherits(graph, node, problems)):
-                problems.append(problem(graph, node, refusal.reason, refusal.advice))
+            of_batch = isinstance(refusal, BatchRefusal)
+            if not (of_batch and _inherits(graph, node, problems)):
+                advice = _AT_THE_END if of_batch and node.output == graph.output else refusal.advice
+                problems.append(problem(graph, node, refusal.reason, advice))
             nodes.append(node)
             continue
         nodes += written

@@ -197,3 +197,15 @@ def test_the_node_behind_which_samples_are_lost_is_named_in_place_of_many():
     positions |= {"along": np.array(0), "zero": ints(0)}
     (problem,) = check(sequence_first(*mixes, *steps, *last, weights=positions))
     assert problem.node == "mixes"
+
+
+def test_of_an_output_that_drops_the_batch_what_is_before_converts():
+    """As of a file for one text: a score for each of its letters."""
+    nodes = [
+        node("MatMul", "x w", "rows"),
+        node("Reshape", "rows flat", "y"),
+    ]
+    proto = model(nodes, {"x": [1, 5, 4]}, {"w": normal(4, 1), "flat": ints(-1)})
+    (problem,) = check(proto)
+    assert "--output" in problem.advice
+    assert read(proto, output="rows").graph.shapes["rows"] == (5, 1)
