@@ -60,6 +60,8 @@ def raw_graph(
     ).only_live()
     read = {name for node in graph.nodes for name in node.inputs} | {output}
     infos = {info.name: info for info in proto.graph.input if info.name in read - set(constants)}
+    if not infos:
+        raise UnsupportedModelError(f"The output {output!r} does not depend on any input.")
     time_first = {
         name
         for name in time_first_inputs(graph.nodes) & infos.keys()

@@ -210,3 +210,16 @@ def test_a_list_that_a_loop_fills(opset):
     found = check_model(proto)
     assert operators(found).count("Tanh") == TIME
     assert found.graph.shapes["y"] == ((TIME + 2) * HIDDEN,)
+
+
+def test_an_output_of_constants_alone_is_refused():
+    """Another state of the same loop depends on the input; this one does not."""
+    step = body(
+        [node("Identity", "c", "c2"), node("Tanh", "h", "h2"), node("Neg", "k", "k2")],
+        [info("i", WHOLE, []), info("c", TRUTH, []), info("h"), info("k")],
+        [info("c2", TRUTH, []), info("h2"), info("k2")],
+    )
+    nodes = [node("Loop", "M yes x w", "last y", body=step)]
+    proto = model(nodes, {"x": ["N", 3]}, {**WEIGHTS, "M": np.array(2)})
+    with pytest.raises(UnsupportedModelError, match="depend on any input"):
+        read(proto)
