@@ -42,8 +42,6 @@ class Coding(ABC):
     name: ClassVar[str]
     accumulates: ClassVar[bool]
     """Whether a population first collects its whole input and then fires."""
-    most_steps: ClassVar[int] = 1024
-    """Longest window that a search for the fewest steps tries."""
 
     steps: int
     threshold: str = "mse"
@@ -63,6 +61,11 @@ class Coding(ABC):
             )
         if not 0 < self.percentile <= 100:
             raise CodingError(f"percentile={self.percentile} is not in 0..100.")
+
+    @property
+    def most_steps(self) -> int:
+        """Longest window that a search for the fewest steps tries."""
+        return 1024
 
     @property
     def tries(self) -> bool:

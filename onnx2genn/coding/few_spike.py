@@ -1,4 +1,4 @@
-"""Few-spike coding: the spikes of a window are the binary digits of a value."""
+"""Few-spike coding: the spikes of a window are the digits of a value."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from onnx2genn.coding.registry import register
 from onnx2genn.errors import CodingError
 
 _MOST_STEPS = 16
+_MOST_SIGNED = 10  # 3^10 / 2 levels are as many as 16 bits hold
 
 
 @register
@@ -29,42 +30,88 @@ class FewSpike(AccumulatingCoding):
 
     Against the original: rounding by half a level, a full scale for each channel, biases, and
     exact signed inputs.
+
+    With signed spikes a digit is -1, 0 or 1 and a spike at step t is worth 3^(K-1-t) l, where
+    l = θ / N and N = (3^K - 1) / 2 (balanced ternary digits)::
+
+        V <- clip(floor(u / l + 1/2), 0, N)
+        step t:  h = 3^(K-1-t);  if 2 |V| > h:  spike of value sign(V) h l;  V <- V - sign(V) h
+
+    so that K steps have N + 1 levels: 14 with K = 3 and 41 with K = 4, in place of 8 and 16.
+
+    Attributes:
+        signed: Whether spikes may be negative.
     """
 
     name: ClassVar[str] = "few-spike"
-    most_steps: ClassVar[int] = _MOST_STEPS
 
     steps: int = 8
+    signed: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps > _MOST_STEPS:
+        if self.steps > self.most_steps:
+            what = "few-spike with signed=True" if self.signed else "few-spike"
+            enough = 5 if self.signed else 8
             raise CodingError(
-                f"steps={self.steps}: few-spike has at most {_MOST_STEPS} steps, which are "
-                f"{2**_MOST_STEPS} levels; 8 are enough for nearly every network."
+                f"steps={self.steps}: {what} has at most {self.most_steps} steps, which are "
+                f"{self._levels(self.most_steps) + 1} levels; {enough} are enough for nearly every "
+                "network."
             )
 
     @property
+    def most_steps(self) -> int:
+        """As many as 16 bits hold the codes of."""
+        return _MOST_SIGNED if self.signed else _MOST_STEPS
+
+    def _levels(self, steps: int) -> int:
+        """Return the largest code of so many digits."""
+        return (3**steps - 1) // 2 if self.signed else 2**steps - 1
+
+    @property
+    def _weights(self) -> list[int]:
+        """What a spike of each step is worth, in units."""
+        base = 3 if self.signed else 2
+        return [base**digit for digit in reversed(range(self.steps))]
+
+    @property
     def quantiser(self) -> Quantiser:
-        """2^K levels of θ / 2^K."""
-        return Quantiser(levels=2**self.steps - 1, parts=2**self.steps)
+        """2^K levels of θ / 2^K, or N levels of θ / N above 0."""
+        levels = self._levels(self.steps)
+        return Quantiser(levels=levels, parts=levels if self.signed else levels + 1)
 
     def spike_count(self, code: np.ndarray) -> np.ndarray:
-        """Ones among the binary digits."""
-        return np.bitwise_count(code.astype(np.uint8 if self.steps <= 8 else np.uint16))
+        """Digits other than 0."""
+        if not self.signed:
+            return np.bitwise_count(code.astype(np.uint8 if self.steps <= 8 else np.uint16))
+        return np.count_nonzero(self.spike_train(code), axis=0).astype(np.uint8)
 
     def spike_train(self, code: np.ndarray) -> np.ndarray:
-        """Binary digits, the most significant first, each with its value."""
-        whole = code.astype(np.uint32)
-        digits = [whole & (1 << bit) for bit in reversed(range(self.steps))]
-        return np.stack(digits).astype(np.float32)
+        """Digits, the most significant first, each with its value."""
+        rest = code.astype(np.int32)
+        train = np.empty((self.steps, *rest.shape), np.float32)
+        for step, weight in enumerate(self._weights):
+            spike = weight * (2 * rest > weight if self.signed else rest >= weight)
+            if self.signed:
+                spike = spike - weight * (2 * rest < -weight)
+            train[step] = spike
+            rest = rest - spike
+        return train
 
     def neuron(self) -> NeuronCode:
         """F collects the sources' digits by their weight; V drains, one digit a step."""
+        spike = "(V >= weight) ? 1.0 : 0.0"
+        weight = f"(scalar)(1 << ({self.steps - 1} - phase))"
+        if self.signed:
+            spike = "(V + V > weight) ? 1.0 : ((V + V < -weight) ? -1.0 : 0.0)"
+            *first, last = map(float, self._weights)
+            chosen = [f"(phase == {step}) ? {worth} : " for step, worth in enumerate(first)]
+            weight = f"({''.join(chosen)}{last})"
         return NeuronCode(
             variables=("V", "F"),
             collected="F + bias",
             begin=f"V = {self.quantiser.expression('total')}; F = 0.0;",
-            step="F += arrived * weight; S = (V >= weight) ? 1.0 : 0.0; V -= S * weight;",
-            weight=f"(scalar)(1 << ({self.steps - 1} - phase))",
+            step=f"F += arrived * weight; S = {spike}; V -= S * weight;",
+            weight=weight,
+            signed=self.signed,
         )

@@ -111,8 +111,9 @@ def imagenet() -> str:
         record = known.get(str(item))
         if record is None:
             continue
+        others = str(item).partition(",")[2]
         lines.append([
-            f"`{item.coding}` T={record['steps']}",
+            f"`{item.coding}` T={record['steps']}" + (f", `{others}`" if others else ""),
             f"{record['latency_steps']:,}",
             str(record["samples"]),
             f"{100 * record['ann_accuracy']:.2f} %",

@@ -41,6 +41,8 @@ DEVICES: dict[str, dict[str, Any]] = (
 MNIST = Path(__file__).parents[2] / "models" / "mnist.onnx"
 CODINGS: dict[str, dict[str, Any]] = {
     "few-spike": {"coding": "few-spike", "steps": 6},
+    # Digits of -1, 0 and 1: 13 levels above 0.
+    "ternary": {"coding": "few-spike", "steps": 3, "signed": True, "scale": 13.0},
     "two-phase": {"coding": "two-phase", "steps": 8},
     "first-spike": {"coding": "first-spike", "steps": 8},
     "octaves": {"coding": "first-spike", "steps": 8, "per_octave": 2},
