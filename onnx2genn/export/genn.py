@@ -14,7 +14,7 @@ import numpy as np
 from onnx2genn import files
 from onnx2genn.backends.genn.device.groups import NeuronGroup, SynapseGroup
 from onnx2genn.backends.genn.device.neurons import describe_neurons
-from onnx2genn.backends.genn.device.portable import PARALLEL, describe_projection
+from onnx2genn.backends.genn.device.portable import PARALLEL, describe_projection, sources_of_events
 from onnx2genn.backends.genn.own_model import answering
 from onnx2genn.backends.genn.plan import Plan
 from onnx2genn.backends.genn.planner import make_plan
@@ -76,12 +76,17 @@ def export(network: Network, folder: Path, relays: str | Collection[str] = "none
     neurons = (*plan.neurons[:-1], answering(network, plan.readout))
     plan = replace(plan, neurons=neurons)
     groups = [describe_neurons(item, plan.steps, scatter=False) for item in neurons]
+    by_events = sources_of_events(plan, PARALLEL)
     synapses = [
         group
         for item in neurons
         for projection in item.projections
         for group in describe_projection(
-            projection, plan.by_name[projection.source], item, PARALLEL
+            projection,
+            plan.by_name[projection.source],
+            item,
+            PARALLEL,
+            events=projection.source in by_events,
         )
     ]
     content = io.BytesIO()

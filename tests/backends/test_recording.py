@@ -21,7 +21,7 @@ from onnx2genn.export import recordings
 
 CODINGS: dict[str, dict[str, Any]] = {
     "few-spike": {"coding": "few-spike", "steps": 6},
-    "ternary": {"coding": "few-spike", "steps": 3, "signed": True, "scale": 13.0},
+    "ternary": {"coding": "few-spike", "steps": 3, "signed": True, "scale": 13 / 8},
     "two-phase": {"coding": "two-phase", "steps": 8},
     "first-spike": {"coding": "first-spike", "steps": 16},
     "rate": {"coding": "rate", "steps": 8, "lookahead": 0},

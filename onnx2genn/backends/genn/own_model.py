@@ -168,7 +168,7 @@ def add_to(
     plan = _plan(network, prefix, spikes, relays)
     if taken := sorted(set(plan.by_name).intersection(model.neuron_populations) - {_name(spikes)}):
         raise BackendError(f"The model has populations {', '.join(taken)}: choose another prefix.")
-    connector = SynapseGroups(model, safe_limits(model.backend_name))
+    connector = SynapseGroups(model, safe_limits(model.backend_name), plan)
     _KEPT.setdefault(model, []).append(connector.kept)
     added = [item for item in plan.neurons if item.name != _name(spikes)]
     for item in added:

@@ -42,7 +42,7 @@ MNIST = Path(__file__).parents[2] / "models" / "mnist.onnx"
 CODINGS: dict[str, dict[str, Any]] = {
     "few-spike": {"coding": "few-spike", "steps": 6},
     # Digits of -1, 0 and 1: 13 levels above 0.
-    "ternary": {"coding": "few-spike", "steps": 3, "signed": True, "scale": 13.0},
+    "ternary": {"coding": "few-spike", "steps": 3, "signed": True, "scale": 13 / 8},
     "two-phase": {"coding": "two-phase", "steps": 8},
     "first-spike": {"coding": "first-spike", "steps": 8},
     "octaves": {"coding": "first-spike", "steps": 8, "per_octave": 2},
@@ -160,6 +160,13 @@ RELAYED = ("few-spike", "octaves", "ahead")
 def test_relays_lose_nothing(device: str, coding: str) -> None:
     network = grid_networks.convert("streams", **CODINGS[coding])
     assert_equal_in_every_run(network, device, relays="all")
+
+
+@pytest.mark.skipif("portable" not in DEVICES, reason="synapse groups are tested on the device")
+def test_no_queue_is_cleared_as_that_of_others() -> None:
+    """One group delays only what goes to SPARSE, another only what goes to TOEPLITZ."""
+    network = grid_networks.convert(grid_networks.TOGETHER, **CODINGS["ternary"])
+    assert_equal_in_every_run(network, "portable", relays="none")
 
 
 @pytest.mark.skipif(not FULL, reason="half an hour: set ONNX2GENN_PARITY=full")

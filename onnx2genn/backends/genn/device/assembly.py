@@ -68,7 +68,7 @@ def assemble(plan: Plan, target: Target) -> Assembly:
     model.fuse_postsynaptic_models = True
     connector: ScatterUpdates | SynapseGroups = ScatterUpdates(model)
     if not target.scatters:
-        connector = SynapseGroups(model, target.limits or safe_limits(target.backend))
+        connector = SynapseGroups(model, target.limits or safe_limits(target.backend), plan)
     texts = [str(target), pygenn.__version__]
     for item in plan.neurons:
         texts.append(

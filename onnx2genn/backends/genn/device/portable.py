@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from onnx2genn.backends.genn.installation import CPU
 from onnx2genn.backends.genn.lowering.convolution import Convolution, sparse_matrix
 from onnx2genn.backends.genn.lowering.projection import Dense, Linear, Sparse
 from onnx2genn.backends.genn.memory import require
-from onnx2genn.backends.genn.plan import Neurons, Projection
+from onnx2genn.backends.genn.plan import Neurons, Plan, Projection
 
 _BYTES = 4
 
@@ -53,14 +54,16 @@ class SynapseGroups:
     Args:
         model: PyGeNN model.
         limits: What is safe on the device.
+        plan: All that will be connected.
 
     Attributes:
         kept: Models that PyGeNN does not keep alive, and reads until it has built.
     """
 
-    def __init__(self, model: Any, limits: Limits) -> None:
+    def __init__(self, model: Any, limits: Limits, plan: Plan) -> None:
         self._model = model
         self._limits = limits
+        self._by_events = sources_of_events(plan, limits)
         self.kept: list[Any] = []
 
     def connect(self, projection: Projection, source: Neurons, target: Neurons) -> str:
@@ -74,7 +77,9 @@ class SynapseGroups:
         Raises:
             BackendError: It would not fit into memory.
         """
-        groups = describe_projection(projection, source, target, self._limits)
+        groups = describe_projection(
+            projection, source, target, self._limits, events=source.name in self._by_events
+        )
         return "\n".join(self._add(item) for item in groups)
 
     def _add(self, item: SynapseGroup) -> str:
@@ -118,8 +123,38 @@ class SynapseGroups:
         return f"{item.name} {synapses.compiled} {item.variable} {item.delay} {item.update}"
 
 
+def sources_of_events(plan: Plan, limits: Limits) -> frozenset[str]:
+    """Name the neurons that send everything as events, as what TOEPLITZ carries travels.
+
+    GeNN 5.4 merges the queues of a group that delays its spikes alone with those of one that delays
+    its events alone, and clears the lists of both as those of the first. So no group delays only
+    one of the two.
+
+    Args:
+        plan: What is simulated.
+        limits: What is safe on the device.
+    """
+    delayed: dict[str, dict[bool, bool]] = defaultdict(dict)
+    for target in plan.neurons:
+        for item in target.projections:
+            source, kinds = plan.by_name[item.source], delayed[item.source]
+            events = source.graded and _is_toeplitz(item.linear, source, target, limits)
+            kinds[events] = kinds.get(events, False) or item.delay > 0
+    return frozenset(name for name, kinds in delayed.items() if len({*kinds.values()}) == 2)
+
+
+def _is_toeplitz(linear: Linear, source: Neurons, target: Neurons, limits: Limits) -> bool:
+    """Whether a linear map becomes TOEPLITZ, which carries whole numbers alone, as digits."""
+    return isinstance(linear, Convolution) and target.size > limits.one_block and not source.hidden
+
+
 def describe_projection(
-    projection: Projection, source: Neurons, target: Neurons, limits: Limits
+    projection: Projection,
+    source: Neurons,
+    target: Neurons,
+    limits: Limits,
+    *,
+    events: bool = False,
 ) -> Iterator[SynapseGroup]:
     """Write a projection as synapse groups.
 
@@ -128,6 +163,7 @@ def describe_projection(
         source: Where spikes come from.
         target: Where they go to.
         limits: What is safe on the device.
+        events: Whether the source is one of :func:`sources_of_events`.
 
     Raises:
         BackendError: It would not fit into memory.
@@ -136,10 +172,10 @@ def describe_projection(
     name = f"{source.name}_to_{target.name}"
     if target.operands > 1:
         at = projection.port
-        yield from _groups(f"{name}_{at}", projection, source, target, limits, port(at))
+        yield from _groups(f"{name}_{at}", projection, source, target, limits, events, port(at))
         return
     if target.ports == 1:
-        yield from _groups(name, projection, source, target, limits)
+        yield from _groups(name, projection, source, target, limits, events)
         return
     assert isinstance(linear, Sparse)
     assert linear.matrix.shape == (source.size, target.size * target.ports)
@@ -147,7 +183,7 @@ def describe_projection(
         part = Sparse(matrix=linear.matrix[:, index :: target.ports])
         if part.matrix.nnz:
             one = replace(projection, linear=part)
-            yield from _groups(f"{name}_{index}", one, source, target, limits, port(index))
+            yield from _groups(f"{name}_{index}", one, source, target, limits, events, port(index))
 
 
 def _groups(
@@ -156,17 +192,17 @@ def _groups(
     source: Neurons,
     target: Neurons,
     limits: Limits,
+    events: bool,
     variable: str = "Isyn",
 ) -> Iterator[SynapseGroup]:
     one_block = target.size <= limits.one_block
     linear = projection.linear
     if one_block:
         linear = _safe(linear, limits)
-    elif source.hidden and isinstance(linear, Convolution):
-        # TOEPLITZ carries whole numbers alone, as digits.
+    elif isinstance(linear, Convolution) and not _is_toeplitz(linear, source, target, limits):
         linear = Sparse(matrix=sparse_matrix(linear.in_planes()))
     synapses = _synapses(linear, source, target)
-    for index, update in enumerate(updates(source, synapses.kind)):
+    for index, update in enumerate(updates(source, "TOEPLITZ" if events else synapses.kind)):
         yield SynapseGroup(
             name=f"{name}_part_{index}",
             source=source.name,
