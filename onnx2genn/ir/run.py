@@ -123,24 +123,24 @@ class Runner:
         found = {**given, **dict(zip(computed, values, strict=True))}
         return {name: found[name] for name in wanted}
 
-    def fill(self, feeds: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
-        """Run on arrays by name, and let outputs be written into arrays of float32.
+    def fill(self, feeds: Mapping[str, np.ndarray], output: np.ndarray) -> None:
+        """Run on arrays by name, and let the one output be written into an array of float32.
 
         Args:
             feeds: Inputs [N, ...] by name.
-            outputs: By name, arrays of the outputs' shapes whose elements lie side by side.
+            output: Array of the output's shape whose elements lie side by side.
 
         Raises:
             UnsupportedModelError: onnxruntime cannot run the model on them.
         """
+        (name,) = self.outputs
         session: Any = self._session  # which says nothing of its types
         binding = session.io_binding()
         for key in self.inputs:
             binding.bind_cpu_input(key, np.ascontiguousarray(feeds[key]))
         for key, array in self._fed.items():
             binding.bind_cpu_input(key, array)
-        for key, array in outputs.items():
-            binding.bind_output(key, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        binding.bind_output(name, "cpu", 0, np.float32, output.shape, output.ctypes.data)
         try:
             session.run_with_iobinding(binding)
         except Exception as error:  # onnxruntime's exceptions share no public base class

@@ -81,17 +81,6 @@ def test_large_weights_are_given_as_they_lie() -> None:
     assert (runner({"x": x})["y"] == 0).all()
 
 
-def test_outputs_are_written_where_they_are_wanted() -> None:
-    found = read(proto([node("Relu", "x", "a"), node("Neg", "a", "y")], {"x": [1, 3]}))
-    runner = Runner.of(found.graph, ["a", "y"])
-    x = normal(6, 3)
-    arrays = {name: np.zeros((6, 3), np.float32) for name in ("a", "y")}
-    for part in (slice(0, 4), slice(4, 6)):
-        runner.fill({"x": x[part]}, {name: array[part] for name, array in arrays.items()})
-    assert np.array_equal(arrays["a"], np.maximum(x, 0))
-    assert np.array_equal(arrays["y"], -np.maximum(x, 0))
-
-
 def test_so_many_samples_at_a_time_stay_in_a_cache(digits: Example) -> None:
     """Few where tensors are large; more where each run loads weights that outweigh them."""
     model = read(digits.model)

@@ -71,8 +71,9 @@ class AccumulatingSimulator:
         """Run the model on a few samples at a time, so that what lies between stays in a cache."""
         found = {name: np.empty((len(samples), *self._shapes[name]), np.float32) for name in wanted}
         for part in self._parts(len(samples)):
-            feeds = {self._network.input_name: samples[part]}
-            self._runner.fill(feeds, {name: array[part] for name, array in found.items()})
+            values = self._runner({self._network.input_name: samples[part]}, wanted)
+            for name, array in found.items():
+                array[part] = values[name]
         return found
 
     def _parts(self, count: int) -> Iterator[slice]:

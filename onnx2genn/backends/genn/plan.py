@@ -164,8 +164,7 @@ class Neurons:
         at_once = max(1, _CACHED // (4 * self.size))
         for start in range(0, len(samples), at_once):
             part = slice(start, start + at_once)
-            (name,) = self._entering.outputs
-            self._entering.fill(self._feeds(samples[part]), {name: into[part]})
+            self._entering.fill(self._feeds(samples[part]), into[part])
 
     @property
     def _is_image(self) -> bool:

@@ -154,3 +154,13 @@ def test_a_window_that_would_not_fit_is_refused() -> None:
         pytest.raises(BackendError, match=r"takes about 48\.0 GiB, of which it may have 1\.0 GiB"),
     ):
         simulate(network, np.zeros((1, 6)))
+
+
+def test_windows_that_begin_in_the_padding_are_no_outputs() -> None:
+    """onnxruntime expects one more of them than it computes."""
+    options = {"kernel_shape": [3, 3], "strides": [3, 3], "pads": [1] * 4, "ceil_mode": 1}
+    nodes = [node("AveragePool", "x", "y", count_include_pad=1, **options)]
+    proto = model(nodes, {"x": ["N", 1, 2, 2]}, {}, opset=19)
+    x = np.random.default_rng(0).normal(size=(3, 1, 2, 2)).astype(np.float32)
+    found = onnx2genn.convert(proto, x).predict(x, backend="onnxruntime")
+    np.testing.assert_allclose(found, x.sum(axis=(2, 3), keepdims=True) / 9, rtol=1e-5)
