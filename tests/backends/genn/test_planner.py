@@ -77,11 +77,7 @@ def test_operations_are_counted_at_the_synapses_of_the_plan(
     assert activity.spikes is not None
     spikes = {item.tensor: activity.spikes[item.name][0] for item in network.populations}
     streams, plan = network.streams_with(relays), make_plan(network, relays)
-    sent = {
-        item.name: np.full(item.size, 1 if network.coding.accumulates else 6.0)
-        for item in plan.neurons
-        if item.hidden
-    }
+    sent = {item.name: np.ones(item.size) for item in plan.neurons if item.hidden}
     sent |= {
         item.name: np.full(item.shape, 6.0).ravel()
         for item in streams.relays.values()
