@@ -16,7 +16,7 @@ from onnx2genn.network import Network
 # channel alone.
 EVIDENCE = (0, 30, 300, 3000, 30000)
 UNTRIED = 300  # where no samples were held out
-_ALIKE = 1.05  # of the least error: what few samples do not tell apart
+_ALIKE = 2.0  # standard errors of a difference: what few samples do not tell apart
 _SIMULATED = 16
 _TINY = 1e-12
 
@@ -37,13 +37,17 @@ class HeldOut:
         )
 
     def error(self, network: Network, *, simulate: bool = False) -> float:
-        """Return the root mean square error of the logits, each output over its spread.
+        """Return the root of the squared error of the logits, each output over its spread.
 
         Args:
             network: Network to try.
             simulate: Whether to simulate neurons that fire while they integrate, on fewer samples,
                 instead of taking the forecast.
         """
+        return float(np.sqrt(self.squares(network, simulate=simulate).sum()))
+
+    def squares(self, network: Network, *, simulate: bool = False) -> np.ndarray:
+        """Return what each sample adds to the squared error, [N]; see :meth:`error`."""
         if simulate and not network.coding.accumulates:
             samples = self.samples[:_SIMULATED]
             logits = predict(network, samples, EMBEDDED)
@@ -51,10 +55,11 @@ class HeldOut:
             samples, logits = self.samples, Forecast(network).logits(self.samples)
         ours, anns = (separate_outputs(self._outputs, item) for item in (logits, self._wanted))
         squares = [
-            np.square(ours[name] - anns[name][: len(samples)]).sum() / max(anns[name].var(), _TINY)
+            np.square(ours[name] - anns[name][: len(samples)]).reshape(len(samples), -1).sum(axis=1)
+            / max(anns[name].var(), _TINY)
             for name in ours
         ]
-        return float(np.sqrt(np.sum(squares)))
+        return np.asarray(np.sum(squares, axis=0, dtype=np.float64))
 
     def relative(self, error: float) -> float:
         """Return an error of the forecast over the spread of the logits."""
@@ -65,9 +70,9 @@ def weigh(seen: Observation, build: Callable[..., Network]) -> Network:
     """Choose how much evidence a channel needs before its own threshold is trusted.
 
     It is that with the least error. Where every activation has a bound, so that it is certain how
-    wide is wide enough, it is the most evidence whose error is about the least (after the rule of
-    one standard error: Breiman et al. 1984, "Classification and Regression Trees"): few samples
-    hardly show what is cut off on others.
+    wide is wide enough, it is the most evidence whose error is not larger by two standard errors of
+    the difference (after the rule of one standard error: Breiman et al. 1984, "Classification and
+    Regression Trees"): few samples hardly show what is cut off on others.
 
     Args:
         seen: What was observed.
@@ -77,14 +82,21 @@ def weigh(seen: Observation, build: Callable[..., Network]) -> Network:
     if not len(seen.held):
         return build(UNTRIED)
     trial = HeldOut(seen)
-    errors = {item: trial.error(build(item)) for item in EVIDENCE}
+    squares = {item: trial.squares(build(item)) for item in EVIDENCE}
     neurons = [item for item in seen.model.parts.populations if not item.pools]
-    bounded = all(item.bound is not None for item in neurons)
-    most = min(errors.values()) * (_ALIKE if bounded else 1.0)
-    alike = [item for item, error in errors.items() if error <= most]
-    evidence = alike[-1 if bounded else 0]
+    evidence = min(EVIDENCE, key=lambda item: squares[item].sum())
+    if all(item.bound is not None for item in neurons):
+        least = squares[evidence]
+        evidence = max(item for item in EVIDENCE if _alike(squares[item] - least))
     plain = build(evidence, False)
-    return plain if trial.error(plain) < errors[evidence] else build(evidence)
+    better = trial.squares(plain).sum() < squares[evidence].sum()
+    return plain if better else build(evidence)
+
+
+def _alike(differences: np.ndarray) -> bool:
+    """Whether squared errors of the same samples are larger by no more than chance may have it."""
+    error = differences.std(ddof=1) * np.sqrt(len(differences))
+    return bool(differences.sum() <= _ALIKE * error)
 
 
 def keep_if_better(seen: Observation, network: Network, changed: Network) -> Network:

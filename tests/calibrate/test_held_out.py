@@ -64,10 +64,12 @@ def test_thresholds_are_no_worse_than_others(bounded: bool, steps: int, better: 
     best = weigh(seen, build)
     errors = {item: trial.error(build(*item)) for item in dict.fromkeys(tried)}
     assert [item for item, with_lows in errors if with_lows] == list(EVIDENCE)
-    with_lows = {item: errors[item, True] for item in EVIDENCE}
-    most = min(with_lows.values()) * (1.05 if bounded else 1)
-    alike = [item for item in EVIDENCE if with_lows[item] <= most]
-    evidence = alike[-1 if bounded else 0]
+    squares = {item: trial.squares(build(item)) for item in EVIDENCE}
+    evidence = min(EVIDENCE, key=lambda item: errors[item, True])
+    if bounded:
+        more = {item: found - squares[evidence] for item, found in squares.items()}
+        chance = {item: 2 * np.sqrt(len(found)) * found.std(ddof=1) for item, found in more.items()}
+        evidence = max(item for item, found in more.items() if found.sum() <= chance[item])
     chosen = [errors[evidence, plain] for plain in (True, False)]
     assert trial.error(best) == min(chosen)
 
