@@ -6,6 +6,7 @@ ACCURACY = {
     "`few-spike` T=8": "few-spike:8",
     "T=6": "few-spike:6",
     "T=4": "few-spike:4",
+    "T=4, signed": "few-spike:4,signed=true",
     "`two-phase` T=16": "two-phase:16",
     "graded, 4 bit, T=1": "graded:1",
     "T=2": "graded:2",
