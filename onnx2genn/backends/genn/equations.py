@@ -79,7 +79,7 @@ def _driven(coding: Coding, population: Population) -> NeuronCode:
     return replace(
         code,
         variables=(*code.variables, *sums, _DRIVE),
-        begin=f"{drive} {' '.join(f'{name} = 0.0;' for name in sums)} {begin}",
+        begin=f"{drive} {_resets(range(len(sums)))} {begin}",
         step=f"{adds} {step}",
     )
 
