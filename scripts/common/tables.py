@@ -15,7 +15,7 @@ ACCURACY = {
 }
 IMAGENET = (
     "few-spike:10", "few-spike:8", "few-spike:6", "few-spike:5", "few-spike:4",
-    "few-spike:5,signed=true", "few-spike:4,signed=true",
+    "few-spike:6,signed=true", "few-spike:5,signed=true", "few-spike:4,signed=true",
     "first-spike:64", "two-phase:32", "two-phase:16",
     "rate:64", "rate:32",
 )  # fmt: skip
