@@ -163,6 +163,17 @@ class Coding(ABC):
         """
         raise CodingError(f"The spikes of coding {self.name!r} do not follow from their number.")
 
+    def arrived(self, code: np.ndarray) -> np.ndarray:
+        """Return what was sent up to each step in units, [T, ...].
+
+        Raises:
+            CodingError: What the neurons fire depends on more than their code.
+        """
+        found = self.spike_train(code)
+        for step in range(1, len(found)):
+            found[step] += found[step - 1]
+        return found
+
     def integrated(self, current: np.ndarray, spikes: np.ndarray) -> np.ndarray:
         """Return the potential V after each step, [T, ...], from what arrived and what was fired.
 
@@ -259,4 +270,4 @@ class AccumulatingCoding(Coding):
 
     def drained(self, code: np.ndarray) -> np.ndarray:
         """What of the code has not been sent yet."""
-        return code - np.cumsum(self.spike_train(code), axis=0)
+        return code - self.arrived(code)

@@ -83,7 +83,8 @@ class FewSpike(AccumulatingCoding):
     def spike_count(self, code: np.ndarray) -> np.ndarray:
         """Digits other than 0."""
         if not self.signed:
-            return np.bitwise_count(code.astype(np.uint8 if self.steps <= 8 else np.uint16))
+            kind = np.uint8 if self.steps <= 8 else np.uint16
+            return np.bitwise_count(code.astype(kind, copy=False))
         return np.count_nonzero(self.spike_train(code), axis=0).astype(np.uint8)
 
     def spike_train(self, code: np.ndarray) -> np.ndarray:
@@ -97,6 +98,16 @@ class FewSpike(AccumulatingCoding):
             train[step] = spike
             rest = rest - spike
         return train
+
+    def arrived(self, code: np.ndarray) -> np.ndarray:
+        """First digits; of a binary number, those of its bits."""
+        if self.signed:
+            return super().arrived(code)
+        whole = code.astype(np.uint16)
+        found = np.empty((self.steps, *whole.shape), np.float32)
+        for step, weight in enumerate(self._weights):
+            found[step] = whole & np.uint16(2**16 - weight)
+        return found
 
     def neuron(self) -> NeuronCode:
         """F collects the sources' digits by their weight; V drains, one digit a step."""

@@ -24,6 +24,8 @@ from onnx2genn.ir.outputs import beside, separate_outputs
 from onnx2genn.ir.run import ARRAYS, Runner
 from onnx2genn.network import Network
 
+_FORECAST_SHARE = 8  # one in so many of the samples that are looked at closely
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -71,9 +73,15 @@ class Part(Sums):
         samples: Number of samples.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, most: int | None = None) -> None:
+        """Begin.
+
+        Args:
+            job: What is compared.
+            most: Most samples; any number if None.
+        """
         self.answers = {name: Answers(item) for name, item in job.questions.items()}
-        self.neurons = [Neurons(job.network, item) for item in job.network.populations]
+        self.neurons = [Neurons(job.network, item, most) for item in job.network.populations]
         self.deviations = Deviations(job.network)
         self.arrived = np.zeros(job.network.input_shape)
         self.seconds = 0.0
@@ -93,6 +101,9 @@ class Comparison:
         self._job, self._simulator = job, simulator
         self._target = job.network.model.parts.readout.target
         self._tensors = [item.tensor for item in job.network.populations]
+        self._exact = job.network.coding.accumulates and self.backend == EMBEDDED
+        # What this engine computes of so few samples is still in a cache when it is looked at.
+        self._at_once = job.network.model.samples_in_cache if self._exact else self.batch_size
 
     # Made when they are first asked for: where others compare, this process needs none of them.
 
@@ -116,26 +127,36 @@ class Comparison:
 
     def part(self, stretch: Stretch) -> Part:
         """Return what is found on some samples."""
-        network, samples = self._job.network, stretch.samples
+        count = len(stretch.samples)
+        found = Part(self._job, count)
+        starts = range(0, count, self._at_once)
+        readouts = [
+            self._add(found, stretch.samples[at : at + self._at_once], stretch.first + at)
+            for at in starts
+        ]
+        self._answer(found, [np.concatenate(item) for item in zip(*readouts, strict=True)], stretch)
+        return found
+
+    def _add(self, found: Part, samples: np.ndarray, first: int) -> list[np.ndarray]:
+        """Add some samples; return readouts of ANN, forecast, SNN, and of this after each step."""
+        network = self._job.network
         seen = network.model.summed(samples)
-        closely = min(max(0, looked_at(network) - stretch.first), len(samples))
-        found = Part(self._job)
+        closely = min(max(0, looked_at(network) - first), len(samples))
         ann, by_layer = self._wanted(seen, closely)
         began = time.perf_counter()
-        activity = self._simulator.run(samples, first=stretch.first, record=True)
-        found.seconds = time.perf_counter() - began
+        activity = self._simulator.run(samples, first=first, record=True)
+        found.seconds += time.perf_counter() - began
         assert activity.logits_by_step is not None
-        readouts = [ann, self._forecasts(samples, closely, activity.logits), activity.logits]
-        self._answer(found, [*readouts, *activity.logits_by_step], stretch)
         for item in found.neurons:
-            item.add(activity, by_layer)
+            item.add(activity)
         forecast = (
             self._by_layer.activations(seen[:closely]) if (self._by_layer and closely) else None
         )
-        found.deviations.add(activity, by_layer, forecast, closely)
-        found.arrived = np.abs(seen).sum(axis=0, dtype=np.float64)
-        found.samples = len(samples)
-        return found
+        found.deviations.add(activity, by_layer, forecast, count=closely, first=first)
+        found.arrived += np.abs(seen).sum(axis=0, dtype=np.float64)
+        found.samples += len(samples)
+        forecasts = self._forecasts(samples, first, activity.logits)
+        return [ann, forecasts, activity.logits, *activity.logits_by_step]
 
     def _wanted(
         self, seen: np.ndarray, closely: int
@@ -149,14 +170,15 @@ class Comparison:
             parts.append(self._ann({name: seen[closely:]})[self._target])
         return np.concatenate(parts), by_layer
 
-    def _forecasts(self, samples: np.ndarray, closely: int, simulated: np.ndarray) -> np.ndarray:
+    def _forecasts(self, samples: np.ndarray, first: int, simulated: np.ndarray) -> np.ndarray:
         """Return the logits that are forecast.
 
         Neurons that accumulate first send just what is forecast, and the embedded engine computes
-        that in the same way: beyond the first samples, what it found is the forecast.
+        that in the same way: beyond a few samples, what it found is the forecast.
         """
-        alike = self._job.network.coding.accumulates and self.backend == EMBEDDED
-        count = closely if alike else len(samples)
+        count = len(samples)
+        if self._exact:
+            count = min(max(0, forecast_of(self._job.network) - first), count)
         if not count:
             return simulated
         return np.concatenate([self._forecast.logits(samples[:count]), simulated[count:]])
@@ -182,6 +204,11 @@ def _behind_heads(model: Model, name: str, logits: np.ndarray) -> np.ndarray:
     outputs = model.parts.outputs
     output = next(item for item in outputs if item.name == name)
     return model.with_heads(beside(outputs, output, logits))[name]
+
+
+def forecast_of(network: Network) -> int:
+    """Return how many of the first samples are forecast where the simulation gives just that."""
+    return -(-looked_at(network) // _FORECAST_SHARE)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Deviation:
         largest: Largest activation of the ANN above the lowest value that is sent, in ANN units.
         top: Largest value that spikes can express, likewise.
         calibrated: ``largest`` on the calibration samples; None if that is not known.
-        response: What was decoded, by the activation of the ANN.
+        response: What was decoded, by the activation of the ANN, on a fourth of these samples.
     """
 
     error: float | None = None

@@ -8,7 +8,8 @@ import numpy as np
 
 from onnx2genn.backends.base import Activity
 from onnx2genn.evaluate.deviation import Deviation
-from onnx2genn.evaluate.pieces import pieces
+from onnx2genn.evaluate.moments import Moments
+from onnx2genn.evaluate.pieces import pieces, square
 from onnx2genn.evaluate.response import Responses
 from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.partition import Population
@@ -30,6 +31,7 @@ def looked_at(network: Network) -> int:
 
 
 _ROOM = 1.25
+_RESPONSE_SHARE = 4  # one in so many of the samples that are looked at: responses are drawn
 
 
 class Deviations(Sums):
@@ -47,13 +49,16 @@ class Deviations(Sums):
     def __init__(self, network: Network) -> None:
         self._network = network
         self._errors = {item.name: _Errors() for item in network.populations}
+        self._scales = _Scales(network)
 
     def add(
         self,
         activity: Activity,
         ann: Mapping[str, np.ndarray],
         forecast: Mapping[str, np.ndarray] | None,
+        *,
         count: int,
+        first: int,
     ) -> None:
         """Add the first samples of a batch.
 
@@ -63,39 +68,45 @@ class Deviations(Sums):
             forecast: What was forecast, by tensor; None for what accumulates first, which sends
                 exactly that.
             count: Number of samples to look at.
+            first: Number of the first one in the data.
         """
         assert activity.codes is not None
+        answering = min(max(0, -(-looked_at(self._network) // _RESPONSE_SHARE) - first), count)
         for item in self._network.populations if count else ():
             arrays = [ann[item.tensor][:count], activity.codes[item.name][:count]]
             if forecast is not None:
                 arrays.append(forecast[item.tensor][:count])
-            for wanted, codes, *expected in pieces(*arrays):
-                decoded = self._network.decode(item, codes)
-                self._add(item, wanted, decoded, expected[0] if expected else decoded)
+            for part, (wanted, codes, *expected) in pieces(*arrays):
+                self._add(item, part, wanted, codes, *expected)
+            for part, (wanted, codes) in pieces(*(array[:answering] for array in arrays[:2])):
+                step, offset = self._scales.of(item, part)
+                responses = self._errors[item.name].responses
+                responses.add(wanted - offset, codes * step, self._end(item))
 
     def _add(
-        self, item: Population, ann: np.ndarray, decoded: np.ndarray, expected: np.ndarray
+        self,
+        item: Population,
+        part: slice,
+        ann: np.ndarray,
+        codes: np.ndarray,
+        forecast: np.ndarray | None = None,
     ) -> None:
-        network, quantiser = self._network, self._network.coding.quantiser
-        threshold, offset = network.thresholds[item.name], network.offsets[item.name]
-        top = quantiser.levels * quantiser.step_value(threshold)
-        above = ann - offset
-        rounded = quantiser.quantise(above, threshold) + offset
-        sums = self._errors[item.name]
-        sums.error += _square(decoded - ann)
-        sums.own += _square(rounded - ann)
-        sums.inherited += _square(expected - rounded)
-        if expected is not decoded:
-            sums.unevenness += _square(decoded - expected)
-        sums.total += float(ann.sum(dtype=np.float64))
-        sums.squares += _square(ann)
-        sums.count += ann.size
-        largest = float(above.max(initial=0.0))
+        quantiser, sums = self._network.coding.quantiser, self._errors[item.name]
+        step, offset = self._scales.of(item, part)
+        above, decoded = ann - offset, codes * step
+        rounded = quantiser.code(above / step) * step
+        expected = decoded if forecast is None else forecast - offset
+        sums.error += square(decoded - above)
+        sums.own += square(rounded - above)
+        sums.inherited += square(expected - rounded)
+        if forecast is not None:
+            sums.unevenness += square(decoded - expected)
+        sums.moments.add_single(decoded + offset, ann)
+        largest, top = float(above.max(initial=0.0)), quantiser.levels * step
         if largest > top.min():
-            sums.clipping += _square(np.maximum(above - top, 0))
+            sums.clipping += square(np.maximum(above - top, 0))
         sums.largest = max(sums.largest, largest)
         sums.top = max(sums.top, float(top.max()))
-        sums.responses.add(above, decoded - offset, self._end(item))
 
     def _end(self, item: Population) -> float:
         """Return where the histogram of a population ends."""
@@ -104,12 +115,15 @@ class Deviations(Sums):
         known = self._network.calibration_maxima.get(item.name, 0.0)
         return _ROOM * max(float(top.max()), known)
 
+    def correlation(self, item: Population) -> float | None:
+        """Return the correlation of the decoded activity of a population with the ANN's."""
+        return self._errors[item.name].moments.correlation()
+
     def of(self, item: Population) -> Deviation:
         """Return what was found of a population."""
         sums = self._errors[item.name]
-        mean = sums.total / max(sums.count, 1)
-        spread = sums.squares - sums.count * mean**2
-        scale = 1 / spread if spread > 1e-12 * max(sums.squares, 1e-30) else 0.0
+        _, variance = sums.moments.variances()
+        scale = 1 / (variance * sums.moments.count) if variance > 0 else 0.0
         return Deviation(
             error=sums.error * scale if scale else None,
             clipping=sums.clipping * scale,
@@ -128,9 +142,8 @@ class _Errors(Sums):
 
     def __init__(self) -> None:
         self.error = self.clipping = self.own = self.unevenness = self.inherited = 0.0
-        self.total = self.squares = 0.0
         self.largest = self.top = 0.0
-        self.count = 0
+        self.moments = Moments()
         self.responses = Responses()
 
     def merge(self, other: _Errors) -> None:
@@ -140,5 +153,19 @@ class _Errors(Sums):
         self.largest, self.top = largest, top
 
 
-def _square(values: np.ndarray) -> float:
-    return float(np.square(values, dtype=np.float64).sum())
+class _Scales:
+    """What turns the code of each neuron into its activation."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def of(self, item: Population, part: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Return the value of a code of 1, and of a code of 0, for some neurons of a population."""
+        if item.name not in self._kept:
+            step = self._network.coding.quantiser.step_value(self._network.thresholds[item.name])
+            values = step, self._network.offsets[item.name]
+            flat = [np.broadcast_to(array, item.shape).reshape(-1) for array in values]
+            self._kept[item.name] = flat[0], flat[1]
+        step, offset = self._kept[item.name]
+        return step[part], offset[part]

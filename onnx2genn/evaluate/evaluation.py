@@ -150,7 +150,11 @@ def _result(job: Job, found: Part, samples: np.ndarray, backend: str) -> Evaluat
         spikes[entry] = found.arrived / network.units[entry] * network.coding.steps
     streams = network.streams_with(job.options.get("relays"))
     ways = projections(network, streams, {name: item / count for name, item in spikes.items()})
-    answers = list(found.answers.values())
+    answers, compared = list(found.answers.values()), found.deviations
+    populations = [
+        item.result(compared.correlation(item.population), compared.of(item.population))
+        for item in found.neurons
+    ]
     return Evaluation(
         model=network.model.graph.name,
         coding=network.coding.name,
@@ -163,7 +167,7 @@ def _result(job: Job, found: Part, samples: np.ndarray, backend: str) -> Evaluat
         sops_per_sample=sum(item.sops for item in ways),
         macs_per_sample=macs(network.model.graph),
         samples_per_second=count / found.seconds,
-        populations=[item.result(found.deviations.of(item.population)) for item in found.neurons],
+        populations=populations,
         settings=str(network.coding),
         calibration_samples=network.calibration_samples,
         inputs=network.model.parts.inputs,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from onnx2genn.evaluate.pieces import dot
 from onnx2genn.evaluate.sums import Sums
+
+# Where the spread is less of the mean, single precision rounds this too much.
+_LEAST_SPREAD = 1e-3
 
 
 class Moments(Sums):
@@ -36,6 +40,21 @@ class Moments(Sums):
         mean = series.mean(axis=1)
         series -= mean[:, None]
         self._add(a.size, mean, series @ series.T)
+
+    def add_single(self, a: np.ndarray, b: np.ndarray) -> None:
+        """Add a part of both series, of float32, with sums to six digits: that is faster."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            means = [float(item.mean(dtype=np.float32)) if item.size else 0.0 for item in (a, b)]
+            x, y = a - np.float32(means[0]), b - np.float32(means[1])
+        xx, yy = dot(x, x), dot(y, y)
+        least = [a.size * (_LEAST_SPREAD * mean) ** 2 for mean in means]
+        if not (least[0] < xx < np.inf and least[1] < yy < np.inf):
+            self.add(a, b)
+            return
+        if not self.count:
+            self._first = np.array(means)
+        xy = dot(x, y)
+        self._add(a.size, np.array(means) - self._first, np.array([[xx, xy], [xy, yy]]))
 
     def merge(self, other: Moments) -> None:
         """Add another part of both series."""

@@ -1,4 +1,4 @@
-"""Measure what an evaluation costs beside the simulation that it is about.
+"""Measure what an evaluation costs beside what it compares: the simulation and the ANN.
 
     python scripts/measure/evaluation_cost.py [NETWORK ...] [--images N]
 
@@ -24,10 +24,11 @@ from onnx2genn.backends.registry import EMBEDDED
 ROUNDS = 3
 IMAGES = {LARGE: 128}
 MANY = 1024
+AT_ONCE = 64
 
 
 def main() -> None:
-    """Print the time of predictions and evaluations, and their ratio."""
+    """Print the time of the ANN, of predictions and of evaluations, and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = [*NETWORKS, LARGE]
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(names))
@@ -43,7 +44,9 @@ def report(name: str, count: int) -> None:
     network = onnx2genn.convert(path, images[:CALIBRATION], steps=8)
     times = -(-count // len(images))
     x = images.repeat(times, axis=0)[:count]
+    ann, target = network.model.runner([network.model.parts.readout.target]), network.input_name
     jobs: dict[str, Callable[[], object]] = {
+        "ANN": lambda: list(ann.batches({target: x}, AT_ONCE)),
         "predict": lambda: network.predict(x, backend=EMBEDDED),
         "evaluate": lambda: network.evaluate(x, backend=EMBEDDED),
     }
@@ -53,10 +56,11 @@ def report(name: str, count: int) -> None:
             began = time.process_time()
             job()
             least[kind] = min(least[kind], time.process_time() - began)
-    predict, evaluate = (1e3 * least[kind] / count for kind in jobs)
+    alone, predict, evaluate = (1e3 * least[kind] / count for kind in jobs)
     print(
-        f"{name}, {count} images: predict {predict:.3g} ms an image, evaluate {evaluate:.3g}: "
-        f"{evaluate / predict:.2f} times",
+        f"{name}, {count} images: ANN {alone:.3g} ms an image, predict {predict:.3g}, evaluate "
+        f"{evaluate:.3g}: {evaluate / predict:.2f} times predict, "
+        f"{evaluate / (predict + alone):.2f} times both",
         flush=True,
     )
 

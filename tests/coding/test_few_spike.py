@@ -25,6 +25,7 @@ def test_spikes_are_binary_digits(steps: int) -> None:
     code = coding.quantiser.code(total)
     np.testing.assert_array_equal(coding.spike_train(code), train)
     np.testing.assert_array_equal(train.sum(axis=0), code)
+    np.testing.assert_array_equal(coding.arrived(code), train.cumsum(axis=0))
     np.testing.assert_array_equal(coding.spike_count(code), (train != 0).sum(axis=0))
 
 
@@ -42,6 +43,7 @@ def test_signed_spikes_are_balanced_ternary_digits(steps: int, largest: int) -> 
     assert not potential.any()
     code = coding.quantiser.code(total)
     np.testing.assert_array_equal(coding.spike_train(code), train)
+    np.testing.assert_array_equal(coding.arrived(code), train.cumsum(axis=0))
     np.testing.assert_array_equal(coding.spike_count(code), (train != 0).sum(axis=0))
 
 

@@ -11,6 +11,7 @@ from conftest import Example
 from helpers.models import mlp
 
 import onnx2genn
+from onnx2genn.evaluate.comparison import forecast_of
 from onnx2genn.evaluate.errors_by_cause import MOST_SAMPLES
 from onnx2genn.evaluate.forecast import Forecast
 
@@ -53,7 +54,7 @@ def test_what_was_simulated_is_the_forecast_beyond_the_first_samples(
     network = onnx2genn.convert(digits.model, digits.x_train[:60], steps=4)
     x, y = np.tile(digits.x_test, (2, 1, 1, 1)), np.tile(digits.y_test, 2)
     found = network.evaluate(x, y, backend="onnxruntime", batch_size=100)
-    assert sum(asked) == MOST_SAMPLES < len(x)
+    assert sum(asked) == forecast_of(network) < MOST_SAMPLES < len(x)
     assert found.forecast_accuracy == found.snn_accuracy
     asked.clear()
     rate = onnx2genn.convert(digits.model, digits.x_train[:60], "rate", steps=4)

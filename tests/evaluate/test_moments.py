@@ -49,6 +49,29 @@ def test_what_hardly_varies_keeps_its_correlation(dtype: type) -> None:
     assert streamed(base, other).correlation() == pytest.approx(wanted, abs=1e-9)
 
 
+@pytest.mark.parametrize("shift", [0.0, 3.0, 1e4])
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
+def test_single_precision_gives_six_digits(shift: float, scale: float) -> None:
+    a = (scale * (noise(0) + shift)).astype(np.float32)
+    b = (scale * (noise(0) + noise(1) - shift)).astype(np.float32)
+    found = Moments()
+    for one, other in zip(np.array_split(a, 7), np.array_split(b, 7), strict=True):
+        found.add_single(one, other)
+    whole = streamed(a, b)
+    assert found.correlation() == pytest.approx(whole.correlation(), abs=1e-6)
+    assert found.variances() == pytest.approx(whole.variances(), rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e8 / 3, 3e38, 1e-40])
+def test_a_constant_has_no_correlation_in_single_precision(value: float) -> None:
+    constant, other = np.full(5000, value, np.float32), noise(0).astype(np.float32)
+    for pair in ((constant, other), (other, constant), (constant, constant)):
+        found = Moments()
+        for _ in range(3):
+            found.add_single(*pair)
+        assert found.correlation() is None
+
+
 def test_it_is_never_beyond_one() -> None:
     for seed in range(200):
         a = noise(seed, 3).astype(np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from onnx2genn.network import Network
 
 _BATCH = 256
+_NARROW = 2**16
 
 
 class AccumulatingSimulator:
@@ -39,6 +39,7 @@ class AccumulatingSimulator:
         self._runner = Runner(model_of_codes(network), threads=threads or 0)
         self._readout = Runner(network.readout_in_units().to_onnx(), threads=threads or 0)
         self._shapes = {item.tensor: item.shape for item in network.populations}
+        self._names = {item.tensor: item.name for item in network.populations}
         self._shapes[LOGITS] = network.model.parts.readout.shape
 
     def run(
@@ -53,11 +54,10 @@ class AccumulatingSimulator:
         if not record and watch == NOTHING:
             return Activity(logits=self._computed(samples, [LOGITS])[LOGITS])
         found = self._computed(samples, list(self._shapes))
-        codes = {item.name: found[item.tensor] for item in self._network.populations}
-        entering = {self._network.input_name: samples}
+        codes = {item.name: self._narrow(found[item.tensor]) for item in self._network.populations}
         return Activity(
             logits=found[LOGITS],
-            logits_by_step=self._by_step({**entering, **found}) if record else None,
+            logits_by_step=self._by_step(samples, codes) if record else None,
             codes=codes,
             spikes={name: self._coding.spike_count(code) for name, code in codes.items()},
             trains={name: self._coding.spike_train(codes[name]) for name in watch.spikes},
@@ -67,33 +67,36 @@ class AccumulatingSimulator:
     def close(self) -> None:
         """Nothing is held outside the sessions."""
 
+    def _narrow(self, codes: np.ndarray) -> np.ndarray:
+        """Return codes in as few bits as they need: what is counted of them is memory that is read.
+
+        Single precision has all whole numbers that 16 bits hold, and numpy computes with both so.
+        """
+        levels = self._coding.quantiser.levels
+        return codes.astype(np.min_scalar_type(levels)) if levels < _NARROW else codes
+
     def _computed(self, samples: np.ndarray, wanted: list[str]) -> dict[str, np.ndarray]:
         """Run the model on a few samples at a time, so that what lies between stays in a cache."""
+        entry, size = self._network.input_name, self._network.model.samples_in_cache
+        if len(samples) <= size:
+            return self._runner({entry: samples}, wanted)
         found = {name: np.empty((len(samples), *self._shapes[name]), np.float32) for name in wanted}
-        for part in self._parts(len(samples)):
-            values = self._runner({self._network.input_name: samples[part]}, wanted)
+        for start in range(0, len(samples), size):
+            part = slice(start, start + size)
+            values = self._runner({entry: samples[part]}, wanted)
             for name, array in found.items():
                 array[part] = values[name]
         return found
 
-    def _parts(self, count: int) -> Iterator[slice]:
-        size = self._network.model.samples_in_cache
-        for start in range(0, count, size):
-            yield slice(start, min(start + size, count))
-
-    def _by_step(self, values: dict[str, np.ndarray]) -> np.ndarray:
+    def _by_step(self, samples: np.ndarray, codes: dict[str, np.ndarray]) -> np.ndarray:
         """Run the readout on what has arrived after each step of its sources' window."""
-        entry = self._network.input_name
-        sources = self._network.model.parts.readout.sources
-        arrived = {
-            name: np.cumsum(self._coding.spike_train(values[name]), axis=0)
-            for name in sources
-            if name != entry
-        }
-        rows: list[np.ndarray] = []
-        for step in range(self._coding.steps):
-            feeds = {name: value[step] for name, value in arrived.items()}
-            if entry in sources:
-                feeds[entry] = values[entry]
-            rows += self._readout(feeds).values()
-        return np.stack(rows)
+        steps, count, names = self._coding.steps, len(samples), self._names
+        feeds = {}
+        for name in self._network.model.parts.readout.sources:
+            if name in names:
+                arrived = self._coding.arrived(codes[names[name]])
+            else:
+                arrived = np.broadcast_to(samples, (steps, *samples.shape))
+            feeds[name] = arrived.reshape(steps * count, *arrived.shape[2:])
+        (found,) = self._readout(feeds).values()
+        return found.reshape(steps, count, *found.shape[1:])
