@@ -41,8 +41,9 @@ class Quantiser:
 
     def code(self, steps: np.ndarray) -> np.ndarray:
         """Return the codes, as whole numbers in float, of values in units of s."""
-        # As the neuron's own text does: what is no number has the code 0.
-        whole = np.fmin(np.fmax(np.floor(steps + self.rounding), 0), self.levels)
+        whole = np.clip(np.floor(steps + self.rounding), 0, self.levels)
+        if np.isnan(whole.max(initial=0)):  # has the code 0, as in the neuron's own text
+            whole = np.where(np.isnan(whole), np.float32(0), whole)
         return _nearest(self.codes)[whole.astype(np.int32)] if self.codes else whole
 
     def quantise(self, values: np.ndarray, threshold: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ class Deviations(Sums):
             for part, (wanted, codes) in pieces(*(array[:answering] for array in arrays[:2])):
                 step, offset = self._scales.of(item, part)
                 responses = self._errors[item.name].responses
-                responses.add(wanted - offset, codes * step, self._end(item))
+                responses.add(_minus(wanted, offset), codes * step, self._end(item))
 
     def _add(
         self,
@@ -93,20 +93,20 @@ class Deviations(Sums):
     ) -> None:
         quantiser, sums = self._network.coding.quantiser, self._errors[item.name]
         step, offset = self._scales.of(item, part)
-        above, decoded = ann - offset, codes * step
+        above, decoded = _minus(ann, offset), codes * step
         rounded = quantiser.code(above / step) * step
-        expected = decoded if forecast is None else forecast - offset
+        expected = decoded if forecast is None else _minus(forecast, offset)
         sums.error += square(decoded - above)
         sums.own += square(rounded - above)
         sums.inherited += square(expected - rounded)
         if forecast is not None:
             sums.unevenness += square(decoded - expected)
-        sums.moments.add_single(decoded + offset, ann)
-        largest, top = float(above.max(initial=0.0)), quantiser.levels * step
-        if largest > top.min():
-            sums.clipping += square(np.maximum(above - top, 0))
+        sums.moments.add_single(decoded if offset is None else decoded + offset, ann)
+        largest, lowest_top = float(above.max(initial=0.0)), quantiser.levels * float(step.min())
+        if largest > lowest_top:
+            sums.clipping += square(np.maximum(above - quantiser.levels * step, 0))
         sums.largest = max(sums.largest, largest)
-        sums.top = max(sums.top, float(top.max()))
+        sums.top = max(sums.top, quantiser.levels * float(step.max()))
 
     def _end(self, item: Population) -> float:
         """Return where the histogram of a population ends."""
@@ -158,14 +158,25 @@ class _Scales:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._kept: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
 
-    def of(self, item: Population, part: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Return the value of a code of 1, and of a code of 0, for some neurons of a population."""
+    def of(self, item: Population, part: slice) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the value of a code of 1, and of a code of 0, for some neurons of a population.
+
+        The latter is None where it is 0.
+        """
         if item.name not in self._kept:
-            step = self._network.coding.quantiser.step_value(self._network.thresholds[item.name])
-            values = step, self._network.offsets[item.name]
-            flat = [np.broadcast_to(array, item.shape).reshape(-1) for array in values]
-            self._kept[item.name] = flat[0], flat[1]
+            value = self._network.coding.quantiser.step_value(self._network.thresholds[item.name])
+            lowest = self._network.offsets[item.name]
+            shift = _flat(lowest, item) if lowest.any() else None
+            self._kept[item.name] = _flat(value, item), shift
         step, offset = self._kept[item.name]
-        return step[part], offset[part]
+        return step[part], None if offset is None else offset[part]
+
+
+def _flat(values: np.ndarray, item: Population) -> np.ndarray:
+    return np.broadcast_to(values, item.shape).reshape(-1)
+
+
+def _minus(values: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
+    return values if offset is None else values - offset
