@@ -17,6 +17,7 @@ from onnx2genn.coding import Coding
 from onnx2genn.data import Inputs, Progress
 from onnx2genn.errors import CalibrationError, CodingError, Problem, UnsupportedModelError
 from onnx2genn.frontend.file import InputShape, Source
+from onnx2genn.frontend.input_values import InputValues
 from onnx2genn.frontend.outputs import Wanted
 from onnx2genn.frontend.pipeline import fit
 from onnx2genn.ir.model import Model
@@ -38,6 +39,7 @@ def convert(
     inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
+    input_values: InputValues | None = None,
     preprocessing: Preprocessing | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
@@ -68,6 +70,9 @@ def convert(
             cost no more than it does. With several, ``predict`` returns a dictionary.
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
+        input_values: Inputs that have one value for all samples, as a sampling rate, a first state
+            or a mask: numbers, arrays of the input's shape (the batch is an axis of size 1),
+            ``"zeros"`` or ``"ones"``, by name. They become constants of the network.
         preprocessing: What is done to samples before the model takes them. It becomes part of the
             network, and is saved with it: all samples are those before.
         progress: Called with the number of calibration samples done and the total.
@@ -109,6 +114,7 @@ def convert(
             chosen,
             preprocessing,
             progress,
+            input_values,
         )
     if samples is None:
         return SpikingNetwork.of(guess(model, chosen))
@@ -146,6 +152,7 @@ def examine(
     inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
+    input_values: InputValues | None = None,
     preprocessing: Preprocessing | None = None,
     coding: str | Coding = codings.DEFAULT,
 ) -> Model:
@@ -158,6 +165,7 @@ def examine(
         output: As for :func:`convert`.
         input_shape: Shape of one sample, where the model leaves it open and there are no samples;
             of a model with several inputs the shapes by name.
+        input_values: As for :func:`convert`.
         preprocessing: As for :func:`convert`.
         coding: Coding that the samples are for, which may take events.
 
@@ -173,6 +181,7 @@ def examine(
         _names(inputs),
         codings.make(coding),
         preprocessing,
+        input_values=input_values,
     )
     return model if samples is None else fit(model, samples)
 
@@ -184,6 +193,7 @@ def check(
     inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
+    input_values: InputValues | None = None,
     preprocessing: Preprocessing | None = None,
     coding: str | Coding = codings.DEFAULT,
 ) -> list[Problem]:
@@ -195,6 +205,7 @@ def check(
         inputs: As for :func:`convert`.
         output: As for :func:`convert`.
         input_shape: As for :func:`examine`.
+        input_values: As for :func:`convert`.
         preprocessing: As for :func:`convert`.
         coding: As for :func:`examine`.
 
@@ -214,6 +225,7 @@ def check(
             inputs=inputs,
             output=output,
             input_shape=input_shape,
+            input_values=input_values,
             preprocessing=preprocessing,
             coding=coding,
         )

@@ -6,8 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from conftest import Example
+from helpers.onnx_models import model, node, normal
 
 from onnx2genn.cli import main
 from onnx2genn.cli.config import with_configuration, written
@@ -184,6 +187,7 @@ def test_a_configuration_is_written_as_it_is_read(here: Path) -> None:
     words = [*RUN, "--option", "lookahead=3", "--option", "reset=soft", "--percentile", "99.5"]
     words += ["--coding", "rate", "--steps", "auto", "--trace", "--diagnose", "--seed", "0"]
     words += ["--output", "a", "--output", "b"]
+    words += ["--input-value", "a=[[1, 2.5]]", "--input-value", "b=zeros", "--input-value", "c=1,2"]
     given = parser().parse_args(words)
     del given.config
     Path("again.toml").write_text(written(given))
@@ -235,3 +239,36 @@ def test_verbose_says_what_took_how_long(here: Path, capsys: pytest.CaptureFixtu
         assert stage in printed
     assert main(words) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_values_of_inputs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = [node("Mul", "x gain", "a"), node("MatMul", "a w", "b"), node("Add", "b shift", "c")]
+    nodes += [node("Relu", "c", "y")]
+    inputs = {"x": ["N", 4], "gain": [], "shift": ["N", 3]}
+    onnx.save(model(nodes, inputs, {"w": normal(4, 3)}), "gained.onnx")
+    np.save("gain.npy", np.float64(2))
+    x = normal(20, 4, seed=1)
+    np.savez("samples.npz", x=x, y=np.arange(20) % 3)
+    files = ["--calibrate", "samples.npz", "--evaluate", "samples.npz"]
+    given = ["--input-value", "gain=gain.npy", "--input-value", "shift=0,-1,1"]
+    assert main(["gained.onnx", "--check", *given]) == 1
+    assert "axis of size 1" in capsys.readouterr().err
+    given[-1] = "shift=[[0, -1, 1]]"
+    assert main(["gained.onnx", "--check", *given]) == 0
+    assert main(["gained.onnx", *files, *given, "--save", "saved.onnx", "--json", "a.json"]) == 0
+    assert "'gain' has the value 2.0 for all samples" in text_of(capsys)
+    assert main(["saved.onnx", "--evaluate", "samples.npz", "--json", "b.json"]) == 0
+    a, b = (json.loads(Path(name).read_text()) for name in ("a.json", "b.json"))
+    assert a["spikes_per_sample"] == b["spikes_per_sample"]
+    assert main(["sweep", "gained.onnx", *files, *given, "--codings", "few-spike"]) == 0
+    (here / "elsewhere").mkdir()
+    table = '[input-value]\ngain = "../gain.npy"\nshift = [[0, -1, 1]]\n'
+    (here / "elsewhere" / "run.toml").write_text('model = "../gained.onnx"\ncheck = true\n' + table)
+    assert main(["--config", "elsewhere/run.toml"]) == 0
+    for wrong in ("gain", "gain=", "gain=two", "=2"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["gained.onnx", "--input-value", wrong])
+    assert main(["gained.onnx", "--check", "--input-value", "gain=absent.npy"]) == 1
+    assert "absent.npy cannot be read" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["saved.onnx", *given])

@@ -22,6 +22,7 @@ from onnx2genn.data import (
     shapes_of,
 )
 from onnx2genn.frontend.file import InputShape, Source, load_proto
+from onnx2genn.frontend.input_values import InputValues, with_values
 from onnx2genn.frontend.outputs import Wanted, choose_outputs, input_names
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.frontend.preprocessing import prepared
@@ -38,6 +39,7 @@ def read_with_samples(
     coding: Coding | None = None,
     preprocessing: Preprocessing | None = None,
     progress: Progress | None = None,
+    input_values: InputValues | None = None,
 ) -> tuple[Model, np.ndarray | None]:
     """Read a model, and samples for it.
 
@@ -50,17 +52,20 @@ def read_with_samples(
         coding: Coding that they are for; it may take events.
         preprocessing: What is done to samples, which becomes part of the model; None for nothing.
         progress: Called with the number of images read and the total.
+        input_values: Inputs with one value for all samples, by name.
 
     Raises:
         UnsupportedModelError: The model cannot be converted.
         DataError: The samples do not fit the model.
     """
     preprocessing = preprocessing or AS_IT_IS
-    proto = prepared(load_proto(source), preprocessing, output)
+    proto, notes = with_values(load_proto(source), input_values)
+    proto = prepared(proto, preprocessing, output)
 
     def made(input_shape: InputShape | None) -> Model:
         model = read(proto, output=output, start=start, input_shape=input_shape)
-        return replace(model, preprocessing=preprocessing)
+        graph = replace(model.graph, notes=[*notes, *model.graph.notes])
+        return replace(model, graph=graph, preprocessing=preprocessing)
 
     if calibration is None:
         return made(input_shape), None

@@ -25,14 +25,14 @@ _WORK = (*_SPEECH, "memory")
 TAKEN = {
     "doctor": _SPEECH,
     "check": (
-        *(*_WORK, "model", "input", "output", "input_shape"),
+        *(*_WORK, "model", "input", "output", "input_shape", "input_value"),
         *("calibrate", "coding", "option", "trace", "report"),
         *PREPROCESSING,
     ),
     "saved": (*_WORK, "model", *RUNNING),
     "convert": (
         *_WORK,
-        *("model", "input", "output", "input_shape", "calibrate", "trace"),
+        *("model", "input", "output", "input_shape", "input_value", "calibrate", "trace"),
         *PREPROCESSING,
         *CODING,
         *RUNNING,

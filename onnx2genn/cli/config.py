@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_TABLES = ("option", "input_shape", "membrane")
+_TABLES = ("option", "input_shape", "input_value", "membrane")
 _ROWS = ("mean", "std")
 _PLAIN = (str, int, float)
 
@@ -65,7 +65,8 @@ def _words(path: Path, known: set[str]) -> Iterator[str]:
             if not isinstance(value, dict):
                 raise CodingError(f"{path}: {key} is a table, as [{key}]")
             for inner, item in value.items():
-                yield from (flag, f"{inner}={_text(item)}")
+                text = _array(item, path.parent) if name == "input_value" else _text(item)
+                yield from (flag, f"{inner}={text}")
         elif isinstance(value, bool):
             yield from [flag] if value else []
         else:
@@ -83,6 +84,13 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _array(value: Any, folder: Path) -> str:
+    """Write the value of an input; a file is named from the folder of the configuration."""
+    if isinstance(value, str):
+        return str(folder / value) if value.endswith(values.NPY) else value
+    return json.dumps(value)
 
 
 def written(given: argparse.Namespace) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from onnx2genn.cli import values
 from onnx2genn.cli.preparation import add_preprocessing, preprocessing_of
+from onnx2genn.errors import DataError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,33 +72,7 @@ def parser() -> argparse.ArgumentParser:
         help="memory that reading, calibration and simulation may take (default: a quarter of the "
         "machine's)",
     )
-    add(
-        "--output",
-        metavar="NAME",
-        action="append",
-        default=[],
-        type=values.word,
-        help="output of the model to convert, or a tensor within it; may be given several times "
-        "(default: the first of floats, and the others where they convert and cost no more)",
-    )
-    add(
-        "--input",
-        metavar="TENSOR",
-        action="append",
-        default=[],
-        type=values.word,
-        help="start at a tensor within the model: what comes before is computed of each sample, or "
-        "the data are of this tensor",
-    )
-    add(
-        "--input-shape",
-        metavar="NAME=SIZE,...",
-        action="append",
-        default=[],
-        type=values.shape,
-        help="sizes of one sample without the batch, as image=3,224,224, where the model leaves "
-        "them open and there is no --calibrate",
-    )
+    add_reading(found)
     add_preprocessing(found)
     add = found.add_argument_group("coding").add_argument
     add(
@@ -193,6 +169,47 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options of which part of a model is read, and how it is completed."""
+    add = parser.add_argument
+    add(
+        "--output",
+        metavar="NAME",
+        action="append",
+        default=[],
+        type=values.word,
+        help="output of the model to convert, or a tensor within it; may be given several times "
+        "(default: the first of floats, and the others where they convert and cost no more)",
+    )
+    add(
+        "--input",
+        metavar="TENSOR",
+        action="append",
+        default=[],
+        type=values.word,
+        help="start at a tensor within the model: what comes before is computed of each sample, or "
+        "the data are of this tensor",
+    )
+    add(
+        "--input-shape",
+        metavar="NAME=SIZE,...",
+        action="append",
+        default=[],
+        type=values.shape,
+        help="sizes of one sample without the batch, as image=3,224,224, where the model leaves "
+        "them open and there is no --calibrate",
+    )
+    add(
+        "--input-value",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=values.input_value,
+        help="give an input one value for all samples, as sr=16000, state=zeros, size=[32,32] or "
+        "mask=mask.npy: a number or list, zeros, ones or an array of the input's shape",
+    )
+
+
 def _version() -> str:
     from importlib.metadata import version
 
@@ -205,8 +222,21 @@ def reading_options(given: argparse.Namespace) -> dict[str, Any]:
         "output": given.output or None,
         "inputs": given.input,
         "input_shape": dict(given.input_shape) or None,
+        "input_values": {name: _array(value) for name, value in given.input_value},
         "preprocessing": preprocessing_of(given),
     }
+
+
+def _array(value: Any) -> Any:
+    """Return the value of an input, read from its file if it has one."""
+    if not isinstance(value, str) or not value.endswith(values.NPY):
+        return value
+    from onnx2genn.data.arrays import read_npy
+
+    found = read_npy(Path(value), single=True)
+    if found is None:
+        raise DataError(f"{value} is a .npz archive; the value of an input is an array in .npy.")
+    return found
 
 
 def coding_options(given: argparse.Namespace) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from onnx2genn.calibrate.encode import encode
 from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.source import read_with_samples
 from onnx2genn.cli import values
+from onnx2genn.cli.options import add_reading, reading_options
 from onnx2genn.cli.output import Output, progress
-from onnx2genn.cli.preparation import add_preprocessing, preprocessing_of
+from onnx2genn.cli.preparation import add_preprocessing
 from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.coding import CODINGS, PRESETS
 from onnx2genn.coding.base import THRESHOLD_RULES
@@ -84,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     add("--steps", metavar="T,...", type=_all_steps, help="the same steps for all codings")
     add("--threshold", choices=THRESHOLD_RULES, help="how thresholds are chosen")
     add("--metric", metavar="NAME", type=values.word, help="what to judge answers by")
-    add("--output", metavar="NAME", type=values.word, help="output of the model to convert")
+    add_reading(found)
     add_preprocessing(found)
     add("--backend", choices=[AUTO, *BACKENDS], default="onnxruntime", help="simulator")
     shares = found.add_mutually_exclusive_group().add_argument
@@ -110,14 +111,17 @@ def _all_steps(text: str) -> list[int]:
 
 def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
     """Evaluate every coding with every number of steps; leave out what is refused, by name."""
-    chosen = preprocessing_of(given)
+    options = reading_options(given)
     with progress("Reading", quiet=given.quiet) as report:
         model, samples = read_with_samples(
             given.model,
             given.calibrate,
-            given.output,
-            preprocessing=chosen,
+            options["output"],
+            options["input_shape"],
+            options["inputs"],
+            preprocessing=options["preprocessing"],
             progress=report,
+            input_values=options["input_values"],
         )
     assert samples is not None
     with (
@@ -128,7 +132,12 @@ def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
     entries, front = model.entries, model.front
     with progress("Reading", quiet=given.quiet) as report:
         test = load_samples(
-            given.evaluate, entries, given.limit, front, resize=chosen.resize, progress=report
+            given.evaluate,
+            entries,
+            given.limit,
+            front,
+            resize=options["preprocessing"].resize,
+            progress=report,
         )
     output.say(f"Backend {choose(given.backend).name}, {len(test.x):,} samples")
     found = []

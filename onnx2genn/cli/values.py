@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 from typing import Any
 
 from onnx2genn.ir.preprocessing import CROP, STRETCH
+
+NPY = ".npy"
 
 
 def is_given(value: Any) -> bool:
@@ -86,6 +89,23 @@ def shape(text: str) -> tuple[str, tuple[int, ...]]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SIZE,SIZE,...")
     return name, tuple(map(positive, sizes.split(",")))
+
+
+def input_value(text: str) -> tuple[str, Any]:
+    """Take NAME=VALUE: a number, a list, ``zeros``, ``ones`` or the name of an .npy file."""
+    name, equals, value = text.partition("=")
+    if not equals or not name or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    from onnx2genn.frontend.input_values import FILLS
+
+    if value in FILLS or value.endswith(NPY):
+        return name, file(value)
+    for form in (value.lower(), f"[{value.lower()}]"):
+        with suppress(ValueError):
+            return name, json.loads(form)
+    raise argparse.ArgumentTypeError(
+        f"{value!r} is no number, list of numbers, true, false, zeros, ones or file.npy"
+    )
 
 
 def neurons(text: str) -> tuple[str, tuple[int, ...]]:

@@ -19,8 +19,12 @@ _FORMATS = (
 _FLOAT_BYTES = 4
 
 
-def read_npy(path: Path) -> np.ndarray | None:
+def read_npy(path: Path, *, single: bool = False) -> np.ndarray | None:
     """Read the array of a ``.npy`` file; None if the file is a ``.npz``.
+
+    Args:
+        path: The file.
+        single: Whether it may be a single value, without an axis.
 
     Raises:
         DataError: It cannot be read, or is neither of them.
@@ -32,7 +36,7 @@ def read_npy(path: Path) -> np.ndarray | None:
         if start != _NPY:
             raise DataError(f"{path} cannot be read as an array of numbers. {_FORMATS}")
         file.seek(0)
-        return _array(path, "the array", file, path.stat().st_size)
+        return _array(path, "the array", file, path.stat().st_size, single=single)
 
 
 class Archive:
@@ -62,7 +66,9 @@ class Archive:
                 return _array(self._path, f"array {name}", file, member.file_size)
 
 
-def _array(path: Path, what: str, file: IO[bytes], size: int) -> np.ndarray:
+def _array(
+    path: Path, what: str, file: IO[bytes], size: int, *, single: bool = False
+) -> np.ndarray:
     """Read an array from an open file of so many bytes."""
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
@@ -71,12 +77,12 @@ def _array(path: Path, what: str, file: IO[bytes], size: int) -> np.ndarray:
         shape, _, dtype = np.lib.format.read_array_header_2_0(file)
     if dtype.hasobject:
         raise DataError(f"{path}: {what} holds Python objects, not numbers. {_FORMATS}")
-    if not shape:
+    if not shape and not single:
         raise DataError(f"{path}: {what} is a single value, without an axis of samples.")
     count = 1
     for length in shape:
         count *= length
-    if min(shape) < 0 or count * dtype.itemsize > size:
+    if min(shape, default=0) < 0 or count * dtype.itemsize > size:
         raise DataError(
             f"{path}: {what} should have the shape {list(shape)} and type {dtype}, but there are "
             f"{size:,} bytes. The file is damaged or was cut off."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from onnx2genn.errors import DataError
+from onnx2genn.frontend.input_values import FIX_INPUT
 from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.inputs import join_arrays, separate_arrays
@@ -47,7 +48,9 @@ def samples_of(
     if len(entries) > 1 and isinstance(x, np.ndarray):
         total = sum(int(np.prod(shape)) for shape in entries.values())
         if x.shape[1:] != (total,):
-            raise DataError(f"{where} is one array of shape {list(x.shape)}; {_taken(entries)}.")
+            raise DataError(
+                f"{where} is one array of shape {list(x.shape)}; {_taken(entries)}. {FIX_INPUT}"
+            )
         return samples_for((total,), x, where)
     return join_arrays(entries, _apart(entries, x, where))
 
@@ -67,7 +70,8 @@ def _apart(entries: Mapping[str, Shape], x: Inputs, where: str) -> dict[str, np.
     """Check samples and return those of each input."""
     arrays = _by_name(list(entries), x, where)
     if set(arrays) != set(entries):
-        raise DataError(f"{where} has arrays for {', '.join(arrays)}; {_taken(entries)}.")
+        advice = f" {FIX_INPUT}" if set(arrays) < set(entries) else ""
+        raise DataError(f"{where} has arrays for {', '.join(arrays)}; {_taken(entries)}.{advice}")
     if len(entries) == 1:
         ((name, shape),) = entries.items()
         return {name: samples_for(shape, arrays[name], where)}

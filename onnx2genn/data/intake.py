@@ -14,6 +14,7 @@ from onnx2genn.data.image_lists import listed, names_images
 from onnx2genn.data.images import load_images
 from onnx2genn.data.reading import is_folder
 from onnx2genn.errors import DataError
+from onnx2genn.frontend.input_values import FIX_INPUT
 from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Shape
 
@@ -112,4 +113,4 @@ def _how_to_save(names: Collection[str]) -> str:
     if len(names) == 1:
         return "Save it with numpy.savez(file, x=samples, y=labels)."
     arrays = ", ".join(f"{name!r}: samples" for name in names)
-    return f"Save .npz with numpy.savez(file, **{{{arrays}}}, y=labels)."
+    return f"Save .npz with numpy.savez(file, **{{{arrays}}}, y=labels). {FIX_INPUT}"

@@ -7,6 +7,7 @@ import onnx
 from onnx2genn.errors import Problem, UnsupportedModelError
 from onnx2genn.frontend.branches import take_branches
 from onnx2genn.frontend.file import InputShape
+from onnx2genn.frontend.input_values import FIX_INPUT
 from onnx2genn.frontend.loops import unroll_loops
 from onnx2genn.frontend.passes.canonicalise import unknown
 from onnx2genn.frontend.probe import independent
@@ -14,11 +15,6 @@ from onnx2genn.frontend.sequences import without_lists
 from onnx2genn.frontend.subgraphs import differ, graphs_of
 from onnx2genn.ir.graph import Graph, Node, live
 
-FIX_INPUT = (
-    "An input with one useful value, as a rate or a first state, can have it in the file: "
-    "model.graph.initializer.append(onnx.numpy_helper.from_array(numpy.array(VALUE), NAME)), "
-    "of its own type."
-)
 _LOOPS = {
     "Loop": "how often it runs depends on data, where samples may differ.",
     "Scan": "its number of steps is not fixed, or is the number of samples.",

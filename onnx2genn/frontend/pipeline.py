@@ -33,6 +33,7 @@ from onnx2genn.frontend.passes.products import lower_products
 from onnx2genn.frontend.passes.quantisation import dequantise
 from onnx2genn.frontend.passes.recognise import recognise
 from onnx2genn.frontend.passes.recurrent.layout import settle_layout
+from onnx2genn.frontend.passes.recurrent.states import repeat_states
 from onnx2genn.frontend.passes.recurrent.unroll import unroll
 from onnx2genn.frontend.passes.small_sums import separate_sums
 from onnx2genn.frontend.passes.softmax import lower_softmax
@@ -157,7 +158,7 @@ def _read(
 ) -> Model:
     whole, kinds, batch = _graph(proto, outputs, input_shape)
     size.require(size.estimate(whole, kinds, batch))
-    context = _runnable(whole, Context(input_types=kinds, batch=batch, outputs=outputs))
+    whole, context = _runnable(whole, Context(input_types=kinds, batch=batch, outputs=outputs))
     file, types, front = split(whole, kinds, context.batch, start)
     if front is not None:
         context = Context(input_types=types, batch=context.batch, outputs=outputs)
@@ -189,17 +190,16 @@ def _read(
     )
 
 
-def _runnable(graph: Graph, context: Context) -> Context:
-    """Fix the batch to 1 if a graph runs with one sample alone, as with a first state of one."""
-    if context.batch is None:
-        try:
-            context.trial(graph, min(BATCHES))
-        except UnsupportedModelError:
-            alone = replace(context, batch=1)
-            with suppress(UnsupportedModelError):
-                alone.trial(graph, 1)
-                return alone
-    return context
+def _runnable(graph: Graph, context: Context) -> tuple[Graph, Context]:
+    """Repeat a first state of one sample, or else fix the batch to 1, if nothing more runs."""
+    if context.batch is not None:
+        return graph, context
+    alone = replace(context, batch=1)
+    for tried, way in ((graph, context), (repeat_states(graph), context), (graph, alone)):
+        with suppress(UnsupportedModelError):
+            way.trial(tried, way.batch or min(BATCHES))
+            return tried, way
+    return graph, context
 
 
 def _graph(

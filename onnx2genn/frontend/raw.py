@@ -11,8 +11,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnx2genn.errors import DataError, Problem, UnsupportedModelError
-from onnx2genn.frontend.control_flow import FIX_INPUT, refuse_control_flow, settled
+from onnx2genn.frontend.control_flow import refuse_control_flow, settled
 from onnx2genn.frontend.file import InputShape
+from onnx2genn.frontend.input_values import FIX_INPUT
 from onnx2genn.frontend.passes.recurrent.layout import time_first_inputs
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
