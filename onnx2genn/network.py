@@ -14,7 +14,8 @@ from onnx2genn.ir.graph import Shape
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
-from onnx2genn.streams.layout import AUTO, Streams, make_streams
+from onnx2genn.streams import AUTO
+from onnx2genn.streams.layout import Streams, make_streams
 from onnx2genn.streams.relays import READOUT
 
 

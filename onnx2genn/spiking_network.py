@@ -91,6 +91,7 @@ class SpikingNetwork(Network):
         heads: bool = False,
         backend: str = "auto",
         batch_size: int | None = None,
+        **options: Any,
     ) -> Any:
         """Run the spiking network.
 
@@ -104,6 +105,7 @@ class SpikingNetwork(Network):
             heads: Whether to apply the heads that were taken off.
             backend: ``auto``, ``onnxruntime``, ``cuda``, ``hip`` or ``single_threaded_cpu``.
             batch_size: Samples simulated at once; chosen by the backend if None.
+            options: Options of the backend, as ``relays`` of :meth:`add_to`.
 
         Returns:
             Logits in ANN units, float32 [N, classes]; with heads, the output of the model. Of
@@ -113,7 +115,7 @@ class SpikingNetwork(Network):
             DataError: The samples do not fit the model.
             BackendError: The backend is missing or cannot run the network.
         """
-        found = predict(self, self.prepare(x), backend, batch_size=batch_size)
+        found = predict(self, self.prepare(x), backend, batch_size=batch_size, **options)
         return self._answers(found, heads=heads)
 
     def _answers(self, readout: np.ndarray, *, heads: bool = False) -> Any:
@@ -137,6 +139,7 @@ class SpikingNetwork(Network):
         executor: Executor | None = None,
         workers: int | None = None,
         resume: str | Path | None = None,
+        **options: Any,
     ) -> Evaluation:
         """Compare the spiking network with the ANN on samples.
 
@@ -159,6 +162,7 @@ class SpikingNetwork(Network):
                 :class:`concurrent.futures.Executor`, as Dask's ``client.get_executor()``.
             workers: Number of processes of this machine to do so, in place of an executor.
             resume: File that keeps what was found, from which the same evaluation goes on.
+            options: As for :meth:`predict`; operations and the latency go by ``relays``.
 
         Raises:
             CodingError: There is no such metric, or there are both an executor and workers.
@@ -178,6 +182,7 @@ class SpikingNetwork(Network):
                 executor=executor,
                 workers=workers,
                 resume=None if resume is None else Path(resume),
+                **options,
             )
         )
 
@@ -189,6 +194,7 @@ class SpikingNetwork(Network):
         against: str = EMBEDDED,
         batch_size: int | None = None,
         progress: Progress | None = None,
+        **options: Any,
     ) -> CrossCheck:
         """Run the same samples on two backends and compare what every neuron sent.
 
@@ -198,6 +204,7 @@ class SpikingNetwork(Network):
             against: Backend to compare with.
             batch_size: Samples simulated at once on the backend that is checked.
             progress: Called with the number of samples done and the total.
+            options: Options of the backend that is checked, as for :meth:`predict`.
 
         Returns:
             Differences of spikes and logits, population by population; ``fault`` says where the
@@ -207,14 +214,8 @@ class SpikingNetwork(Network):
             DataError: The samples do not fit the model.
             BackendError: A backend is missing or cannot run the network, or both are the same.
         """
-        return cross_check(
-            self,
-            x,
-            backend=backend,
-            against=against,
-            batch_size=batch_size,
-            progress=progress,
-        )
+        options |= {"batch_size": batch_size, "progress": progress}
+        return cross_check(self, x, backend=backend, against=against, **options)
 
     def simulate(
         self,

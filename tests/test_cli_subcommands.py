@@ -272,3 +272,15 @@ def test_values_of_inputs(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "absent.npy cannot be read" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["saved.onnx", *given])
+
+
+def test_relays_change_what_is_counted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*RUN, "--backend", "onnxruntime", "--json", "found.json"]
+    found = {}
+    for relays in ("none", "all"):
+        assert main([*words, "--relays", relays, "--export-genn", relays]) == 0
+        found[relays] = json.loads(Path("found.json").read_text())
+    assert found["all"]["sops_per_sample"] != found["none"]["sops_per_sample"]
+    assert found["all"]["spikes_per_sample"] == found["none"]["spikes_per_sample"]
+    assert "_relay_" in (here / "all" / "network.py").read_text()
+    assert "_relay_" not in (here / "none" / "network.py").read_text()

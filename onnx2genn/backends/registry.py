@@ -119,7 +119,12 @@ def open_simulator(
 
 
 def predict(
-    network: Network, samples: np.ndarray, backend: str = AUTO, *, batch_size: int | None = None
+    network: Network,
+    samples: np.ndarray,
+    backend: str = AUTO,
+    *,
+    batch_size: int | None = None,
+    **options: Any,
 ) -> np.ndarray:
     """Simulate samples and return the readout, [N, ...], in ANN units.
 
@@ -128,11 +133,12 @@ def predict(
         samples: As :func:`onnx2genn.data.samples_of` gives them.
         backend: As for :func:`open_simulator`.
         batch_size: Samples simulated at once; chosen by the backend if None.
+        options: Options of the backend.
 
     Raises:
         BackendError: The backend is missing or cannot run the network.
     """
-    with open_simulator(network, backend, batch_size=batch_size) as simulator:
+    with open_simulator(network, backend, batch_size=batch_size, **options) as simulator:
         size = simulator.batch_size
         parts = [
             simulator.run(samples[start : start + size], first=start).logits

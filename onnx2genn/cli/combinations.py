@@ -17,6 +17,7 @@ PLACES = ("model", "calibrate", "evaluate", "resume", *RESULTS)
 """Options that name files."""
 RUNNING = (
     *("evaluate", "limit", "metric", "diagnose", "backend", "cross_check", "batch_size", "seed"),
+    "relays",
     *("workers", "scheduler", "resume", "raster", "membrane"),
     *RESULTS,
 )

@@ -37,6 +37,7 @@ from onnx2genn.report import html, refusal, terminal
 from onnx2genn.saving import is_saved_network
 from onnx2genn.spiking_network import SpikingNetwork
 from onnx2genn.stages import stage
+from onnx2genn.streams import NONE
 
 
 def run(given: argparse.Namespace, words: Sequence[str], *, simulate: bool = True) -> None:
@@ -135,7 +136,7 @@ def _convert_and_evaluate(
         output.say(f"Saved the spiking network as {given.save}")
     if given.export_genn is not None:
         with progress("Exporting", quiet=given.quiet):
-            network.export_genn(given.export_genn)
+            network.export_genn(given.export_genn, relays=given.relays or NONE)
         output.say(f"Exported the spiking network: python {given.export_genn}/network.py --help")
     if not simulate:
         return
@@ -248,6 +249,7 @@ def _evaluated(
             executor=executor,
             workers=given.workers,
             resume=None if given.resume is None else Path(given.resume),
+            relays=given.relays,
         )
 
 
@@ -278,6 +280,7 @@ def _cross_check(given: argparse.Namespace, network: SpikingNetwork, output: Out
             against=against,
             batch_size=given.batch_size,
             progress=report,
+            relays=given.relays,
         )
     _write_json(given, found.to_dict())
     output.print(terminal.cross_check(found))

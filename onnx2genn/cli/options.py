@@ -16,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
     from onnx2genn.backends.registry import AUTO, BACKENDS
     from onnx2genn.coding import CODINGS, DEFAULT, PRESETS
     from onnx2genn.coding.base import THRESHOLD_RULES
+    from onnx2genn.streams import RELAYS
 
     found = argparse.ArgumentParser(
         prog="onnx2genn",
@@ -114,6 +115,12 @@ def parser() -> argparse.ArgumentParser:
         choices=[AUTO, *BACKENDS],
         help="run the samples on this backend and on that of --backend (default onnxruntime), and "
         "compare what every neuron sends; without a name, the first other one of this machine",
+    )
+    add(
+        "--relays",
+        choices=RELAYS,
+        help="neurons on GeNN for sums that several others read: those that make it cheapest (the "
+        "default, but for --export-genn), none or all",
     )
     add("--batch-size", metavar="N", type=values.positive, help="samples simulated at once")
     add("--workers", metavar="N", type=values.positive, help="processes that share all samples")

@@ -26,6 +26,7 @@ from onnx2genn.data import load_samples
 from onnx2genn.errors import BackendError, CalibrationError, CodingError
 from onnx2genn.evaluate.evaluation import evaluate
 from onnx2genn.report import comparison, html
+from onnx2genn.streams import RELAYS
 
 STEPS: dict[str, tuple[int, ...]] = {
     "few-spike": (2, 3, 4, 6, 8),
@@ -88,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     add_reading(found)
     add_preprocessing(found)
     add("--backend", choices=[AUTO, *BACKENDS], default="onnxruntime", help="simulator")
+    add("--relays", choices=RELAYS, help="as for onnx2genn; synaptic operations go by them")
     shares = found.add_mutually_exclusive_group().add_argument
     shares("--workers", metavar="N", type=values.positive, help="processes that share the samples")
     shares("--scheduler", metavar="ADDRESS", type=values.word, help="a Dask scheduler that does so")
@@ -159,6 +161,7 @@ def _records(given: argparse.Namespace, output: Output) -> list[dict[str, Any]]:
                         progress=report,
                         executor=executor,
                         workers=given.workers,
+                        relays=given.relays,
                     )
             except (BackendError, CalibrationError, CodingError) as error:
                 output.say(f"{name}, {steps} steps: {error}", style="yellow")

@@ -9,11 +9,12 @@ from onnx2genn.coding import Coding
 from onnx2genn.errors import BackendError
 from onnx2genn.ir.partition import Partition
 from onnx2genn.ir.segment import Segment
+from onnx2genn.streams import ALL, AUTO, NONE
 from onnx2genn.streams.choice import cheapest
 from onnx2genn.streams.relays import Linear, Relay
 from onnx2genn.streams.timing import Timing
 
-AUTO, NONE, ALL = "auto", "none", "all"
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +45,12 @@ def make_streams(parts: Partition, coding: Coding, relays: str | Collection[str]
             part, meet or are of another size than what they come from; or the tensors themselves.
 
     Raises:
-        BackendError: There is no such choice.
+        BackendError: There is no such choice, or no relay may stand at a tensor.
     """
     linear = Linear(parts, coding)
     tensors: Collection[str] = ()
     if not isinstance(relays, str):
-        tensors = relays
+        tensors = _known(relays, linear.candidates)
     elif relays == AUTO:
         tensors = cheapest(linear, coding)
     elif relays == ALL:
@@ -63,3 +64,17 @@ def make_streams(parts: Partition, coding: Coding, relays: str | Collection[str]
         copies=linear.copies,
         timing=Timing(parts, coding, linear, found),
     )
+
+
+def _known(tensors: Collection[str], candidates: Collection[str]) -> Collection[str]:
+    """Refuse tensors at which no relay may stand, or at which it would spare nothing."""
+    unknown = sorted(map(repr, set(tensors) - set(candidates)))
+    if unknown:
+        named = [*map(repr, candidates)]
+        more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+        places = f"at {', '.join(named[:_MOST_NAMED])}{more}" if named else "nowhere"
+        raise BackendError(
+            f"No relay can stand at {', '.join(unknown)}, but {places}: at sums, and at tensors of "
+            "another size than what they come from, where it spares synapses."
+        )
+    return tensors

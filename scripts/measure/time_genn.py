@@ -39,7 +39,8 @@ from onnx2genn.backends.genn.planner import make_plan
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.ir.run import session
 from onnx2genn.spiking_network import SpikingNetwork
-from onnx2genn.streams.layout import AUTO, NONE, make_streams
+from onnx2genn.streams import AUTO, NONE
+from onnx2genn.streams.layout import make_streams
 
 LARGE = imagenet.MODEL.stem
 NAMES = ("mnist", "cifar10_vgg", LARGE)

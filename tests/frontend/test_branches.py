@@ -68,7 +68,7 @@ def test_an_input_of_one_value_that_decides():
     proto.graph.input.append(helper.make_tensor_value_info("rate", onnx.TensorProto.INT64, ["N"]))
     (problem,) = check(proto)
     assert "'rate'" in problem.reason
-    assert "initializer" in problem.advice
+    assert "--input-value" in problem.advice
     proto.graph.initializer.append(numpy_helper.from_array(np.array([16000]), "rate"))
     assert operators(check_model(proto))[0] == "Relu"
 
@@ -89,5 +89,5 @@ def test_the_size_of_the_batch_does_not_decide():
 
 def test_a_first_state_without_the_size_of_the_batch_can_be_in_the_file():
     proto = model([node("Add", "x s", "y")], {"x": [1, 3], "s": [2, 3]})
-    with pytest.raises(UnsupportedModelError, match=r"1 in 'x', 2 in 's'.*initializer\.append"):
+    with pytest.raises(UnsupportedModelError, match=r"1 in 'x', 2 in 's'.*--input-value"):
         read(proto)

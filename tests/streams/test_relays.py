@@ -99,3 +99,28 @@ def test_an_unknown_choice_is_refused() -> None:
     parts = grid_networks.convert("signal", "few-spike", steps=6).model.parts
     with pytest.raises(BackendError, match="relays='some': choose auto, none or all"):
         make_streams(parts, FEW, "some")
+    with pytest.raises(BackendError, match="at 'some', 'y', but at 'v':"):
+        make_streams(parts, FEW, ["y", "some"])
+
+
+def test_tensors_where_no_relay_can_stand_are_named_with_those_where_one_can() -> None:
+    network = grid_networks.convert("streams", "few-spike", steps=8)
+    x = grid_networks.samples(network, 2)
+    with pytest.raises(BackendError, match=r"at 'c2', 's9', but at .*'s0'.* and \d more:"):
+        network.predict(x, backend="onnxruntime", relays=["s0", "s9", "c2"])
+    made = make_streams(network.model.parts, network.coding, ["s0"])
+    assert list(made.relays) == ["s0"]
+
+
+def test_what_is_counted_goes_by_the_relays_that_are_asked_for() -> None:
+    network = grid_networks.convert("streams", "few-spike", steps=8)
+    x = grid_networks.samples(network, 2)
+    found = {
+        relays: network.evaluate(x, backend="onnxruntime", relays=relays)
+        for relays in ("none", "all", None)
+    }
+    assert found["all"].latency_steps > found["none"].latency_steps
+    assert found["all"].sops_per_sample != found["none"].sops_per_sample
+    assert found[None].latency_steps == network.latency
+    answers = [network.predict(x, backend="onnxruntime", relays=item) for item in ("none", "all")]
+    np.testing.assert_array_equal(*answers)

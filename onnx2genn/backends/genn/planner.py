@@ -24,7 +24,8 @@ from onnx2genn.ir.graph import Node
 from onnx2genn.ir.matrices import count_products, factors, sums
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
-from onnx2genn.streams.layout import AUTO, Streams
+from onnx2genn.streams import AUTO
+from onnx2genn.streams.layout import Streams
 from onnx2genn.streams.relays import READOUT, Relay, cut_off
 
 if TYPE_CHECKING:
