@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 
 from onnx2genn.backends.poisson import fire, generator
 from onnx2genn.ir.partition import Population
@@ -23,11 +24,18 @@ Trains = Mapping[str, np.ndarray]
 
 
 class Input:
-    """A segment that computes what arrives at its target in every step, on one thread."""
+    """A segment that computes what arrives at its target in every step, on one thread.
 
-    def __init__(self, segment: Segment) -> None:
+    Args:
+        segment: The segment.
+        model: What computes it, optimised for this machine; onnxruntime optimises it if None.
+    """
+
+    def __init__(self, segment: Segment, model: onnx.ModelProto | None = None) -> None:
         self.sources = segment.sources
-        self._runner = Runner(segment.to_onnx(), threads=1, share=True)
+        self._runner = Runner(
+            model or segment.to_onnx(), threads=1, share=True, optimise=model is None
+        )
 
     def __call__(self, trains: Trains) -> np.ndarray:
         """Run all steps at once, or one step if all sources are constant; return [T, N, ...]."""
@@ -44,23 +52,26 @@ class Input:
 class Layer:
     """A population of a network, ready to run.
 
+    Args:
+        network: The network.
+        population: The population.
+        entering: What computes its :func:`incoming` segment; made if None.
+
     Attributes:
         name: Name of the population.
         tensor: What its spikes stand for.
         sources: Tensors whose spikes it receives.
     """
 
-    def __init__(self, network: Network, population: Population) -> None:
-        segment = network.segment_in_units(population)
-        if population.pools:
-            nodes = (*segment.nodes, population.node)
-            segment = replace(segment, nodes=nodes, target=population.tensor)
+    def __init__(
+        self, network: Network, population: Population, entering: Input | None = None
+    ) -> None:
         self.name = population.name
         self.tensor = population.tensor
-        self.sources = segment.sources
         self._network = network
         self._population = population
-        self._input = Input(segment)
+        self._input = entering or Input(incoming(network, population))
+        self.sources = self._input.sources
         self._kept = threading.local()
 
     def fire(self, trains: Trains) -> np.ndarray:
@@ -126,6 +137,15 @@ class Layer:
             np.subtract(largest, before, out=spikes[step])
             before = largest
         return spikes
+
+
+def incoming(network: Network, population: Population) -> Segment:
+    """Return the map from what sources send to what drives a population; a pool is a part of it."""
+    segment = network.segment_in_units(population)
+    if not population.pools:
+        return segment
+    nodes = (*segment.nodes, population.node)
+    return replace(segment, nodes=nodes, target=population.tensor)
 
 
 def last_uses(parts: Sequence[Layer | Input | Segment]) -> list[tuple[str, ...]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnx2genn.backends.base import NOTHING, Activity, Watch
-from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
+from onnx2genn.backends.embedded.blocks import block_size, in_plain_order, models_in_blocks
+from onnx2genn.backends.embedded.lanes import with_rows_as_channels
+from onnx2genn.backends.embedded.layer import Input, Layer, incoming, input_train, last_uses
 from onnx2genn.backends.room import require_room
 from onnx2genn.ir.memory import budget
 from onnx2genn.ir.run import ARRAYS, samples_at_once
@@ -60,8 +63,7 @@ class StepwiseSimulator:
         self._network = network
         self._coding = network.coding
         self._graded = network.coding.neuron().graded
-        self._layers = [Layer(network, item) for item in network.populations]
-        self._input = Input(network.readout_in_units())
+        self._layers, self._input = self._parts(network)
         self._released = last_uses([*self._layers, self._input])
         largest = max(
             [np.prod(item.shape) for item in network.populations] + [np.prod(network.input_shape)]
@@ -72,6 +74,18 @@ class StepwiseSimulator:
         size = _ARRAYS * self._group * window  # of a thread
         require_room(f"a window of {self._coding.steps} steps on the embedded engine", size)
         self._threads = ThreadPoolExecutor(min(threads or os.cpu_count() or 1, budget() // size))
+
+    def _parts(self, network: Network) -> tuple[list[Layer], Input]:
+        """Make the layers and the readout, and keep which tensors lie in blocks."""
+        segments = [incoming(network, item) for item in network.populations]
+        segments.append(network.readout_in_units())
+        segments = [with_rows_as_channels(item, block_size()) for item in segments]
+        # Functions, and the readout, need their sums in the plain order.
+        names = [None if item.is_function else item.tensor for item in network.populations]
+        models, self._blocked = models_in_blocks(list(zip([*names, None], segments, strict=True)))
+        *inputs, readout = map(Input, segments, models)
+        layers = map(partial(Layer, network), network.populations, inputs)
+        return list(layers), readout
 
     def run(
         self,
@@ -128,16 +142,17 @@ class StepwiseSimulator:
         # What the readout releases needs no deleting.
         for layer, released in zip(self._layers, self._released[:-1], strict=True):
             trains[layer.tensor] = spikes = layer.fire(trains)
+            order = in_plain_order if layer.tensor in self._blocked else np.asarray
             if record:
-                codes = spikes.sum(axis=0)
+                codes = order(spikes.sum(axis=0))
                 window.codes[layer.tensor] = codes
                 window.spikes[layer.tensor] = (
-                    np.count_nonzero(spikes, axis=0) if self._graded else codes
+                    order(np.count_nonzero(spikes, axis=0)) if self._graded else codes
                 )
             if layer.name in watch.spikes:
-                window.trains[layer.name] = spikes.copy()
+                window.trains[layer.name] = order(spikes.copy())
             if layer.name in watch.potentials:
-                window.potentials[layer.name] = layer.potentials(trains, spikes)
+                window.potentials[layer.name] = order(layer.potentials(trains, spikes))
             for name in released:
                 del trains[name]
         window.logits = self._readout(self._input(trains))
