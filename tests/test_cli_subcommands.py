@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -63,7 +64,8 @@ def test_results_side_by_side(here: Path, capsys: pytest.CaptureFixture[str]) ->
         words = ["--steps", str(steps), "--json", f"{steps}.json", "--backend", "onnxruntime"]
         assert main([*RUN, *words]) == 0
     capsys.readouterr()
-    assert main(["compare", "8.json", "1.json", "--report", "c.html"]) == 0
+    more = ["--report", "c.html", "--figures", "figures"]
+    assert main(["compare", "8.json", "1.json", *more]) == 0
     text = text_of(capsys)
     first, second = (json.loads((here / f"{steps}.json").read_text()) for steps in (8, 1))
     ratio = second["spikes_per_sample"] / first["spikes_per_sample"]
@@ -71,6 +73,20 @@ def test_results_side_by_side(here: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "points less accuracy" in text
     assert "correlation" in text.lower()
     assert "onnx2genn compare 8.json 1.json" in (here / "c.html").read_text("utf-8")
+    assert "Wrote 2 figures" in text
+    folder = here / "figures"
+    assert {item.name for item in folder.glob("*.svg")} == {"over-time.svg", "cost.svg"}
+    assert json.loads((folder / "result.json").read_text())["runs"] == {"8": first, "1": second}
+    with (folder / "steps.csv").open(newline="") as file:
+        steps = [
+            (row["run"], int(row["step"]), float(row["accuracy"])) for row in csv.DictReader(file)
+        ]
+    wanted = enumerate(first["accuracy_by_step"], start=1)
+    assert steps[:8] == [("8", step, accuracy) for step, accuracy in wanted]
+    assert steps[8:] == [("1", 1, second["accuracy_by_step"][0])]
+    with (folder / "populations.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows] == ["8"] * 3 + ["1"] * 3
 
 
 @pytest.mark.parametrize(
@@ -108,7 +124,13 @@ def test_a_sweep_on_workers_finds_the_same(here: Path) -> None:
 
 def test_a_sweep_finds_the_front(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--codings", "few-spike,rate", "--steps", "1,4,8", "--json", "s.json"]
-    assert main(["sweep", *RUN, *words, "--report", "s.html"]) == 0
+    assert main(["sweep", *RUN, *words, "--report", "s.html", "--figures", "figures"]) == 0
+    assert len(list((here / "figures").glob("*.svg"))) == 2
+    with (here / "figures" / "runs.csv").open(newline="") as file:
+        assert [row["run"] for row in csv.DictReader(file)][:2] == [
+            "few-spike, T=1",
+            "few-spike, T=4",
+        ]
     runs = json.loads((here / "s.json").read_text())["runs"]
     assert [(run["coding"], run["steps"]) for run in runs] == [
         (name, steps) for name in ("few-spike", "rate") for steps in (1, 4, 8)

@@ -20,7 +20,7 @@ from onnx2genn.backends.registry import AUTO, BACKENDS, EMBEDDED, choose, doctor
 from onnx2genn.cli.combinations import faults
 from onnx2genn.cli.options import coding_options, reading_options
 from onnx2genn.cli.output import Output, progress
-from onnx2genn.cli.reporting import require_shown, write_report
+from onnx2genn.cli.reporting import require_page, require_shown, write_report
 from onnx2genn.cli.samples import samples_of_run
 from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.cli.trials import tried
@@ -115,13 +115,11 @@ def _convert_and_evaluate(
     for name in (given.save, given.json, given.report, given.record, given.resume):
         if name is not None:
             files.require_place(Path(name))
-    if given.report is not None or given.figures is not None:
-        html.require()
+    require_page(given)
     if given.record is not None:
         recordings.require(Path(given.record))
-    for name in (given.export_genn, given.figures):
-        if name is not None:
-            files.make_folder(Path(name))
+    if given.export_genn is not None:
+        files.make_folder(Path(given.export_genn))
     if saved:
         with progress("Reading", quiet=given.quiet), stage("the saved network"):
             network = load(given.model)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from onnx2genn import files
 from onnx2genn.cli import values
+from onnx2genn.cli.options import FIGURES
 from onnx2genn.cli.output import Output
-from onnx2genn.report import comparison, html
+from onnx2genn.cli.reporting import require_page, write_compared
+from onnx2genn.report import comparison
 
 
 def compare(words: Sequence[str]) -> None:
@@ -24,20 +25,19 @@ def compare(words: Sequence[str]) -> None:
     if len(given.results) < 2:
         read.error("two results are needed, or more")
     if given.report is not None:
-        html.require()
         files.require_place(Path(given.report))
         if any(Path(given.report).resolve() == Path(item).resolve() for item in given.results):
             read.error("--report would replace a result")
+    require_page(given)
     runs = comparison.read(given.results)
     output = Output()
     output.print(comparison.table(runs))
     output.print(comparison.table_of_populations(runs))
     for line in comparison.notes(runs):
         output.say(line)
-    if given.report is not None:
-        command = {"command": shlex.join(["onnx2genn", "compare", *words])}
-        title = " and ".join(run.label for run in runs) if len(runs) == 2 else "Runs compared"
-        files.write(Path(given.report), html.compared(runs, title, command).encode())
+    title = " and ".join(run.label for run in runs) if len(runs) == 2 else "Runs compared"
+    if written := write_compared(given, ["compare", *words], runs, title):
+        output.say(written)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,4 +50,5 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--report", metavar="FILE.html", type=values.file, help="write a page to read"
     )
+    found.add_argument("--figures", **FIGURES)
     return found

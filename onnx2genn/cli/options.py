@@ -10,6 +10,13 @@ from onnx2genn.cli import values
 from onnx2genn.cli.preparation import add_preprocessing, preprocessing_of
 from onnx2genn.errors import DataError
 
+FIGURES: dict[str, Any] = {
+    "metavar": "DIR",
+    "type": values.file,
+    "help": "write the figures of that page as SVG (and PNG, with resvg-py), and all numbers as "
+    "CSV and JSON",
+}
+
 
 def parser() -> argparse.ArgumentParser:
     """Write the parser; what was not given is None, False or an empty list."""
@@ -141,13 +148,7 @@ def parser() -> argparse.ArgumentParser:
     add("--save", metavar="FILE.onnx", type=values.file, help="save the spiking network")
     add("--json", metavar="FILE", type=values.file, help="write the results")
     add("--report", metavar="FILE.html", type=values.file, help="write them as a page to read")
-    add(
-        "--figures",
-        metavar="DIR",
-        type=values.file,
-        help="write the figures of that page as SVG (and PNG, with resvg-py), and all numbers as "
-        "CSV and JSON",
-    )
+    add("--figures", **FIGURES)
     add(
         "--raster",
         metavar="SAMPLE",

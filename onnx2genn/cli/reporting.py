@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from onnx2genn import files
 from onnx2genn.backends.registry import EMBEDDED
 from onnx2genn.cli.config import written
 from onnx2genn.cli.samples import RANDOM_SAMPLES
@@ -16,6 +17,7 @@ from onnx2genn.data import Samples
 from onnx2genn.errors import DataError
 from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.report import html
+from onnx2genn.report.comparison import Run
 from onnx2genn.report.raster import Shown
 from onnx2genn.spiking_network import SpikingNetwork
 
@@ -62,6 +64,43 @@ def write_report(
         _facts(given, words),
         samples.x,
         None if given.raster is None else _shown(given, network, samples),
+        None if given.figures is None else Path(given.figures),
+    )
+
+
+def require_page(given: argparse.Namespace) -> None:
+    """Find out before the work that a page and figures can be written.
+
+    Raises:
+        DataError: They cannot.
+    """
+    if given.report is not None or given.figures is not None:
+        html.require()
+    if given.figures is not None:
+        files.make_folder(Path(given.figures))
+
+
+def write_compared(
+    given: argparse.Namespace, words: Sequence[str], runs: Sequence[Run], title: str
+) -> str:
+    """Write a page of several runs and what goes beside it, where that is asked for.
+
+    Args:
+        given: The options.
+        words: The words that they were read from, with the command.
+        runs: What was found.
+        title: Head of the page.
+
+    Returns:
+        What was written beside the page, in a sentence; empty if that is nothing.
+    """
+    if given.report is None and given.figures is None:
+        return ""
+    return html.write_compared(
+        runs,
+        title,
+        {"command": shlex.join(["onnx2genn", *words])},
+        None if given.report is None else Path(given.report),
         None if given.figures is None else Path(given.figures),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,17 @@ from onnx2genn.calibrate.encode import encode
 from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.source import read_with_samples
 from onnx2genn.cli import values
-from onnx2genn.cli.options import add_reading, reading_options
+from onnx2genn.cli.options import FIGURES, add_reading, reading_options
 from onnx2genn.cli.output import Output, progress
 from onnx2genn.cli.preparation import add_preprocessing
+from onnx2genn.cli.reporting import require_page, write_compared
 from onnx2genn.cli.scheduler import scheduler
 from onnx2genn.coding import CODINGS, PRESETS
 from onnx2genn.coding.base import THRESHOLD_RULES
 from onnx2genn.data import load_samples
 from onnx2genn.errors import BackendError, CalibrationError, CodingError
 from onnx2genn.evaluate.evaluation import evaluate
-from onnx2genn.report import comparison, html
+from onnx2genn.report import comparison
 from onnx2genn.streams import RELAYS
 
 STEPS: dict[str, tuple[int, ...]] = {
@@ -47,8 +47,7 @@ def sweep(words: Sequence[str]) -> None:
     for name in (given.report, given.json):
         if name is not None:
             files.require_place(Path(name))
-    if given.report is not None:
-        html.require()
+    require_page(given)
     records = _records(given, output)
     if not records:
         raise CodingError("none of the codings can express the network")
@@ -58,10 +57,9 @@ def sweep(words: Sequence[str]) -> None:
     if given.json is not None:
         content = {"model": given.model, "runs": records}
         files.write(Path(given.json), json.dumps(content, indent=2, allow_nan=False).encode())
-    if given.report is not None:
-        facts = {"command": shlex.join(["onnx2genn", "sweep", *words])}
-        page = html.compared(runs, f"{Path(given.model).name}: codings and steps", facts)
-        files.write(Path(given.report), page.encode())
+    title = f"{Path(given.model).name}: codings and steps"
+    if written := write_compared(given, ["sweep", *words], runs, title):
+        output.say(written)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -96,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     add("--json", metavar="FILE", type=values.file, help="write all results")
     add("--quiet", action="store_true", help="print nothing but errors and warnings")
     add("--report", metavar="FILE.html", type=values.file, help="write a page to read")
+    add("--figures", **FIGURES)
     return found
 
 

@@ -87,7 +87,8 @@ def _fault(record: Any) -> str:
     for name, kind in _NEEDED.items():
         if not isinstance(record.get(name), kind):
             return f"{name!r} is missing or of another kind"
-    needed = {"snn", "ann", "to_ann", "more", "title", "units"}
+    needed = {"output", "metric", "snn", "ann", "to_ann", "more", "title", "units"}
+    needed |= {"by_step", "to_ann_by_step"}
     if not record["scores"] or not needed <= {*record["scores"][0]}:
         return "'scores' has no score"
     return ""

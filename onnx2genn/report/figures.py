@@ -5,13 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from onnx2genn import files
-from onnx2genn.evaluate.result import Evaluation
-from onnx2genn.report.tables import as_csv, tables
+from onnx2genn.report.tables import Row, as_csv
 
 _FIGURE = re.compile(r'<figure[^>]* data-figure="([^"]*)">\s*(<svg.*?</svg>)', re.DOTALL)
 _SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
@@ -22,13 +22,16 @@ _INSTALL = "pip install 'onnx2genn[figures]'"
 _LONGEST_NAME = 80
 
 
-def write(evaluation: Evaluation, page: str, folder: Path) -> str:
+def write(
+    page: str, folder: Path, numbers: Mapping[str, Sequence[Row]], record: Mapping[str, Any]
+) -> str:
     """Write the figures of a page as SVG and, where resvg-py is there, PNG; and all numbers.
 
     Args:
-        evaluation: What was found.
-        page: The page of it.
+        page: The page.
         folder: Where to; it is made.
+        numbers: Tables, each to become a CSV of its name.
+        record: What ``result.json`` is to have.
 
     Returns:
         What was written, in a sentence.
@@ -41,10 +44,9 @@ def write(evaluation: Evaluation, page: str, folder: Path) -> str:
     for name, svg in drawn.items():
         files.write(folder / f"{name}.svg", svg.encode())
     painted = _write_png(drawn, folder)
-    numbers = tables(evaluation)
     for name, rows in numbers.items():
         files.write(folder / f"{name}.csv", as_csv(rows))
-    content = json.dumps(evaluation.to_dict(), indent=2, allow_nan=False)
+    content = json.dumps(record, indent=2, allow_nan=False)
     files.write(folder / "result.json", content.encode())
     kinds = "SVG and PNG" if painted else f"SVG (PNG needs resvg-py: {_INSTALL})"
     return (

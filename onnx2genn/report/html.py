@@ -17,6 +17,7 @@ from onnx2genn.report.comparison import Run
 from onnx2genn.report.energy import energies
 from onnx2genn.report.raster import Shown
 from onnx2genn.report.scores import all_rows, percent, verdict
+from onnx2genn.report.tables import tables, tables_of_runs
 from onnx2genn.report.terminal import (
     LOW_CORRELATION,
     MANY_SATURATED,
@@ -72,7 +73,9 @@ def write(
     text = page(evaluation, facts, samples, shown)
     if path is not None:
         files.write(path, text.encode())
-    return "" if folder is None else figures.write(evaluation, text, folder)
+    if folder is None:
+        return ""
+    return figures.write(text, folder, tables(evaluation), evaluation.to_dict())
 
 
 def page(
@@ -164,6 +167,37 @@ def rendered(template: str, **values: Any) -> str:
 
 def _source(name: str) -> str:
     return resources.files("onnx2genn.report").joinpath(name).read_text("utf-8")
+
+
+def write_compared(
+    runs: Sequence[Run],
+    title: str,
+    facts: Mapping[str, str],
+    path: Path | None,
+    folder: Path | None,
+) -> str:
+    """Write several runs side by side as an HTML page, and its figures and numbers as files.
+
+    Args:
+        runs: What was found.
+        title: Head of the page.
+        facts: What else to say, by name.
+        path: File to write; None for the figures alone.
+        folder: For figures and numbers; None for none.
+
+    Returns:
+        What was written beside the page, in a sentence; empty if that is nothing.
+
+    Raises:
+        DataError: jinja2 is missing, or a file cannot be written.
+    """
+    text = compared(runs, title, facts)
+    if path is not None:
+        files.write(path, text.encode())
+    if folder is None:
+        return ""
+    records = {run.label: run.record for run in runs}
+    return figures.write(text, folder, tables_of_runs(records), {"runs": records})
 
 
 def compared(runs: Sequence[Run], title: str, facts: Mapping[str, str] | None = None) -> str:

@@ -1,10 +1,10 @@
-"""All numbers of an evaluation as tables."""
+"""All numbers of an evaluation, or of several, as tables."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from onnx2genn.evaluate.result import Evaluation, plain
@@ -18,7 +18,7 @@ def tables(evaluation: Evaluation) -> dict[str, list[Row]]:
     record = evaluation.to_dict()
     found: dict[str, list[Row]] = {
         "scores": [_flat(item) for item in record["scores"]],
-        "steps": _steps(record["scores"], evaluation.steps),
+        "steps": _steps(record["scores"]),
         "populations": [_flat(item) for item in record["populations"]],
         "projections": [_flat(item) for item in record["projections"]],
         "activations": [
@@ -34,6 +34,26 @@ def tables(evaluation: Evaluation) -> dict[str, list[Row]]:
         ],
     }
     return {name: plain(rows) for name, rows in found.items() if rows}
+
+
+def tables_of_runs(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Row]]:
+    """Return what several runs found as rows of plain values, by the name of the table.
+
+    Args:
+        runs: What ``--json`` says of each, by its name, which each row has.
+    """
+    parts: dict[str, Callable[[Mapping[str, Any]], Sequence[Row]]] = {
+        "runs": lambda record: [
+            {key: item for key, item in record.items() if not isinstance(item, list | Mapping)}
+        ],
+        "scores": lambda record: [_flat(item) for item in record["scores"]],
+        "steps": lambda record: _steps(record["scores"]),
+        "populations": lambda record: [_flat(item) for item in record["populations"]],
+    }
+    return {
+        name: [{"run": label, **row} for label, record in runs.items() for row in rows(record)]
+        for name, rows in parts.items()
+    }
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:
@@ -62,7 +82,7 @@ def _flat(item: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _steps(scores: Sequence[Mapping[str, Any]], steps: int) -> list[Row]:
+def _steps(scores: Sequence[Mapping[str, Any]]) -> list[Row]:
     return [
         {
             "output": item["output"],
@@ -71,7 +91,7 @@ def _steps(scores: Sequence[Mapping[str, Any]], steps: int) -> list[Row]:
             "to_ann": item["to_ann_by_step"][step],
         }
         for item in scores
-        for step in range(steps)
+        for step in range(len(item["to_ann_by_step"]))
     ]
 
 
