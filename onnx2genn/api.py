@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def convert(
     steps: int | str | None = None,
     loss: float | None = None,
     metric: str | None = None,
+    digits: Mapping[str, int] | None = None,
     inputs: str | Sequence[str] | None = None,
     output: Wanted = None,
     input_shape: InputShape | None = None,
@@ -62,6 +63,9 @@ def convert(
             as a share of their spread. 0.01 by default.
         metric: For ``"auto"``, the metric to judge by; by default the one that suits the output,
             as ``evaluate`` chooses it.
+        digits: Digits of populations that shall have fewer than T, by the names of their ONNX
+            nodes or their own; what goes into one max pooling has the same. ``"auto"`` chooses
+            them itself, and none with ``{}``.
         inputs: Tensor within the model, or several, that the network starts at. What comes before,
             as a spectrogram, is computed when samples are prepared; samples of the tensor are
             taken, too.
@@ -88,7 +92,7 @@ def convert(
         UnsupportedModelError: The model cannot be converted; ``problems`` lists all reasons.
         CalibrationError: Thresholds cannot be chosen from the samples.
         DataError: The samples do not fit the model.
-        CodingError: The coding or an option is unknown.
+        CodingError: The coding, an option or a population is unknown.
 
     Example:
         >>> import onnx2genn
@@ -100,6 +104,8 @@ def convert(
     for name, given in (("loss", loss), ("metric", metric)):
         if given is not None and not automatic:
             raise CodingError(f"{name} is for steps='auto'.")
+    if automatic and digits:
+        raise CodingError("steps='auto' chooses digits itself: give a number of steps, or none.")
     if automatic and calibration is None:
         raise CalibrationError("Steps are chosen on calibration samples, and there are none.")
     if automatic and chosen.events:
@@ -117,7 +123,7 @@ def convert(
             input_values,
         )
     if samples is None:
-        return SpikingNetwork.of(guess(model, chosen))
+        return SpikingNetwork.of(guess(model, chosen, digits))
     if automatic:
         with stage("search for the fewest steps"):
             found = encode_with_fewest_steps(
@@ -126,6 +132,7 @@ def convert(
                 samples,
                 loss=loss,
                 metric=metric,
+                narrow=digits is None,
                 progress=progress,
                 executor=executor,
                 workers=workers,
@@ -142,7 +149,7 @@ def convert(
             workers=workers,
         )
     with stage("choosing thresholds"):
-        return SpikingNetwork.of(encode(seen, chosen))
+        return SpikingNetwork.of(encode(seen, chosen, digits))
 
 
 def examine(

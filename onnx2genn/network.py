@@ -19,6 +19,19 @@ from onnx2genn.streams.layout import Streams, make_streams
 from onnx2genn.streams.relays import READOUT
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Saving:
+    """What populations of fewer digits save, for each sample.
+
+    Attributes:
+        spikes: Spikes with T digits everywhere, and as it is.
+        operations: Synaptic operations, likewise.
+    """
+
+    spikes: tuple[float, float]
+    operations: tuple[float, float]
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Network:
     """A spiking network that gives the answers of the ANN that it was made from.
@@ -38,6 +51,8 @@ class Network:
             from the weights.
         calibration_maxima: Largest activation of each population on them, above its offset, in ANN
             units, by the name of the population.
+        digits: Digits of the populations that have fewer than T, by the name of the population.
+        saving: What fewer digits save; None where that was not measured.
     """
 
     model: Model
@@ -49,6 +64,8 @@ class Network:
     input_scales: Mapping[str, float] = field(default_factory=dict)
     calibration_samples: int = 0
     calibration_maxima: Mapping[str, float] = field(default_factory=dict)
+    digits: Mapping[str, int] = field(default_factory=dict)
+    saving: Saving | None = None
 
     def __repr__(self) -> str:
         return (
@@ -111,6 +128,14 @@ class Network:
         late = streams.timing.arrivals[READOUT] - self.coding.input_start(depth)
         return self.coding.latency(depth, firing=self.firing_readout) + late
 
+    def digits_of(self, population: Population) -> int:
+        """Return the digits of a population: T, if it has no fewer."""
+        return self.digits.get(population.name, self.coding.steps)
+
+    def coding_of(self, population: Population) -> Coding:
+        """Return the coding whose levels a population has; its window and its neurons are all's."""
+        return self.coding.with_digits(self.digits_of(population))
+
     @property
     def poisson(self) -> bool:
         """Whether the input is a train of random spikes instead of a constant current."""
@@ -145,7 +170,8 @@ class Network:
     def units(self) -> dict[str, np.ndarray]:
         """Value of the smallest spike of each spiking tensor, in ANN units."""
         found = {
-            item.tensor: self.coding.unit(self.thresholds[item.name]) for item in self.populations
+            item.tensor: self.coding_of(item).unit(self.thresholds[item.name])
+            for item in self.populations
         }
         if self.poisson:
             found[self.input_name] = self.input_scale
@@ -201,5 +227,5 @@ class Network:
 
     def decode(self, population: Population, codes: np.ndarray) -> np.ndarray:
         """Return the activations, in ANN units, that codes [N, *shape] stand for."""
-        value = self.coding.quantiser.step_value(self.thresholds[population.name])
+        value = self.coding_of(population).quantiser.step_value(self.thresholds[population.name])
         return codes * value + self.offsets[population.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from onnx2genn.ir.partition import Partition
 from onnx2genn.ir.preprocessing import Preprocessing
 from onnx2genn.ir.run import Runner, serialised
 from onnx2genn.ir.stored import pack, unpack
-from onnx2genn.network import Network
+from onnx2genn.network import Network, Saving
 
 _KEY = "onnx2genn"
-_FORMAT = 6
-_READ = (4, 5, 6)  # 5 has neurons with two ports; 6 may have what comes before the network
+_FORMAT = 7
+# 5 has neurons with two ports; 6 may have what comes before the network; 7 fewer digits.
+_READ = (4, 5, 6, 7)
 _DAMAGE = (
     AttributeError,
     DataError,
@@ -74,6 +76,8 @@ def save(network: Network, path: Path) -> None:
         "input_scales": dict(network.input_scales),
         "calibration_samples": network.calibration_samples,
         "calibration_maxima": dict(network.calibration_maxima),
+        "digits": dict(network.digits),
+        "saving": None if network.saving is None else asdict(network.saving),
         "error": model.error,
         "limits": model.limits,
         "preprocessing": model.preprocessing.options(),
@@ -193,10 +197,19 @@ def _rebuilt(proto: onnx.ModelProto, record: Mapping[str, Any]) -> Network:
         calibration_maxima={
             name: float(value) for name, value in record.get("calibration_maxima", {}).items()
         },
+        digits={name: int(value) for name, value in record.get("digits", {}).items()},
+        saving=_saving(record.get("saving")),
     )
     for fault in _faults(network):
         raise ValueError(fault)
     return network
+
+
+def _saving(record: Mapping[str, Any] | None) -> Saving | None:
+    if record is None:
+        return None
+    pairs = {name: (float(before), float(after)) for name, (before, after) in record.items()}
+    return Saving(**pairs)
 
 
 def _front(record: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]) -> Front | None:
@@ -227,6 +240,7 @@ def _faults(network: Network) -> Iterator[str]:
     for name in shapes:
         if name not in network.thresholds or name not in network.offsets:
             yield f"population {name!r} has no threshold or no offset"
+    yield from _faults_of_digits(network)
     checked = (
         ("threshold", network.thresholds, shapes),
         ("offset", network.offsets, shapes),
@@ -248,6 +262,19 @@ def _faults(network: Network) -> Iterator[str]:
     for name, scale in network.input_scales.items():
         if name not in network.entries or not 0 < scale < np.inf:
             yield f"the scale of the input {name!r} is {scale}"
+
+
+def _faults_of_digits(network: Network) -> Iterator[str]:
+    by_tensor = {item.tensor: network.digits_of(item) for item in network.populations}
+    for name, digits in network.digits.items():
+        if name not in network.thresholds:
+            yield f"there are digits for {name!r}, which the network does not have"
+        network.coding.with_digits(digits)
+    for item in network.populations:
+        if item.pools and {by_tensor[name] for name in item.segment.sources} != {
+            by_tensor[item.tensor]
+        }:
+            yield f"the max pooling {item.name!r} has other digits than what it reads"
 
 
 def _fits(array: np.ndarray, shape: Shape) -> bool:

@@ -27,6 +27,7 @@ from onnx2genn.ir.graph import Node
 from onnx2genn.ir.partition import Partition
 from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
+from onnx2genn.network import Saving
 from onnx2genn.spiking_network import SpikingNetwork
 
 MODELS = Path(__file__).parent / "models"
@@ -166,6 +167,7 @@ def assert_same(loaded: SpikingNetwork, network: SpikingNetwork) -> None:
     assert loaded.model.graph.notes == network.model.graph.notes
     for name in ("coding", "entries", "input_scales", "calibration_samples", "calibration_maxima"):
         assert getattr(loaded, name) == getattr(network, name), name
+    assert (loaded.digits, loaded.saving) == (network.digits, network.saving)
     for name in ("error", "limits"):
         assert getattr(loaded.model, name) == getattr(network.model, name), name
     for name in ("thresholds", "offsets", "corrections"):
@@ -240,6 +242,19 @@ def test_every_coding(name: str, coding: str, tmp_path: Path) -> None:
     assert_same_spikes(loaded, network, x)
 
 
+def test_fewer_digits(tmp_path: Path) -> None:
+    proto = NETWORKS["vgg"]()
+    x = samples_for(proto, 12)
+    pool = next(item for item in onnx2genn.convert(proto).populations if item.pools)
+    network = onnx2genn.convert(proto, x, steps=6, digits={pool.name: 3})
+    saving = Saving(spikes=(3.5, 2.5), operations=(20.0, 10.0))
+    network = replace(network, saving=saving)
+    assert len(network.digits) >= 2
+    loaded, _ = saved(network, tmp_path)
+    assert_same(loaded, network)
+    assert_same_spikes(loaded, network, x)
+
+
 @pytest.mark.genn
 @pytest.mark.parametrize("name", ["resnet18", "layer_norm", "activations", "fusion"])
 def test_on_genn(name: str, tmp_path: Path) -> None:
@@ -299,7 +314,7 @@ def with_array(file: bytes, start: str, array: np.ndarray | None) -> onnx.ModelP
 def test_the_format_before_is_read(file: bytes) -> None:
     """It has no neurons with several ports, and is the same for all others."""
     now = onnx2genn.load(onnx.load_from_string(file))
-    assert_same(onnx2genn.load(changed(file, format=4)), now)
+    assert_same(onnx2genn.load(changed(file, format=4, digits=None, saving=None)), now)
 
 
 @pytest.mark.parametrize("format_number", [1, 3, 99, "4"])
@@ -359,6 +374,10 @@ def test_wrong_arrays_are_found(
         {"input_scales": ["x"]},
         {"calibration_samples": "many"},
         {"error": None},
+        {"digits": {"nothing": 2}},
+        {"digits": {"Relu_1_a0": 9}},
+        {"digits": 3},
+        {"saving": {"spikes": 3}},
     ],
 )
 def test_a_wrong_record_is_found(file: bytes, changes: dict[str, object]) -> None:

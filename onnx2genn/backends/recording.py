@@ -151,7 +151,7 @@ def _events(network: Network, name: str, train: np.ndarray, first: int) -> Event
     item = next(item for item in network.populations if item.name == name)
     flat = train.reshape(*train.shape[:2], -1)
     sample, step, neuron = np.nonzero(flat.transpose(1, 0, 2))
-    value = network.coding.quantiser.step_value(network.thresholds[name])
+    value = network.coding_of(item).quantiser.step_value(network.thresholds[name])
     values = np.broadcast_to(value, item.shape).ravel()
     return Events(
         sample=sample + first,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from onnx2genn.calibrate.by_spikes import correct_biases, norm_by_spikes
+from onnx2genn.calibrate.digits import of_all
 from onnx2genn.calibrate.held_out import keep_if_better, weigh
 from onnx2genn.calibrate.intervals import received, sent
 from onnx2genn.calibrate.observe import Observation
@@ -24,45 +26,107 @@ from onnx2genn.ir.segment import Segment
 from onnx2genn.network import Network
 
 
-def encode(seen: Observation, coding: Coding) -> Network:
+def encode(seen: Observation, coding: Coding, digits: Mapping[str, int] | None = None) -> Network:
     """Choose the thresholds of a model's populations.
 
     Args:
         seen: What the ANN did on calibration samples; it serves any number of codings.
         coding: How values become spikes.
+        digits: Populations that have fewer digits than the window has steps, as
+            :func:`onnx2genn.calibrate.digits.of_all` takes them.
 
     Raises:
         CalibrationError: Thresholds cannot be chosen from the samples.
+        CodingError: There is no such population, or it cannot have so many digits.
     """
-    parts = seen.model.parts
-    coding = coding.for_depth(parts.depth)
+    return Encoder(seen, coding).encode(digits)
 
-    found = {name: _granular(item, coding, seen) for name, item in seen.populations.items()}
 
-    def chosen(statistics: Statistics, segment: Segment, name: str) -> np.ndarray:
-        values = choose(coding, statistics, name)
-        return np.maximum(values, _weight_maximum(segment)) if coding.weight_maximum else values
+class Encoder:
+    """Chooses the thresholds of a model's populations, whatever digits each of them has.
 
-    neurons = [item for item in parts.populations if not item.pools]
-    own = {item.name: chosen(found[item.name], item.segment, item.name) for item in neurons}
-    readout = chosen(_granular(seen.readout, coding, seen), parts.readout, "readout")
-    adaptive = coding.threshold == "mse" and coding.per_channel
-    pooled = _pooled(parts.populations)
-    ends = {
-        item.name: raised(coding, found[item.name], own[item.name])
-        for item in neurons
-        if adaptive and item.tensor not in pooled
-    }
+    Args:
+        seen: What the ANN did on calibration samples.
+        coding: How values become spikes.
+    """
 
-    def build(evidence: int, with_lows: bool = adaptive) -> Network:
+    def __init__(self, seen: Observation, coding: Coding) -> None:
+        self._seen, self._parts = seen, seen.model.parts
+        self.coding = coding.for_depth(self._parts.depth)
+        self._neurons = [item for item in self._parts.populations if not item.pools]
+        self._found = {
+            name: _granular(item, coding, seen) for name, item in seen.populations.items()
+        }
+        self._adaptive = coding.threshold == "mse" and coding.per_channel
+        self._pooled = _pooled(self._parts.populations)
+        self._kept: dict[tuple[str, int], tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]] = {}
+        self._weights = 0, False
+
+    def statistics(self, item: Population) -> Statistics:
+        """Return what a population of neurons had on the samples."""
+        return self._found[item.name]
+
+    def encode(self, digits: Mapping[str, int] | None = None) -> Network:
+        """Choose all that there is to choose; see :func:`encode`."""
+        seen, coding = self._seen, self.coding
+        given = of_all(self._parts.populations, coding, digits or {})
+
+        def build(evidence: int, with_lows: bool = True) -> Network:
+            return self._built(given, evidence, with_lows)
+
+        if self._adaptive:
+            self._weights = weigh(seen, build)
+        return self.finished(build(*self._weights))
+
+    def finished(self, network: Network) -> Network:
+        """Choose what the network as a whole decides, once thresholds are chosen one by one."""
+        seen, coding = self._seen, self.coding
+        if self._adaptive:
+            network = refine(seen, network)
+        if coding.threshold == "spike-norm":
+            network = norm_by_spikes(network, seen.samples)
+        if coding.bias_correction:
+            network = keep_if_better(seen, network, correct_biases(network, seen.samples))
+        return network
+
+    def narrowed(self, network: Network, digits: int) -> Network:
+        """Give all populations fewer digits, with thresholds as they are chosen for such.
+
+        What moved a threshold later on, as refinement, moves that of fewer digits in proportion.
+
+        Args:
+            network: What :meth:`encode` returned, with T digits everywhere.
+            digits: What all populations shall have.
+        """
+        populations = self._parts.populations
+        as_chosen = self._built({}, *self._weights)
+        other = self._built({item.name: digits for item in populations}, *self._weights)
+        thresholds, offsets = {}, {}
+        for item in self._neurons:
+            name = item.name
+            offsets[name] = network.offsets[name] + other.offsets[name] - as_chosen.offsets[name]
+            scale = network.thresholds[name] / as_chosen.thresholds[name]
+            scaled = other.thresholds[name] * scale
+            thresholds[name] = limited(other.coding_of(item), item, scaled, offsets[name])
+        return replace(
+            other,
+            thresholds=choose_all(populations, lambda item: thresholds[item.name]),
+            offsets=choose_all(populations, lambda item: offsets[item.name]),
+            corrections=network.corrections,
+        )
+
+    def _built(self, digits: Mapping[str, int], evidence: int, with_lows: bool) -> Network:
+        """Make a network with some weight of what is known of a population for its channels."""
+        seen, populations = self._seen, self._parts.populations
         maxima: dict[str, float] = {}
         lows: dict[str, np.ndarray] = {}
         thresholds: dict[str, np.ndarray] = {}
-        for item in neurons:
-            statistics = found[item.name]
-            low, values = np.zeros(1, np.float32), own[item.name]
-            if with_lows and item.name in ends:
-                low, values = ends[item.name]
+        for item in self._neurons:
+            statistics = self._found[item.name]
+            count = digits.get(item.name, self.coding.steps)
+            coding = self.coding.with_digits(count)
+            values, ends = self._chosen(item, count)
+            low, values = ends if with_lows else (np.zeros(1, np.float32), values)
             maxima[item.name] = _maximum(item, statistics, low)
             if evidence:
                 positive = statistics.histogram.sum(axis=1)
@@ -74,21 +138,41 @@ def encode(seen: Observation, coding: Coding) -> Network:
             lows[item.name] = low
         return Network(
             model=seen.model,
-            coding=coding,
-            thresholds=choose_all(parts.populations, lambda item: thresholds[item.name]),
-            offsets=choose_all(parts.populations, lambda item: lows[item.name]),
-            readout_threshold=_over_channels(readout, parts.readout.shape),
+            coding=self.coding,
+            thresholds=choose_all(populations, lambda item: thresholds[item.name]),
+            offsets=choose_all(populations, lambda item: lows[item.name]),
+            readout_threshold=self._readout_threshold,
             input_scales=seen.input_scales,
             calibration_samples=seen.count,
             calibration_maxima=maxima,
+            digits=dict(digits),
         )
 
-    network = refine(seen, weigh(seen, build)) if adaptive else build(0)
-    if coding.threshold == "spike-norm":
-        network = norm_by_spikes(network, seen.samples)
-    if coding.bias_correction:
-        network = keep_if_better(seen, network, correct_biases(network, seen.samples))
-    return network
+    @cached_property
+    def _readout_threshold(self) -> np.ndarray:
+        readout = self._parts.readout
+        statistics = _granular(self._seen.readout, self.coding, self._seen)
+        values = self._by_rule(self.coding, statistics, readout, "readout")
+        return _over_channels(values, readout.shape)
+
+    def _chosen(
+        self, item: Population, digits: int
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Return the best thresholds of levels above 0, and lower ends with their thresholds."""
+        key = item.name, digits
+        if key not in self._kept:
+            coding, statistics = self.coding.with_digits(digits), self._found[item.name]
+            own = self._by_rule(coding, statistics, item.segment, item.name)
+            ends = np.zeros(1, np.float32), own
+            if self._adaptive and item.tensor not in self._pooled:
+                ends = raised(coding, statistics, own)
+            self._kept[key] = own, ends
+        return self._kept[key]
+
+    @staticmethod
+    def _by_rule(coding: Coding, statistics: Statistics, segment: Segment, name: str) -> np.ndarray:
+        values = choose(coding, statistics, name)
+        return np.maximum(values, _weight_maximum(segment)) if coding.weight_maximum else values
 
 
 def _maximum(item: Population, statistics: Statistics, low: np.ndarray) -> float:
@@ -131,25 +215,31 @@ def _over_channels(values: np.ndarray, shape: Shape) -> np.ndarray:
     return values.reshape(()) if values.size == 1 else values.reshape(-1, *[1] * (len(shape) - 1))
 
 
-def guess(model: Model, coding: Coding) -> Network:
+def guess(model: Model, coding: Coding, digits: Mapping[str, int] | None = None) -> Network:
     """Take for thresholds what the weights allow at most, for inputs in -1..1.
 
     Args:
         model: Canonical model.
         coding: How values become spikes.
+        digits: As for :func:`encode`.
+
+    Raises:
+        CodingError: There is no such population, or it cannot have so many digits.
     """
     coding = coding.for_depth(model.parts.depth)
     populations = model.parts.populations
+    fewer = of_all(populations, coding, digits or {})
     one = np.ones((), np.float32)
     intervals = dict.fromkeys(model.parts.inputs, (-one, one))
     for item in populations:
         intervals[item.tensor] = sent(item, received(item.segment, intervals))
 
     def threshold(item: Population) -> np.ndarray:
+        own = coding.with_digits(fewer.get(item.name, coding.steps))
         if item.bound is not None:
-            return limited(coding, item, np.full((), np.inf, np.float32))
+            return limited(own, item, np.full((), np.inf, np.float32))
         low, high = intervals[item.tensor]
-        return usable(coding, high - low, item.name)
+        return usable(own, high - low, item.name)
 
     _, highest = received(model.parts.readout, intervals)
     return Network(
@@ -158,4 +248,5 @@ def guess(model: Model, coding: Coding) -> Network:
         thresholds=choose_all(populations, threshold),
         offsets=choose_all(populations, lambda item: intervals[item.tensor][0]),
         readout_threshold=usable(coding, highest.max(initial=0.0), "readout"),
+        digits=fewer,
     )

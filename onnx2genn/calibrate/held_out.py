@@ -66,7 +66,7 @@ class HeldOut:
         return error / float(np.sqrt(self._wanted.size))
 
 
-def weigh(seen: Observation, build: Callable[..., Network]) -> Network:
+def weigh(seen: Observation, build: Callable[..., Network]) -> tuple[int, bool]:
     """Choose how much evidence a channel needs before its own threshold is trusted.
 
     It is that with the least error. Where every activation has a bound, so that it is certain how
@@ -78,9 +78,12 @@ def weigh(seen: Observation, build: Callable[..., Network]) -> Network:
         seen: What was observed.
         build: Makes a network for one of ``EVIDENCE``, and, where that is False, without lower
             ends above 0, which are left out if that brings the answers closer.
+
+    Returns:
+        What to build the network with.
     """
     if not len(seen.held):
-        return build(UNTRIED)
+        return UNTRIED, True
     trial = HeldOut(seen)
     squares = {item: trial.squares(build(item)) for item in EVIDENCE}
     neurons = [item for item in seen.model.parts.populations if not item.pools]
@@ -88,9 +91,8 @@ def weigh(seen: Observation, build: Callable[..., Network]) -> Network:
     if all(item.bound is not None for item in neurons):
         least = squares[evidence]
         evidence = max(item for item in EVIDENCE if _alike(squares[item] - least))
-    plain = build(evidence, False)
-    better = trial.squares(plain).sum() < squares[evidence].sum()
-    return plain if better else build(evidence)
+    plain = trial.squares(build(evidence, False)).sum()
+    return evidence, bool(plain >= squares[evidence].sum())
 
 
 def _alike(differences: np.ndarray) -> bool:

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.backends.registry import EMBEDDED, predict
-from onnx2genn.calibrate.encode import encode
+from onnx2genn.calibrate.encode import Encoder
+from onnx2genn.calibrate.held_out import HeldOut
+from onnx2genn.calibrate.narrowing import with_fewer_digits
 from onnx2genn.calibrate.observe import SIMULATED, observe
 from onnx2genn.coding import Coding
 from onnx2genn.data import Progress
@@ -30,6 +32,7 @@ def encode_with_fewest_steps(
     *,
     loss: float | None = None,
     metric: str | None = None,
+    narrow: bool = True,
     progress: Progress | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
@@ -43,6 +46,10 @@ def encode_with_fewest_steps(
     where neurons accumulate before they fire. Other codings lose more than their forecast says,
     so that a part of the samples is simulated.
 
+    Populations whose neurons accumulate first then get fewer digits, as far as the loss allows:
+    with one step less everywhere it is exceeded, and between the two the error of the answers to
+    samples that were held out says how far one may go.
+
     Args:
         model: Canonical model.
         coding: Coding, whose own ``steps`` do not matter.
@@ -50,6 +57,7 @@ def encode_with_fewest_steps(
         loss: What the metric may be off, 0 to 1; 0.01 if None. Of a metric in units, any number of
             these; it has to be given.
         metric: As for :func:`onnx2genn.evaluate.evaluation.evaluate`.
+        narrow: Whether populations may have fewer digits than the window has.
         progress: Called with the number of samples observed and the total.
         executor: As for :func:`onnx2genn.calibrate.observe.observe`.
         workers: Likewise.
@@ -75,9 +83,16 @@ def encode_with_fewest_steps(
     target = seen.model.parts.readout.target
     wanted = np.concatenate([part[target] for part in seen.model.activations([target], compared)])
 
+    def lost(network: Network) -> float:
+        return judge.lost(_readout(network, compared), wanted)
+
+    tried: dict[int, tuple[Encoder, Network, float]] = {}
+
     def attempt(steps: int) -> Network | None:
-        network = encode(seen, replace(coding, steps=steps))
-        return network if judge.lost(_readout(network, compared), wanted) <= loss else None
+        encoder = Encoder(seen, replace(coding, steps=steps))
+        network = encoder.encode()
+        tried[steps] = encoder, network, lost(network)
+        return network if tried[steps][-1] <= loss else None
 
     below, steps = 0, 1
     while (found := attempt(steps)) is None:
@@ -92,7 +107,15 @@ def encode_with_fewest_steps(
         middle = (found.coding.steps + below) // 2
         network = attempt(middle)
         below, found = (middle, found) if network is None else (below, network)
-    return found
+    if not (narrow and coding.accumulates) or below == 0:
+        return found
+    encoder, _, kept = tried[found.coding.steps]
+    _, shorter, more = tried[below]
+    # Answers change in proportion to their error: with less chance than those of some samples do.
+    trial = HeldOut(seen)
+    error, larger = trial.error(found), trial.error(shorter)
+    limit = error + (loss - kept) / (more - kept) * (larger - error)
+    return with_fewer_digits(trial, encoder, found, limit, lambda item: lost(item) <= loss)
 
 
 def _readout(network: Network, samples: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 from onnx2genn.cli import values
 from onnx2genn.ir.preprocessing import NAMES as PREPROCESSING
 
-CODING = ("coding", "steps", "threshold", "percentile", "option", "loss")
+CODING = ("coding", "steps", "digits", "threshold", "percentile", "option", "loss")
 RESULTS = ("save", "json", "report", "figures", "record", "export_genn")
 PLACES = ("model", "calibrate", "evaluate", "resume", *RESULTS)
 """Options that name files."""
@@ -45,6 +45,7 @@ _NEEDS: tuple[tuple[str, Callable[[argparse.Namespace], Any], str], ...] = (
     ("limit", lambda given: given.evaluate, "--evaluate"),
     ("diagnose", lambda given: given.evaluate, "--evaluate"),
     ("loss", lambda given: given.steps == "auto", "--steps auto"),
+    ("digits", lambda given: given.steps != "auto", "a number of --steps"),
     ("resume", lambda given: given.evaluate, "--evaluate"),
     ("raster", lambda given: given.report or given.figures, "--report or --figures"),
     ("membrane", lambda given: given.raster is not None, "--raster"),

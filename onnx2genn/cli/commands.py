@@ -33,7 +33,7 @@ from onnx2genn.evaluate.metrics import metric_for
 from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.export import recordings
 from onnx2genn.frontend.file import load_proto
-from onnx2genn.report import html, refusal, terminal
+from onnx2genn.report import digits, html, refusal, terminal
 from onnx2genn.saving import is_saved_network
 from onnx2genn.spiking_network import SpikingNetwork
 from onnx2genn.stages import stage
@@ -176,6 +176,7 @@ def _converted(given: argparse.Namespace, proto: onnx.ModelProto, output: Output
             steps="auto" if given.steps == "auto" else None,
             loss=given.loss,
             metric=given.metric if given.steps == "auto" else None,
+            digits=dict(given.digits) or None,
             **reading_options(given),
             progress=report,
             executor=executor,
@@ -219,9 +220,10 @@ def _coding_line(network: SpikingNetwork) -> str:
     rule = f"thresholds by {coding.threshold}"
     if network.calibration_samples:
         rule += f" from {network.calibration_samples:,} samples"
+    fewer = digits.of_network(network)
     return (
         f"{network.neurons:,} neurons in {len(network.populations)} populations, "
-        f"coding {coding.name}, {coding.steps} steps, {rule}"
+        f"coding {coding.name}, {coding.steps} steps, {rule}" + (f"; {fewer}" if fewer else "")
     )
 
 

@@ -102,6 +102,15 @@ def parser() -> argparse.ArgumentParser:
         help="for --steps auto, the share of calibration samples that may be answered differently, "
         "or what the metric may otherwise be off (default 0.01)",
     )
+    add(
+        "--digits",
+        metavar="NODE=D",
+        action="append",
+        default=[],
+        type=values.digits,
+        help="digits of a population, if fewer than T; may be given several times. --steps auto "
+        "chooses them itself",
+    )
     add("--threshold", choices=THRESHOLD_RULES, help="how thresholds are chosen")
     add("--percentile", metavar="P", type=float, help="for --threshold percentile")
     add(

@@ -108,6 +108,14 @@ def input_value(text: str) -> tuple[str, Any]:
     )
 
 
+def digits(text: str) -> tuple[str, int]:
+    """Take NODE=D."""
+    name, equals, count = text.rpartition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NODE=D")
+    return name, positive(count)
+
+
 def neurons(text: str) -> tuple[str, tuple[int, ...]]:
     """Take NODE=NEURON,NEURON,..."""
     name, equals, places = text.rpartition("=")

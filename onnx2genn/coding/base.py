@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -78,6 +78,24 @@ class Coding(ABC):
         Args:
             depth: Populations on the longest way from the input to the readout.
         """
+        return self
+
+    def with_digits(self, digits: int) -> Coding:
+        """Return the coding whose levels a population of fewer digits has.
+
+        Args:
+            digits: d, 1 to T; all T are the coding itself.
+
+        Raises:
+            CodingError: There are none or more of them, or populations cannot have fewer.
+        """
+        if not 1 <= digits <= self.steps:
+            raise CodingError(f"A population has 1 to {self.steps} digits, not {digits}.")
+        if digits < self.steps:
+            raise CodingError(
+                f"Neurons of coding {self.name!r} fire while they integrate: all have {self.steps} "
+                "steps. For fewer digits take a coding that accumulates first, as 'few-spike'."
+            )
         return self
 
     @property
@@ -242,6 +260,17 @@ class AccumulatingCoding(Coding):
                 f"threshold='spike-norm' is for rate coding: neurons of {self.name!r} fire after "
                 "their input, of which no single step can be too large. Use 'mse'."
             )
+
+    def with_digits(self, digits: int) -> Coding:
+        """Return the coding with a window of d steps.
+
+        Its codes are the smallest ones of T steps, spike for spike: those of which, with digits,
+        only the last d are not 0. So a population of d digits has its levels, and the window and
+        the neurons of T steps.
+        """
+        return (
+            replace(self, steps=digits) if 0 < digits < self.steps else super().with_digits(digits)
+        )
 
     @property
     def train_length(self) -> int:

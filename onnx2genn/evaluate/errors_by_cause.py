@@ -91,7 +91,7 @@ class Deviations(Sums):
         codes: np.ndarray,
         forecast: np.ndarray | None = None,
     ) -> None:
-        quantiser, sums = self._network.coding.quantiser, self._errors[item.name]
+        quantiser, sums = self._network.coding_of(item).quantiser, self._errors[item.name]
         step, offset = self._scales.of(item, part)
         above, decoded = _minus(ann, offset), codes * step
         rounded = quantiser.code(above / step) * step
@@ -110,7 +110,7 @@ class Deviations(Sums):
 
     def _end(self, item: Population) -> float:
         """Return where the histogram of a population ends."""
-        quantiser = self._network.coding.quantiser
+        quantiser = self._network.coding_of(item).quantiser
         top = quantiser.levels * quantiser.step_value(self._network.thresholds[item.name])
         known = self._network.calibration_maxima.get(item.name, 0.0)
         return _ROOM * max(float(top.max()), known)
@@ -166,7 +166,8 @@ class _Scales:
         The latter is None where it is 0.
         """
         if item.name not in self._kept:
-            value = self._network.coding.quantiser.step_value(self._network.thresholds[item.name])
+            quantiser = self._network.coding_of(item).quantiser
+            value = quantiser.step_value(self._network.thresholds[item.name])
             lowest = self._network.offsets[item.name]
             shift = _flat(lowest, item) if lowest.any() else None
             self._kept[item.name] = _flat(value, item), shift

@@ -169,6 +169,7 @@ def _result(job: Job, found: Part, samples: np.ndarray, backend: str) -> Evaluat
         samples_per_second=count / found.seconds,
         populations=populations,
         settings=str(network.coding),
+        saving=network.saving,
         calibration_samples=network.calibration_samples,
         inputs=network.model.parts.inputs,
         input_ranges=_input_ranges(network, samples),

@@ -71,7 +71,7 @@ class Forecast:
 
 def rounded(network: Network, tensors: Sequence[str] = ()) -> onnx.ModelProto:
     """Write the ANN, in its own units, with a rounding after each activation."""
-    graph, quantiser = network.model.graph, network.coding.quantiser
+    graph = network.model.graph
     # What is largest of rounded values is rounded.
     rounding = {item.tensor: item for item in network.populations if not item.pools}
     builder = Builder("forecast", taken={*graph.constants, *graph.shapes})
@@ -83,12 +83,14 @@ def rounded(network: Network, tensors: Sequence[str] = ()) -> onnx.ModelProto:
         source = _corrected(builder, network, node.inputs[0])
         exact = f"{node.output}/activation"
         builder.add(node.renamed({node.output: exact, node.inputs[0]: source}))
+        quantiser = network.coding_of(population).quantiser
         step = quantiser.step_value(network.thresholds[population.name])
         offset = network.offsets[population.name]
         code = quantiser.write(builder, exact, step, offset, of_function=population.is_function)
         _decode(builder, code, step, offset, node.output)
     logits = _corrected(builder, network, network.model.parts.readout.target)
     if network.firing_readout:
+        quantiser = network.coding.quantiser
         step = quantiser.step_value(network.readout_threshold)
         code = quantiser.write(builder, logits, step, np.zeros_like(step))
         _decode(builder, code, step, np.zeros_like(step), _LOGITS)

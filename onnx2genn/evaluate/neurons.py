@@ -43,8 +43,9 @@ class Neurons(Sums):
         assert activity.spikes is not None and activity.codes is not None
         codes, spikes = (kind[self.population.name] for kind in (activity.codes, activity.spikes))
         self.spikes += spikes.sum(axis=0, dtype=self.spikes.dtype)
+        levels = self._network.coding_of(self.population).quantiser.levels
         self._samples += len(codes)
-        self._saturated += int(np.count_nonzero(codes >= self._network.coding.quantiser.levels))
+        self._saturated += int(np.count_nonzero(codes >= levels))
 
     def result(self, correlation: float | None, deviation: Deviation) -> PopulationActivity:
         """Return what it did over all samples, with what compares it with the ANN."""
@@ -56,6 +57,7 @@ class Neurons(Sums):
             shape=item.shape,
             neurons=self.spikes.size,
             threshold=(float(threshold.min()), float(threshold.max())),
+            digits=self._network.digits_of(item),
             spikes=round(float(self.spikes.sum())),
             correlation=correlation,
             saturated=self._saturated / (self.spikes.size * self._samples),

@@ -115,6 +115,32 @@ def projections(
     return [*found, counter.received(readout.target, streams.maps[READOUT], readout)]
 
 
+def caused(
+    network: Network, streams: Streams, spikes: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """Count the synaptic operations that what each population sends causes where it arrives.
+
+    Args:
+        network: Network that was simulated.
+        streams: Its relays.
+        spikes: Spikes for one sample of every neuron of each population, by tensor, [*shape].
+
+    Returns:
+        Operations for one sample, by the name of the population.
+    """
+    maps = {name: (item.segment,) for name, item in streams.relays.items()} | dict(streams.maps)
+    maps |= {item.tensor: (item.synapses,) for item in network.populations if item.pools}
+    names = {item.tensor: item.name for item in network.populations}
+    found = dict.fromkeys(names.values(), 0.0)
+    for target, parts in maps.items():
+        copies = streams.copies.get(target, (1,) * len(parts))
+        for times, part in zip(copies, parts, strict=True):
+            counter = SynapseCounter(part)
+            for source in spikes.keys() & set(part.sources):
+                found[names[source]] += times * counter.count({source: spikes[source]})
+    return found
+
+
 class _Projections:
     def __init__(
         self, network: Network, streams: Streams, spikes: Mapping[str, np.ndarray]

@@ -8,6 +8,7 @@ from typing import Any
 
 from onnx2genn.evaluate.deviation import Deviation
 from onnx2genn.ir.graph import Shape
+from onnx2genn.network import Saving
 
 _NEAR_CHANCE = 1.5
 _OF_FIRST_OUTPUT = (
@@ -33,6 +34,7 @@ class PopulationActivity:
         shape: Shape without the batch axis.
         neurons: Number of neurons.
         threshold: Smallest and largest threshold, in ANN units.
+        digits: Digits of its values: T or fewer.
         spikes: Spikes of all neurons over all samples.
         correlation: Pearson correlation of the decoded activity with the ANN's activation over
             all neurons and the first samples, 256 or fewer of a network with more than half a
@@ -48,6 +50,7 @@ class PopulationActivity:
     shape: Shape
     neurons: int
     threshold: tuple[float, float]
+    digits: int
     spikes: int
     correlation: float | None
     saturated: float
@@ -199,6 +202,7 @@ class Evaluation:
             most frequent first.
         tried: What remedies brought that were tried, in words.
         class_names: Names of the classes of the first output; empty if they have none.
+        saving: What fewer digits save; None where that was not measured.
     """
 
     model: str
@@ -222,6 +226,7 @@ class Evaluation:
     confusion: list[tuple[int, int, int]] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
+    saving: Saving | None = None
 
     @property
     def score(self) -> Score:

@@ -100,6 +100,7 @@ def _key(job: Job, samples: np.ndarray, labels: Mapping[str, np.ndarray | None],
     metrics = [item.metric.name for item in job.questions.values()]
     words = [
         network.coding,
+        network.digits,
         network.input_scales,
         network.model.graph.nodes,
         metrics,

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnx2genn.errors import DataError, printable
-from onnx2genn.report.scores import percent
-from onnx2genn.report.terminal import quantity
+from onnx2genn.report.scores import percent, quantity
 
 _NEEDED: dict[str, type | tuple[type, ...]] = {
     "coding": str, "steps": int, "samples": int, "scores": list, "populations": list,

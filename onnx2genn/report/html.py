@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING, Any
 from onnx2genn import files
 from onnx2genn.errors import DataError, printable
 from onnx2genn.evaluate.result import Evaluation
-from onnx2genn.report import activations, comparison, curves, figures, layout
+from onnx2genn.report import activations, comparison, curves, digits, figures, layout
 from onnx2genn.report.chart import chart
 from onnx2genn.report.comparison import Run
 from onnx2genn.report.energy import energies
 from onnx2genn.report.raster import Shown
-from onnx2genn.report.scores import all_rows, percent, verdict
+from onnx2genn.report.scores import all_rows, percent, quantity, span, verdict
 from onnx2genn.report.tables import tables, tables_of_runs
 from onnx2genn.report.terminal import (
     LOW_CORRELATION,
     MANY_SATURATED,
     advice,
     is_poor,
-    quantity,
-    span,
 )
 from onnx2genn.report.thumbnails import thumbnail
 
@@ -125,9 +123,11 @@ def page(
 def _settings(evaluation: Evaluation) -> dict[str, str]:
     count = evaluation.calibration_samples
     guess = "a guess from the weights, without calibration data"
+    fewer = digits.of_evaluation(evaluation)
     return {
         "coding": evaluation.settings,
         "thresholds": f"from {count:,} samples" if count else guess,
+        **({"digits": fewer} if fewer else {}),
         "backend": evaluation.backend,
     }
 

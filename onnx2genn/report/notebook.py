@@ -10,8 +10,9 @@ import numpy as np
 from onnx2genn.errors import printable
 from onnx2genn.evaluate.result import Evaluation
 from onnx2genn.network import Network
-from onnx2genn.report.scores import all_rows, percent
-from onnx2genn.report.terminal import advice, quantity, span
+from onnx2genn.report import digits
+from onnx2genn.report.scores import all_rows, percent, quantity, span
+from onnx2genn.report.terminal import advice
 
 _MOST_ROWS = 40
 
@@ -32,7 +33,10 @@ def network(given: Network) -> str:
         f"{given.model.graph.name}: {given.neurons:,} neurons in {len(given.populations)} "
         f"populations, {given.coding.name}, {given.coding.steps} steps"
     )
-    return _paragraph(head) + _table(["ONNX node", "kind", "shape", "neurons", "threshold"], rows)
+    fewer = digits.of_network(given)
+    return _paragraph(f"{head}; {fewer}" if fewer else head) + _table(
+        ["ONNX node", "kind", "shape", "neurons", "threshold"], rows
+    )
 
 
 def evaluation(given: Evaluation) -> str:

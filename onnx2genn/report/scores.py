@@ -5,6 +5,19 @@ from __future__ import annotations
 from onnx2genn.evaluate.result import Evaluation, Score
 
 
+def quantity(value: float) -> str:
+    """Write a large number with a prefix."""
+    for factor, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def span(low: float, high: float) -> str:
+    """Write a range, or the one value that it is."""
+    return f"{low:.3g}" if low == high else f"{low:.3g} .. {high:.3g}"
+
+
 def percent(share: float | None) -> str:
     """Write a share as a percentage; a dash for None."""
     return "-" if share is None else f"{100 * share:.2f} %"

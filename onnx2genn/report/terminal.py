@@ -14,7 +14,8 @@ from onnx2genn.errors import printable
 from onnx2genn.evaluate.cross_check import CrossCheck
 from onnx2genn.evaluate.diagnosis import diagnose
 from onnx2genn.evaluate.result import Evaluation, PopulationActivity
-from onnx2genn.report.scores import all_rows, percent
+from onnx2genn.report import digits
+from onnx2genn.report.scores import all_rows, percent, quantity, span
 
 if TYPE_CHECKING:
     from onnx2genn.backends.base import Backend, Finding
@@ -28,19 +29,6 @@ LOW_CORRELATION = 0.95
 """Correlation with the ANN below which activity is said to follow it poorly."""
 MANY_SATURATED = 0.05
 """Share of activity at the highest level from which on thresholds are called too low."""
-
-
-def quantity(value: float) -> str:
-    """Write a large number with a prefix."""
-    for factor, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(value) >= factor:
-            return f"{value / factor:.3g}{unit}"
-    return f"{value:.3g}"
-
-
-def span(low: float, high: float) -> str:
-    """Write a range, or the one value that it is."""
-    return f"{low:.3g}" if low == high else f"{low:.3g} .. {high:.3g}"
 
 
 def _name(text: str) -> Text:
@@ -82,20 +70,24 @@ def layers(network: Network) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="Populations", title_justify="left")
     table.add_column("ONNX node", overflow="fold")
     table.add_column("kind")
-    for name in ("shape", "neurons", "threshold", "depth"):
+    fewer = ["digits"] if network.digits else []
+    for name in ("shape", "neurons", "threshold", *fewer, "depth"):
         table.add_column(name, justify="right")
     for item in network.populations:
         shape = " x ".join(map(str, item.shape))
         neurons = f"{int(np.prod(item.shape)):,}"
         threshold = _span(network.thresholds[item.name])
-        table.add_row(_name(item.node.name), item.kind, shape, neurons, threshold, str(item.depth))
+        own = [str(network.digits_of(item)) for _ in fewer]
+        cells = item.kind, shape, neurons, threshold, *own, str(item.depth)
+        table.add_row(_name(item.node.name), *cells)
     readout = network.model.parts.readout
     kind = "readout, fires" if network.firing_readout else "readout"
     shape = " x ".join(map(str, readout.shape))
     neurons = f"{int(np.prod(readout.shape)):,}"
     threshold = _span(network.readout_threshold) if network.firing_readout else "-"
     depth = str(network.model.parts.depth)
-    table.add_row(_name(readout.target), kind, shape, neurons, threshold, depth, style="dim")
+    cells = kind, shape, neurons, threshold, *("-" for _ in fewer), depth
+    table.add_row(_name(readout.target), *cells, style="dim")
     return table
 
 
@@ -203,10 +195,12 @@ def summary(evaluation: Evaluation) -> Table:
         name: Text(value, "bold" if "SNN " in name else "")
         for name, value in all_rows(evaluation).items()
     }
+    fewer = digits.of_evaluation(evaluation)
     rows |= {
         "samples": f"{evaluation.samples:,}",
         "time steps": f"{evaluation.steps} a sample; first answer after "
         f"{evaluation.latency_steps}, then one every {evaluation.steps}",
+        **({"digits": fewer} if fewer else {}),
         "spikes / sample": quantity(evaluation.spikes_per_sample),
         "synaptic operations": f"{quantity(evaluation.sops_per_sample)} a sample, against "
         f"{quantity(evaluation.macs_per_sample)} MACs of the ANN",

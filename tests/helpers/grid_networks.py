@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from helpers.onnx_models import model, node, side_by_side
+from onnx2genn.calibrate.digits import together
 from onnx2genn.coding import Coding, make
 from onnx2genn.frontend.pipeline import read
 from onnx2genn.spiking_network import SpikingNetwork
@@ -436,6 +437,20 @@ def convert(
         offsets={item.name: np.zeros((), np.float32) for item in found.parts.populations},
         readout_threshold=np.full((), scale, np.float32),
     )
+
+
+def with_fewer_digits(network: SpikingNetwork) -> SpikingNetwork:
+    """Take one and two digits from two of three groups; thresholds keep spikes on the grid."""
+    steps, populations = network.coding.steps, network.populations
+    parts = {less: network.coding.with_digits(steps - less).quantiser.parts for less in range(3)}
+    digits, thresholds = {}, dict(network.thresholds)
+    for index, group in enumerate(together(populations)):
+        less = index % 3
+        ratio = parts[less] / parts[0]
+        for name in group if less else ():
+            digits[name] = steps - less
+            thresholds[name] = thresholds[name] * np.float32(ratio * 2 ** -round(np.log2(ratio)))
+    return replace(network, digits=digits, thresholds=thresholds)
 
 
 def samples(network: SpikingNetwork, count: int = 64) -> np.ndarray:

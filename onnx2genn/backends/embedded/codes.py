@@ -48,8 +48,8 @@ def _write_segments(builder: Builder, network: Network) -> None:
 
     What is largest of several codes needs no rounding, so a pool is a pool.
     """
-    quantiser = network.coding.quantiser
     for item in network.populations:
+        quantiser = network.coding_of(item).quantiser
         # The rounding is in the bias.
         start = 0.0 if item.is_function else quantiser.rounding
         total = _append(builder, network.segment_in_units(item, start=start), item.name)
@@ -66,7 +66,7 @@ def _write_segments(builder: Builder, network: Network) -> None:
 
 def _write_once(builder: Builder, network: Network) -> None:
     """Write the graph with codes of its activations, and in their place what these stand for."""
-    graph, quantiser = network.model.graph, network.coding.quantiser
+    graph = network.model.graph
     populations = {item.tensor: item for item in network.populations}
     values: dict[str, str] = {}
 
@@ -88,6 +88,7 @@ def _write_once(builder: Builder, network: Network) -> None:
             value = corrected(node.inputs[0])
             if item.is_function:
                 value = _append_function(builder, item, value)
+            quantiser = network.coding_of(item).quantiser
             quantiser.write(builder, value, unit, offset, item.tensor, of_function=item.is_function)
         above = builder.emit("Mul", item.tensor, np.asarray(unit, np.float32)[None])
         values[item.tensor] = builder.emit("Add", above, np.asarray(offset, np.float32)[None])

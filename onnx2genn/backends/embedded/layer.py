@@ -82,7 +82,7 @@ class Layer:
         Args:
             trains: What the sources send.
         """
-        coding = self._network.coding
+        coding = self._network.coding_of(self._population)
         if self._population.pools:
             return self._pool(trains)
         current = spikes = self._current(trains)

@@ -27,15 +27,24 @@ def neuron_code(network: Network, population: Population) -> NeuronCode:
     What arrives in a max pooling is by how much the largest of its ports has grown. Neurons that
     accumulate first then send it as any other sum; others pass it on at once. Neurons that send a
     function accumulate its argument in ANN units. Sums of products arrive as a whole in the first
-    step of a window.
+    step of a window. With fewer digits, what exceeds the largest code of these is cut off.
     """
     code = network.coding.neuron()
     if passes_on(network, population):
         return replace(_AT_ONCE, largest=code.largest, signed=code.signed)
-    if not population.is_function:
+    if population.is_function:
+        if not network.coding.accumulates:
+            return _driven(network.coding, population)
+        code = _of_function(code, population)
+    if network.digits_of(population) == network.coding.steps:
         return code
-    if not network.coding.accumulates:
-        return _driven(network.coding, population)
+    # What is no number has the code 0, as all below it.
+    largest = float(network.coding_of(population).quantiser.levels)
+    return replace(code, collected=f"fmin(fmax({code.collected}, 0.0), {largest})")
+
+
+def _of_function(code: NeuronCode, population: Population) -> NeuronCode:
+    """Let a neuron that accumulates first send a function of what it collected."""
     if population.multiplies:
         return replace(code, collected=f"(arrived - {_OFFSET}) / {_UNIT}")
     if population.ports > 1:

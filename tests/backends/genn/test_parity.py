@@ -162,6 +162,22 @@ def test_relays_lose_nothing(device: str, coding: str) -> None:
     assert_equal_in_every_run(network, device, relays="all")
 
 
+@pytest.mark.parametrize(
+    ("coding", "name", "relays"),
+    [
+        ("few-spike", "branches", "auto"),
+        ("ternary", "gates", "auto"),
+        ("octaves", "streams", "all"),
+    ],
+)
+def test_populations_with_fewer_digits(coding: str, name: str, relays: str) -> None:
+    """With pools of two populations, functions of several sums, and relays."""
+    network = grid_networks.convert(name, **CODINGS[coding])
+    network = grid_networks.with_fewer_digits(network)
+    assert len(set(network.digits.values())) == 2
+    assert_equal_in_every_run(network, list(DEVICES)[-1], relays=relays)
+
+
 @pytest.mark.skipif("portable" not in DEVICES, reason="synapse groups are tested on the device")
 def test_no_queue_is_cleared_as_that_of_others() -> None:
     """One group delays only what goes to SPARSE, another only what goes to TOEPLITZ."""
