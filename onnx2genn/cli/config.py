@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_TABLES = ("option", "input_shape", "input_value", "membrane")
+_TABLES = ("option", "digits", "input_shape", "input_value", "membrane")
 _ROWS = ("mean", "std")
 _PLAIN = (str, int, float)
 

@@ -5,8 +5,10 @@
 
 It rounds the activations of the ANN to 2^T levels for each channel: those of ``few-spike``, and
 levels free of any rule, with the least squared error on the calibration samples (Lloyd 1982, "Least
-squares quantization in PCM"). Values that a neuron may send, T for each channel instead of powers
-of two, make 2^T sums, which are at most as good: the second figure is a bound of what they bring.
+squares quantization in PCM"). Values that a neuron may send, T instead of powers of two (Stöckl and
+Maass 2021), make 2^T sums, which are at most as good. They are measured, too, fitted to each
+population, with a scale for each channel, and to each channel; each activation goes to the nearest
+sum, as no rule of a neuron can do better.
 """
 
 from __future__ import annotations
@@ -59,7 +61,10 @@ def main() -> None:
     ann = np.concatenate([found[target] for found in seen.model.activations([target], x)])
     for what, logits in (
         ("few-spike", Forecast(network).logits(x)),
-        ("free levels", _free(network, _levels(network, seen), x)),
+        *(
+            (kind, _free(network, _levels(network, seen, kind), x))
+            for kind in ("free levels", "values of a population", "values of a channel")
+        ),
     ):
         error = np.sqrt(np.mean((logits - ann) ** 2)) / ann.std()
         loss = imagenet.accuracy(ann, y) - imagenet.accuracy(logits, y)
@@ -83,10 +88,10 @@ def observed(name: str, limit: int) -> tuple[Observation, np.ndarray, np.ndarray
     return observe(read(network.path), train[chosen]), x.astype(np.float32), y
 
 
-def _levels(network: Network, seen: Observation) -> dict[str, np.ndarray]:
+def _levels(network: Network, seen: Observation, kind: str) -> dict[str, np.ndarray]:
     """Find levels [channels, 2^T] of populations of plain activations, by name."""
     found = {}
-    count = network.coding.quantiser.levels + 1
+    steps, count = network.coding.steps, network.coding.quantiser.levels + 1
     for item in network.populations:
         if item.pools or item.is_function or item.signed:
             continue
@@ -96,8 +101,19 @@ def _levels(network: Network, seen: Observation) -> dict[str, np.ndarray]:
             np.broadcast_to(array[item.name].ravel(), shape).astype(float)
             for array in (network.offsets, network.thresholds)
         )
-        start = low[:, None] + high[:, None] * np.arange(count) / count
-        found[item.name] = lloyd(*_histogram(statistics, low + high, item.bound), start)
+        values, counts = _histogram(statistics, low + high, item.bound)
+        if kind == "free levels":
+            start = low[:, None] + high[:, None] * np.arange(count) / count
+            found[item.name] = lloyd(values, counts, start)
+        elif kind == "values of a channel":
+            found[item.name] = sums_of_values(values, counts, low, high, steps)
+        else:
+            scaled = (values - low[:, None]) / high[:, None]
+            weighted = counts * np.square(high)[:, None]
+            order = np.argsort(scaled, axis=None)
+            scaled, weighted = (array.ravel()[order][None] for array in (scaled, weighted))
+            (levels,) = sums_of_values(scaled, weighted, np.zeros(1), np.ones(1), steps)
+            found[item.name] = low[:, None] + high[:, None] * levels
     return found
 
 
@@ -127,19 +143,67 @@ def lloyd(values: np.ndarray, counts: np.ndarray, levels: np.ndarray) -> np.ndar
         counts: How often they occur, [channels, n].
         levels: To start from, ascending, [channels, levels].
     """
-    rows = np.arange(len(values))[:, None]
-    total = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
-    moment = np.pad(np.cumsum(counts * values, axis=1), ((0, 0), (1, 0)))
+    nearest = _Nearest(values, counts)
     for _ in range(ITERATIONS):
+        weight, moment = nearest(levels)
+        levels = np.sort(np.where(weight > 0, moment / np.maximum(weight, 1e-9), levels), axis=1)
+    return levels
+
+
+def sums_of_values(
+    values: np.ndarray, counts: np.ndarray, low: np.ndarray, high: np.ndarray, steps: int
+) -> np.ndarray:
+    """Fit T values, and the level without any, whose sums have the least squared error.
+
+    As :func:`lloyd`, but with the sums in place of free levels: each value of the histogram goes to
+    the nearest of them, and then least squares give the values.
+
+    Args:
+        values: Ascending, [channels, n].
+        counts: How often they occur, [channels, n].
+        low: Lower end of the levels of ``few-spike``, to start from, [channels].
+        high: Its threshold, [channels].
+        steps: T.
+
+    Returns:
+        The sums, ascending, [channels, 2^T].
+    """
+    bits = np.arange(2**steps)[:, None] >> np.arange(steps)[::-1] & 1
+    terms = np.hstack([bits, np.ones((2**steps, 1))])
+    found = np.hstack([high[:, None] / 2.0 ** np.arange(1, steps + 1), low[:, None]])
+    nearest = _Nearest(values, counts)
+    for _ in range(ITERATIONS):
+        sums = found @ terms.T
+        order = np.argsort(sums, axis=1)
+        weight, moment = nearest(np.take_along_axis(sums, order, axis=1))
+        ordered = terms[order]
+        squares = np.einsum("cl,cli,clj->cij", weight, ordered, ordered)
+        # Values that nothing is near to stay.
+        ridge = 1e-6 * np.maximum(weight.sum(axis=1), 1e-9)[:, None, None] * np.eye(steps + 1)
+        wanted = np.einsum("cl,cli->ci", moment, ordered) + (ridge @ found[..., None])[..., 0]
+        found = np.linalg.solve(squares + ridge, wanted[..., None])[..., 0]
+    return np.sort(found @ terms.T, axis=1)
+
+
+class _Nearest:
+    """Sums up what of histograms [channels, n] is nearest to each of some levels."""
+
+    def __init__(self, values: np.ndarray, counts: np.ndarray) -> None:
+        self._values, self._rows = values, np.arange(len(values))[:, None]
+        self._total = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
+        self._moment = np.pad(np.cumsum(counts * values, axis=1), ((0, 0), (1, 0)))
+
+    def __call__(self, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return weight and weighted sum for ascending levels, [channels, levels] each."""
         middles = (levels[:, 1:] + levels[:, :-1]) / 2
-        pairs = zip(values, middles, strict=True)
+        pairs = zip(self._values, middles, strict=True)
         edges = np.stack([np.searchsorted(known, wanted) for known, wanted in pairs])
         edges = np.pad(edges, ((0, 0), (1, 0)))
-        edges = np.pad(edges, ((0, 0), (0, 1)), constant_values=values.shape[1])
-        weight = np.diff(total[rows, edges], axis=1)
-        mean = np.diff(moment[rows, edges], axis=1) / np.maximum(weight, 1e-9)
-        levels = np.sort(np.where(weight > 0, mean, levels), axis=1)
-    return levels
+        edges = np.pad(edges, ((0, 0), (0, 1)), constant_values=self._values.shape[1])
+        weight, moment = (
+            np.diff(kept[self._rows, edges], axis=1) for kept in (self._total, self._moment)
+        )
+        return weight, moment
 
 
 def _free(network: Network, levels: Levels, x: np.ndarray) -> np.ndarray:
