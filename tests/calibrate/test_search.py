@@ -38,8 +38,8 @@ def test_one_step_fewer_would_lose_more(digits: Example, coding: str, loss: floa
 @pytest.mark.parametrize(
     ("loss", "options"),
     [
-        (0.06, {}),
-        (0.05, {"signed": True}),
+        (0.015, {}),
+        (0.03, {"signed": True}),
         (0.1, {"coding": "two-phase", "bias_correction": False}),
     ],
 )
