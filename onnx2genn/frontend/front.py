@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,9 @@ from onnx2genn.ir.registry import entry_of
 from onnx2genn.ir.run import Runner
 
 Types = Mapping[str, int]
+
+_HIDING = -9e3  # what is added to scores that a mask hides is below
+_LEAST = -50.0  # and might as well be this: exp(-50) is 2e-22
 
 
 def starting_at(proto: onnx.ModelProto, shapes: Mapping[str, Shape]) -> onnx.ModelProto:
@@ -67,7 +71,9 @@ def split(
     """
     for name in wanted:
         _require(name, graph.producers)
-    cut = list(dict.fromkeys(wanted)) or _looked_up(graph, types, batch)
+    cut = list(dict.fromkeys(wanted))
+    if not cut:
+        graph, cut = _looked_up(graph, types, batch)
     if not cut:
         return graph, dict(types), None
     before = graph.rewritten(graph.nodes, output=cut[0], further=tuple(cut[1:])).only_live()
@@ -150,16 +156,20 @@ def _require(name: str, known: Mapping[str, object] | set[str]) -> None:
     raise UnsupportedModelError(f"The model computes no tensor {name!r}.{hint}")
 
 
-def _looked_up(graph: Graph, types: Types, batch: int | None) -> list[str]:
-    """Find the floats that are made of whole numbers, if some of these choose or compare."""
+def _looked_up(graph: Graph, types: Types, batch: int | None) -> tuple[Graph, list[str]]:
+    """Find the floats that are made of whole numbers, if some of these choose or compare.
+
+    Returns:
+        The graph, in which masks are bounded, and the names of what was found.
+    """
     whole = {name for name, kind in types.items() if _kind(kind) in "iub"}
     whole |= {name for name in graph.inputs if _stands_for_whole(graph, name)}
     if not whole or not any(map(_chooses, graph.nodes)):
-        return []
+        return graph, []
     try:
         trial = try_out(graph, Runner.of(graph, input_types=types), batch or BATCHES[0], types)
     except UnsupportedModelError:  # what is wrong will be said
-        return []
+        return graph, []
     found: list[str] = []
     chooses = False
     for node in graph.nodes:
@@ -172,7 +182,63 @@ def _looked_up(graph: Graph, types: Types, batch: int | None) -> list[str]:
                 found.append(name)
             else:
                 whole.add(name)
-    return list(_on_the_edge(graph, found)) if chooses else []
+    if not chooses:
+        return graph, []
+    return _with_bounded_masks(graph, trial, types, [*_on_the_edge(graph, found)])
+
+
+def _with_bounded_masks(
+    graph: Graph, trial: Trial, types: Types, names: Sequence[str]
+) -> tuple[Graph, list[str]]:
+    """Take masks as they are added to scores, and bound what they add where they hide these.
+
+    The difference to what they do not hide is then one that neurons can express.
+
+    Args:
+        graph: Graph in its own operators.
+        trial: What a run shows of it.
+        types: ONNX element types of its inputs.
+        names: Floats that are made of whole numbers.
+    """
+    ways = {name: [*_alone(graph, trial, name)] for name in names}
+    hiding = _hiding(graph, trial, types, {item for way in ways.values() for item in way})
+    found = {name: next(filter(hiding.__contains__, way), name) for name, way in ways.items()}
+    builder = Builder("mask", graph.names)
+    for node in graph.nodes:
+        masks = hiding.intersection(found.values()).intersection(node.outputs)
+        names_before = {name: f"{name}/unbounded" for name in masks}
+        outputs = tuple(names_before.get(name, name) for name in node.outputs)
+        builder.add(replace(node, outputs=outputs))
+        for name, before in names_before.items():
+            builder.emit("Max", before, np.asarray(_LEAST, trial.types[name]), output=name)
+    bounded = graph.rewritten(builder.nodes, builder.constants) if builder.constants else graph
+    return bounded, list(dict.fromkeys(found.values()))
+
+
+def _alone(graph: Graph, trial: Trial, name: str) -> Iterator[str]:
+    """Return a tensor, and those that are made of it alone, while one node reads each."""
+    while trial.types[name].kind == "f":
+        yield name
+        readers = [node for node in graph.consumers[name] if node.op not in READS_SHAPE_ONLY]
+        if len(readers) != 1 or name in graph.outputs:
+            return
+        if not trial.independent.union([name]).issuperset(filter(None, readers[0].inputs)):
+            return
+        name = readers[0].output
+
+
+def _hiding(graph: Graph, trial: Trial, types: Types, names: Collection[str]) -> set[str]:
+    """Find the tensors that hide what they are added to, where all inputs are 0, or all are 1."""
+    runner = Runner.of(graph, names, input_types=types)
+    found: set[str] = set()
+    for value in (0, 1):
+        feeds = {
+            name: np.full(trial.shapes[name], value, trial.types[name]) for name in graph.inputs
+        }
+        with suppress(UnsupportedModelError):  # of other data
+            arrays = runner(feeds)
+            found |= {name for name in names if arrays[name].min(initial=0) < _HIDING}
+    return found
 
 
 def _stands_for_whole(graph: Graph, name: str) -> bool:

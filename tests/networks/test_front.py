@@ -206,3 +206,57 @@ def test_images_of_whole_numbers_stay_inputs() -> None:
     proto.graph.output.append(helper.make_tensor_value_info("y", 1, None))
     snn = onnx2genn.convert(proto, np.random.default_rng(0).integers(0, 256, (64, 5)))
     assert snn.entries == {"x": (5,)}
+
+
+def attention_with_padding(form: str) -> onnx.ModelProto:
+    """Attention over vectors, where a mask hides some, as BERT adds it or as torch fills it."""
+    whole = onnx.TensorProto.INT64 if form == "added" else onnx.TensorProto.BOOL
+    mask = [node("Unsqueeze", "mask middle", "m")]
+    if form == "added":
+        mask += [
+            node("Cast", "m", "f", to=onnx.TensorProto.FLOAT),
+            node("Sub", "one f", "padding"),
+            node("Mul", "padding least", "hiding"),
+        ]
+    else:
+        mask += [node("Where", "m nothing infinite", "hiding")]
+    nodes = [
+        node("Gather", "table ids", "x"),
+        *(node("MatMul", f"x w{name}", name) for name in "qkv"),
+        node("Transpose", "k", "kt", perm=[0, 2, 1]),
+        node("MatMul", "q kt", "scores"),
+        *mask,
+        node("Add", "scores hiding", "hidden"),
+        node("Softmax", "hidden", "shares", axis=-1),
+        node("MatMul", "shares v", "mixed"),
+        node("ReduceMean", "mixed", "y", axes=[1], keepdims=0),
+    ]
+    weights = {f"w{name}": normal(8, 4, seed=index) for index, name in enumerate("qkv")}
+    weights |= {
+        "table": normal(20, 8, seed=3, scale=0.5),
+        "middle": ints(1),
+        "one": np.float32(1),
+        "least": np.float32(np.finfo(np.float32).min),
+        "nothing": np.float32(0),
+        "infinite": np.float32(-np.inf),
+    }
+    proto = model(nodes, {}, weights)
+    for name, kind in (("ids", onnx.TensorProto.INT64), ("mask", whole)):
+        proto.graph.input.append(helper.make_tensor_value_info(name, kind, ["N", 6]))
+    return proto
+
+
+@pytest.mark.parametrize("form", ["added", "filled"])
+def test_a_mask_that_comes_with_the_samples(form: str, tmp_path: Path) -> None:
+    """Neurons for its largest difference have digits left for those of scores."""
+    mask = np.arange(6) < np.random.default_rng(1).integers(2, 7, (200, 1))
+    proto = attention_with_padding(form)
+    x = {"ids": IDS, "mask": mask.astype(np.int64) if form == "added" else mask}
+    (wanted,) = session(proto).run(["y"], x)
+    snn = onnx2genn.convert(proto, {name: item[:100] for name, item in x.items()}, steps=8)
+    rest = {name: item[100:] for name, item in x.items()}
+    got = snn.predict(rest, backend="onnxruntime")
+    assert error(got, wanted[100:]) < 0.05
+    snn.save(tmp_path / "saved.onnx")
+    again = onnx2genn.load(tmp_path / "saved.onnx").predict(rest, backend="onnxruntime")
+    np.testing.assert_array_equal(again, got)
