@@ -145,6 +145,9 @@ def normalizer(rewrite: Rewrite, x: str, *, norm: str = "MAX") -> str:
     """X divided by its norm, as scikit-learn's Normalizer does."""
     if norm not in ("L1", "L2"):
         raise Refusal(f"norm={norm} needs a maximum of magnitudes.", "Use norm L1 or L2.")
+    producer = rewrite.producer(x)
+    if norm == "L1" and producer and producer.attributes.get("post_transform") == "SOFTMAX":
+        return x  # of LogisticRegression, whose probabilities add up to 1
     return _divided_by_norm(rewrite, x, -1, f"Reduce{norm}")
 
 

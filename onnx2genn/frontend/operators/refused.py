@@ -22,7 +22,6 @@ _REASONS = {
 }
 _CLASSICAL = dict.fromkeys(
     (
-        "LinearClassifier",
         "SVMClassifier",
         "SVMRegressor",
         "TreeEnsembleClassifier",
