@@ -16,7 +16,14 @@ from onnx2genn.calibrate.observe import Observation
 from onnx2genn.calibrate.ranges import raised
 from onnx2genn.calibrate.refine import refine
 from onnx2genn.calibrate.statistics import Statistics
-from onnx2genn.calibrate.thresholds import choose, choose_all, limited, usable, widened
+from onnx2genn.calibrate.thresholds import (
+    choose,
+    choose_all,
+    compared_channels,
+    limited,
+    usable,
+    widened,
+)
 from onnx2genn.coding import Coding
 from onnx2genn.errors import CalibrationError
 from onnx2genn.ir.graph import Shape
@@ -54,8 +61,10 @@ class Encoder:
         self._seen, self._parts = seen, seen.model.parts
         self.coding = coding.for_depth(self._parts.depth)
         self._neurons = [item for item in self._parts.populations if not item.pools]
+        compared = compared_channels(self._parts.populations) if coding.per_channel else ()
         self._found = {
-            name: _granular(item, coding, seen) for name, item in seen.populations.items()
+            name: item.merged() if name in compared else _granular(item, coding, seen)
+            for name, item in seen.populations.items()
         }
         self._adaptive = coding.threshold == "mse" and coding.per_channel
         self._pooled = _pooled(self._parts.populations)

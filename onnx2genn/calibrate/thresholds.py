@@ -49,14 +49,47 @@ def _pooled(pool: Population, chosen: Mapping[str, np.ndarray]) -> np.ndarray:
         for name in pool.segment.sources
     }
     ((values,),) = Runner(pool.segment.to_onnx())(feeds).values()
-    channels = values.reshape(len(values), -1)
-    largest = channels[np.arange(len(channels)), np.abs(channels).argmax(axis=1)]
-    if not ((channels == largest[:, None]) | (channels == 0.0)).all():  # 0: a border of zeros
+    largest, agree = _of_windows(values)
+    if not agree:
         raise CalibrationError(
             f"Pool {pool.name!r} takes the maximum of neurons whose thresholds differ. Convert "
             "with one threshold for each population instead of each channel."
         )
     return largest.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def _of_windows(values: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return what the windows of a pool have, [channels], and whether each has but one value."""
+    channels = values.reshape(len(values), -1)
+    largest = channels[np.arange(len(channels)), np.abs(channels).argmax(axis=1)]
+    agreeing = (channels == largest[:, None]) | (channels == 0.0)  # 0: a border of zeros
+    return largest, bool(agreeing.all())
+
+
+def compared_channels(populations: Iterable[Population]) -> set[str]:
+    """Name the populations of which a pool compares several channels, as of a tensor [time, width].
+
+    Their neurons need one threshold for all.
+
+    Args:
+        populations: In topological order.
+    """
+    origins: dict[str, set[str]] = {}  # of what a pool reads, by tensors
+    found: set[str] = set()
+    for item in populations:
+        if not item.pools:
+            origins[item.tensor] = {item.name}
+            continue
+        shapes = {name: item.segment.shapes[name] for name in item.segment.sources}
+        origins[item.tensor] = set().union(*(origins[name] for name in shapes))
+        if item.segment.nodes:
+            numbers = {name: np.ones((1, *shape), np.float32) for name, shape in shapes.items()}
+            for name, (channels, *rest) in shapes.items():
+                numbers[name] *= np.arange(1, 1 + channels).reshape(-1, *[1] * len(rest))
+            ((values,),) = Runner(item.segment.to_onnx())(numbers).values()
+            if not _of_windows(values)[1]:
+                found |= origins[item.tensor]
+    return found
 
 
 def limited(

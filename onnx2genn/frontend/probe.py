@@ -21,6 +21,9 @@ from onnx2genn.ir.run import Runner
 BATCHES = (2, 3)
 _LARGEST = 100
 READS_SHAPE_ONLY = {"Shape", "Size"}
+_INDEX_ARITHMETIC = frozenset(
+    {"Add", "Cast", "Identity", "Mul", "Reshape", "Squeeze", "Transpose", "Unsqueeze", "Where"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +80,18 @@ def random_inputs(
 
 
 def _rows(graph: Graph, name: str) -> int:
-    """Return the length of the smallest table that a tensor picks from, 100 at most."""
-    rows = [
-        graph.constants[node.inputs[0]].shape[node.attributes.get("axis", 0)]
-        for node in graph.nodes
-        if node.op == "Gather" and node.inputs[1] == name and node.inputs[0] in graph.constants
-    ]
-    casts = [node.output for node in graph.nodes if node.op == "Cast" and node.inputs[0] == name]
-    return min([_LARGEST, *rows, *(_rows(graph, cast) for cast in casts)])
+    """Return the length of the smallest table that a tensor picks from, 100 at most.
+
+    Indices may be computed: Keras adds the length to those that count from the end.
+    """
+    rows, reached = [_LARGEST], {name}
+    for node in graph.nodes:
+        read = reached.intersection(node.inputs)
+        if node.op == "Gather" and node.inputs[1] in read and node.inputs[0] in graph.constants:
+            rows.append(graph.constants[node.inputs[0]].shape[node.attributes.get("axis", 0)])
+        elif read and node.op in _INDEX_ARITHMETIC:
+            reached.update(node.outputs)
+    return min(rows)
 
 
 def try_out(

@@ -5,7 +5,6 @@ import pytest
 from helpers.onnx_models import ints, model, node, normal
 
 import onnx2genn
-from onnx2genn import CalibrationError
 from onnx2genn.backends.registry import open_simulator
 from onnx2genn.ir.run import session
 
@@ -99,13 +98,12 @@ def test_a_pool_over_a_concatenation_has_both_thresholds():
     assert min(item.correlation for item in result.populations) > 0.99
 
 
-def test_a_pool_over_different_thresholds_needs_one_threshold():
+def test_a_pool_over_several_channels_has_one_threshold():
     between = [node("Transpose", "r", "t", perm=[0, 2, 1, 3])]
     options = {"between": between, "channels": 7}
     window = {"kernel_shape": [2, 2]}
-    with pytest.raises(CalibrationError, match="pool"):
-        network(window, "few-spike", **options)
-    snn = network(window, "few-spike", per_channel=False, **options)
+    snn = network(window, "few-spike", **options)
+    assert snn.thresholds["neurons"].size == 1
     activity = run(snn, normal(8, 2, 7, 7, seed=5))
     codes = activity.codes["neurons"].astype(np.float32)
     np.testing.assert_array_equal(activity.codes["pool"], pooled(snn, codes))
@@ -137,3 +135,24 @@ def test_without_calibration():
     nodes = [node("Relu", "x", "r"), node("MaxPool", "r", "y", **WINDOWS["apart"])]
     snn = onnx2genn.convert(model(nodes, {"x": ["N", 2, 8, 8]}))
     assert ints(*(array.size for array in snn.thresholds.values())).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("coding", ["few-spike", "rate"])
+def test_a_maximum_over_the_first_axis_of_a_sample(coding):
+    """As Keras writes GlobalMaxPooling1D: samples are [time, channels]."""
+    nodes = [
+        node("MatMul", "x w", "a"),
+        node("Relu", "a", "r"),
+        node("ReduceMax", "r", "m", axes=[1], keepdims=0),
+        node("Reshape", "m pairs", "q"),
+        node("ReduceMax", "q", "n", axes=[2], keepdims=0),
+        node("MatMul", "n v", "y"),
+    ]
+    weights = {"w": normal(4, 6), "v": normal(3, 2), "pairs": ints(0, 3, 2)}
+    proto = model(nodes, {"x": ["N", 9, 4]}, weights)
+    x = normal(300, 9, 4, seed=1)
+    snn = onnx2genn.convert(proto, x[:200], coding)
+    (wanted,) = session(proto).run(None, {"x": x[200:]})
+    got = snn.predict(x[200:], backend="onnxruntime")
+    assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.99
+    assert all(np.ptp(item) == 0 for item in snn.thresholds.values())
