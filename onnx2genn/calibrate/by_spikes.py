@@ -32,7 +32,8 @@ def correct_biases(network: Network, samples: np.ndarray) -> Network:
 
         correction[c] = mean over samples and neurons of (z of the ANN - z from spikes)
 
-    with z the pre-activation (bias correction: Li et al. 2021, "A free lunch from ANN").
+    with z the pre-activation (bias correction: Li et al. 2021, "A free lunch from ANN"). Neurons of
+    several ports, as for products, have no one input to shift.
 
     Args:
         network: Network with thresholds.
@@ -40,7 +41,8 @@ def correct_biases(network: Network, samples: np.ndarray) -> Network:
     """
     walk = _Walk(network, samples[: max(_FEWEST, _MOST_NEURONS // max(network.neurons, 1))])
     readout = network.model.parts.readout
-    inputs = [item.segment for item in network.populations if not item.pools]
+    corrected = [item for item in network.populations if not item.pools and item.ports == 1]
+    inputs = [item.segment for item in corrected]
     wanted = _means_of_ann(network, [item.target for item in [*inputs, readout]], walk.samples)
 
     def correct(segment: Segment) -> None:
@@ -50,7 +52,7 @@ def correct_biases(network: Network, samples: np.ndarray) -> Network:
         walk.network = replace(walk.network, corrections=corrections)
 
     for item in network.populations:
-        if not item.pools:
+        if item in corrected:
             correct(item.segment)
         walk.fire(item)
     correct(readout)

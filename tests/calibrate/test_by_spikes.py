@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Example
+from helpers.onnx_models import model, node, normal
 
 import onnx2genn
 from onnx2genn.calibrate.by_spikes import correct_biases
@@ -130,3 +131,21 @@ def test_spike_norm_takes_the_largest_current(digits: Example, per_channel: bool
         largest = np.maximum(largest.max(axis=axes), 0)
         largest = np.where(largest > 0, largest, largest.max())
         assert np.allclose(network.thresholds[item.name].squeeze(), largest, rtol=1e-3)
+
+
+def test_products_are_not_corrected() -> None:
+    """Each of their ports is a sum of its own, where simulators add no correction of both."""
+    nodes = [
+        node("MatMul", "x w", "a"),
+        node("Relu", "a", "r"),
+        node("Mul", "r x", "m"),
+        node("Transpose", "r", "t", perm=[0, 2, 1]),
+        node("MatMul", "m t", "y"),
+    ]
+    x = normal(40, 3, 4)
+    proto = model(nodes, {"x": ["N", 3, 4]}, {"w": normal(4, 4)})
+    plain = onnx2genn.convert(proto, x, "rate", steps=8, bias_correction=False)
+    network = correct_biases(plain, x)
+    several = [item.segment.target for item in network.populations if item.ports > 1]
+    assert len(several) == 2
+    assert not network.corrections.keys() & set(several)
