@@ -16,7 +16,7 @@ from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
 from onnx2genn.streams import AUTO
 from onnx2genn.streams.layout import Streams, make_streams
-from onnx2genn.streams.relays import READOUT
+from onnx2genn.streams.relays import READOUT, Relay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -218,12 +218,23 @@ class Network:
             return self.segment_in_ann_units(readout)
         return self._in_units(readout, self.coding.unit(self.readout_threshold))
 
+    def relayed(self, relay: Relay) -> Segment:
+        """Return the map from spikes to a relay, in ANN units: corrections come behind it."""
+        return relay.segment.in_units(
+            self.units, np.ones((), np.float32), source_offsets=self._source_offsets
+        )
+
     def _in_units(
         self, segment: Segment, unit: np.ndarray, offset: np.ndarray | float = 0.0
     ) -> Segment:
-        offsets = {item.tensor: self.offsets[item.name] for item in self.populations}
         corrected = offset - np.asarray(self.corrections.get(segment.target, 0.0), np.float32)
-        return segment.in_units(self.units, unit, source_offsets=offsets, target_offset=corrected)
+        return segment.in_units(
+            self.units, unit, source_offsets=self._source_offsets, target_offset=corrected
+        )
+
+    @property
+    def _source_offsets(self) -> dict[str, np.ndarray]:
+        return {item.tensor: self.offsets[item.name] for item in self.populations}
 
     def decode(self, population: Population, codes: np.ndarray) -> np.ndarray:
         """Return the activations, in ANN units, that codes [N, *shape] stand for."""

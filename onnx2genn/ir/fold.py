@@ -234,6 +234,58 @@ def _sum_into_conv(editor: Editor, node: Node) -> bool:
     return _reweight(editor, before, [editor.constants[before.inputs[1]], bias], node.output)
 
 
+def _sum_into_branch(editor: Editor, node: Node) -> bool:
+    """(Conv(x) + y) + c: add c behind the Conv, whose bias can take it."""
+    before = editor.producer(node.inputs[0]) if node.op == "Add" else None
+    shift = editor.fixed(node) if before is not None else None
+    if shift is None or before is None or before.op != "Add":
+        return False
+    if editor.fixed(before) is not None:
+        return False
+    if _along(shift, len(editor.shapes[node.output]) + 1, 1) is None:
+        return False
+    for position, name in enumerate(before.inputs):
+        branch = editor.producer(name)
+        if branch is None or branch.op not in _CONVOLUTIONS:
+            continue
+        if editor.shapes[name] != editor.shapes[node.output]:
+            continue
+        shifted = f"{node.output}/shifted_{position}"
+        editor.shapes[shifted] = editor.shapes[name]
+        editor.drop(before)
+        editor.emit("Add", name, shift, output=shifted)
+        inputs = tuple(shifted if name == item else item for item in before.inputs)
+        editor.add(replace(before, inputs=inputs, outputs=(node.output,)))
+        return True
+    return False
+
+
+def _sum_into_consumer(editor: Editor, node: Node) -> bool:
+    """f(x + c): add f(c) - f(0) behind f, where that is a bias."""
+    weight = editor.fixed(node) if node.op in {"Conv", "MatMul"} else None
+    before = editor.producer(node.inputs[0]) if weight is not None else None
+    if weight is None or before is None or before.op != "Add":
+        return False
+    shift, source = editor.fixed(before), before.inputs[0]
+    if shift is None or editor.shapes[before.output] != editor.shapes[source]:
+        return False
+    rank, convolves = len(editor.shapes[source]) + 1, node.op == "Conv"
+    vector = _along(shift, rank, 1 if convolves else -1)
+    if vector is None or (convolves and any(node.attributes["pads"])):
+        return False
+    if convolves:
+        arrives = _scaled_inputs(node, weight, vector).reshape(len(weight), -1).sum(axis=1)
+        bias = arrives.reshape(1, -1, *[1] * (rank - _BATCH_AND_CHANNEL))
+    else:
+        bias = np.broadcast_to(vector, (1, weight.shape[-2])) @ weight
+    inner = f"{node.output}/unshifted"
+    editor.shapes[inner] = editor.shapes[node.output]
+    editor.drop(before)
+    editor.add(replace(node, inputs=(source, *node.inputs[1:]), outputs=(inner,)))
+    editor.emit("Add", inner, editor.store(bias, f"{inner}/bias"), output=node.output)
+    return True
+
+
 def _border_into_conv(editor: Editor, node: Node) -> bool:
     """Conv(Pad(x)) with a border of zeros: add to the pads."""
     if node.op != "Conv":
@@ -272,6 +324,8 @@ def _order_into_matmul(editor: Editor, node: Node) -> bool:
 
 _RULES = (
     _factor_into_producer,
+    _sum_into_consumer,
+    _sum_into_branch,
     _sum_into_conv,
     _border_into_conv,
     _order_into_matmul,

@@ -107,6 +107,42 @@ def test_a_sum_before_a_padded_conv_stays():
     assert operators(found) == ["Add", "Conv"]
 
 
+@pytest.mark.parametrize("group", [1, 2])
+def test_a_sum_before_a_conv_joins_its_bias(group):
+    nodes = [node("Add", "x c", "a"), node("Conv", "a w b", "y", group=group)]
+    found = chain(*nodes, w=normal(6, 4 // group, 2, 2), b=normal(6), c=CHANNEL)
+    assert operators(found) == ["Conv"]
+
+
+def test_a_shifted_and_scaled_input_goes_into_a_conv():
+    nodes = [node("Mul", "x s", "a"), node("Add", "a c", "d"), node("Conv", "d w", "y")]
+    found = chain(*nodes, w=normal(3, 4, 1, 1), s=CHANNEL, c=CHANNEL)
+    assert operators(found) == ["Conv"]
+
+
+def test_a_sum_before_a_matrix_comes_behind_it():
+    nodes = [node("GlobalAveragePool", "x", "g"), node("Flatten", "g", "f")]
+    nodes += [node("Add", "f c", "a"), node("MatMul", "a w", "y")]
+    found = chain(*nodes, w=normal(4, 3), c=normal(4))
+    assert operators(found)[-2:] == ["MatMul", "Add"]
+
+
+def test_a_sum_behind_a_skip_joins_the_bias_of_its_conv():
+    nodes = [
+        node("Conv", "x w", "a", pads=[1] * 4),
+        node("Add", "a x", "d"),
+        node("Add", "d c", "y"),
+    ]
+    found = chain(*nodes, w=normal(4, 4, 3, 3), c=CHANNEL)
+    assert operators(found) == ["Conv", "Add"]
+
+
+def test_two_sums_of_which_one_cannot_join_the_bias_stay():
+    nodes = [node("Conv", "x w", "a"), node("Add", "a c", "d"), node("Add", "d e", "y")]
+    found = chain(*nodes, w=normal(4, 4, 2, 2), c=normal(4, 4, 4), e=CHANNEL)
+    assert operators(found)[0] == "Conv"
+
+
 def test_a_border_of_zeros_joins_the_pads():
     nodes = [node("Pad", "x p", "a"), node("Conv", "a w", "y", pads=[1, 0, 0, 1])]
     found = chain(*nodes, w=normal(3, 4, 3, 3), p=ints(0, 0, 1, 0, 0, 0, 0, 2))

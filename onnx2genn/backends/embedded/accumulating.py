@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,8 +37,7 @@ class AccumulatingSimulator:
         self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH, ARRAYS)
         self._network = network
         self._coding = network.coding
-        self._runner = Runner(model_of_codes(network), threads=threads or 0)
-        self._readout = Runner(network.readout_in_units().to_onnx(), threads=threads or 0)
+        self._threads = threads or 0
         self._shapes = {item.tensor: item.shape for item in network.populations}
         self._names = {item.tensor: item.name for item in network.populations}
         self._shapes[LOGITS] = network.model.parts.readout.shape
@@ -67,6 +67,19 @@ class AccumulatingSimulator:
     def close(self) -> None:
         """Nothing is held outside the sessions."""
 
+    @cached_property
+    def _answers(self) -> Runner:
+        return Runner(model_of_codes(self._network, all_codes=False), threads=self._threads)
+
+    @cached_property
+    def _codes(self) -> Runner:
+        """All that is computed: it takes time to bring codes to the layout in which they leave."""
+        return Runner(model_of_codes(self._network), threads=self._threads)
+
+    @cached_property
+    def _readout(self) -> Runner:
+        return Runner(self._network.readout_in_units().to_onnx(), threads=self._threads)
+
     def _narrow(self, codes: np.ndarray) -> np.ndarray:
         """Return codes in as few bits as they need: what is counted of them is memory that is read.
 
@@ -76,14 +89,15 @@ class AccumulatingSimulator:
         return codes.astype(np.min_scalar_type(levels)) if levels < _NARROW else codes
 
     def _computed(self, samples: np.ndarray, wanted: list[str]) -> dict[str, np.ndarray]:
-        """Run the model on a few samples at a time, so that what lies between stays in a cache."""
+        """Run a model on a few samples at a time, so that what lies between stays in a cache."""
+        runner = self._answers if wanted == [LOGITS] else self._codes
         entry, size = self._network.input_name, self._network.model.samples_in_cache
         if len(samples) <= size:
-            return self._runner({entry: samples}, wanted)
+            return runner({entry: samples}, wanted)
         found = {name: np.empty((len(samples), *self._shapes[name]), np.float32) for name in wanted}
         for start in range(0, len(samples), size):
             part = slice(start, start + size)
-            values = self._runner({entry: samples[part]}, wanted)
+            values = runner({entry: samples[part]}, wanted)
             for name, array in found.items():
                 array[part] = values[name]
         return found

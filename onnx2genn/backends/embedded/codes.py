@@ -5,94 +5,67 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 
 from onnx2genn.ir.builder import Builder
-from onnx2genn.ir.graph import Constants, live, to_onnx
+from onnx2genn.ir.graph import live, to_onnx
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
+from onnx2genn.streams.relays import cut_off
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
 LOGITS = "readout/logits"
-_MOST_COPIES = 2**27  # bytes of weights that several segments have
 
 
-def model_of_codes(network: Network) -> onnx.ModelProto:
+def model_of_codes(network: Network, *, all_codes: bool = True) -> onnx.ModelProto:
     """Write all segments, with the rounding of the neurons between them.
 
-    Its outputs are the codes of each population, under the name of its tensor, and the logits.
+    Segments are written in units of spikes. What several of them have in common, as the layers that
+    write to a residual stream, is written once: relays stand for sums in ANN units here, too.
 
-    Each segment is written in units of spikes, unless that would repeat many weights, as those of
-    the layers that write to a residual stream: then all is written once, in the units of the ANN.
+    Args:
+        network: Its coding accumulates first.
+        all_codes: Whether the codes of each population are outputs, too, under the name of its
+            tensor, and not only the logits.
     """
-    graph, parts = network.model.graph, network.model.parts
-    segments = [*(item.segment for item in parts.populations), parts.readout]
-    copies = sum(_bytes(item.constants) for item in segments) - _bytes(graph.constants)
-    builder = Builder("codes", taken={*parts.inputs, *graph.names})
-    write = _write_segments if copies <= _MOST_COPIES else _write_once
-    write(builder, network)
-    outputs = dict.fromkeys([LOGITS, *(item.tensor for item in network.populations)])
+    parts, relays = network.model.parts, network.streams.relays
+    populations = {item.tensor: item for item in network.populations}
+    builder = Builder("codes", taken={*parts.inputs, *network.model.graph.names})
+    for name in network.streams.timing.arrivals:
+        if name in populations:
+            _append_population(builder, network, populations[name])
+        elif name in relays:
+            sums = _append(builder, network.relayed(relays[name]), relays[name].name)
+            builder.emit("Identity", sums, output=name)
+    readout = network.readout_in_units(cut_off(parts.readout, relays))
+    builder.emit("Identity", _append(builder, readout, "readout"), output=LOGITS)
+    outputs = dict.fromkeys([LOGITS, *(populations if all_codes else ())])
     nodes, constants = live(builder.nodes, builder.constants, outputs)
     return to_onnx(nodes, constants, parts.inputs, outputs)
 
 
-def _bytes(constants: Constants) -> int:
-    return sum(array.nbytes for array in constants.values())
-
-
-def _write_segments(builder: Builder, network: Network) -> None:
-    """Write the segments between counts of spikes.
+def _append_population(builder: Builder, network: Network, item: Population) -> None:
+    """Write the codes of a population.
 
     What is largest of several codes needs no rounding, so a pool is a pool.
     """
-    for item in network.populations:
-        quantiser = network.coding_of(item).quantiser
-        # The rounding is in the bias.
-        start = 0.0 if item.is_function else quantiser.rounding
-        total = _append(builder, network.segment_in_units(item, start=start), item.name)
-        if item.pools:
-            builder.add(item.node.renamed({item.node.inputs[0]: total}))
-        elif item.is_function:
-            value = _append_function(builder, item, total)
-            unit, offset = network.units[item.tensor], network.offsets[item.name]
-            quantiser.write(builder, value, unit, offset, item.tensor, of_function=True)
-        else:
-            quantiser.write_raised(builder, total, item.tensor)
-    builder.emit("Identity", _append(builder, network.readout_in_units(), "readout"), output=LOGITS)
-
-
-def _write_once(builder: Builder, network: Network) -> None:
-    """Write the graph with codes of its activations, and in their place what these stand for."""
-    graph = network.model.graph
-    populations = {item.tensor: item for item in network.populations}
-    values: dict[str, str] = {}
-
-    def corrected(name: str) -> str:
-        value, correction = values.get(name, name), network.corrections.get(name)
-        return value if correction is None else builder.emit("Add", value, correction[None])
-
-    builder.constants.update(graph.constants)
-    for node in graph.nodes:
-        item = populations.get(node.output)
-        if item is None:
-            builder.add(node.renamed(values))
-            continue
+    quantiser = network.coding_of(item).quantiser
+    if item.pools:
+        total = _append(builder, item.segment, item.name)
+        builder.add(item.node.renamed({item.node.inputs[0]: total}))
+        return
+    left = replace(item, segment=cut_off(item.segment, network.streams.relays))
+    # The rounding is in the bias.
+    start = 0.0 if item.is_function else quantiser.rounding
+    total = _append(builder, network.segment_in_units(left, start=start), item.name)
+    if item.is_function:
+        value = _append_function(builder, item, total)
         unit, offset = network.units[item.tensor], network.offsets[item.name]
-        if item.pools:
-            total = _append(builder, network.segment_in_units(item), item.name)
-            builder.add(node.renamed({node.inputs[0]: total}))
-        else:
-            value = corrected(node.inputs[0])
-            if item.is_function:
-                value = _append_function(builder, item, value)
-            quantiser = network.coding_of(item).quantiser
-            quantiser.write(builder, value, unit, offset, item.tensor, of_function=item.is_function)
-        above = builder.emit("Mul", item.tensor, np.asarray(unit, np.float32)[None])
-        values[item.tensor] = builder.emit("Add", above, np.asarray(offset, np.float32)[None])
-    builder.emit("Identity", corrected(network.model.parts.readout.target), output=LOGITS)
+        quantiser.write(builder, value, unit, offset, item.tensor, of_function=True)
+    else:
+        quantiser.write_raised(builder, total, item.tensor)
 
 
 def _append(builder: Builder, segment: Segment, scope: str) -> str:

@@ -1,4 +1,4 @@
-"""Networks that accumulate first, as one model: two ways to write it give the same codes."""
+"""Networks that accumulate first, as one model: with relays and without the codes are the same."""
 
 from __future__ import annotations
 
@@ -6,19 +6,29 @@ import numpy as np
 import pytest
 from helpers import grid_networks
 
-from onnx2genn.backends.embedded import codes
+from onnx2genn.backends.embedded.codes import LOGITS, model_of_codes
 from onnx2genn.ir.run import Runner
+from onnx2genn.network import Network
+
+
+def codes_with(network: Network, relays: str) -> dict[str, np.ndarray]:
+    network.__dict__["streams"] = network.streams_with(relays)
+    feeds = {network.input_name: grid_networks.samples(network, 16)}
+    return Runner(model_of_codes(network))(feeds)
 
 
 @pytest.mark.parametrize(("coding", "steps"), [("few-spike", 6), ("two-phase", 8)])
-def test_weights_that_many_segments_have_are_written_once(
-    coding: str, steps: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_segments_share_is_written_once(coding: str, steps: int) -> None:
     network = grid_networks.convert(grid_networks.TOGETHER, coding, steps=steps)
+    apart, together = codes_with(network, "none"), codes_with(network, "all")
+    assert {LOGITS, *(item.tensor for item in network.populations)} == together.keys()
+    for name, values in apart.items():
+        np.testing.assert_array_equal(together[name], values, err_msg=name)
+
+
+def test_the_answers_need_no_codes_as_outputs() -> None:
+    network = grid_networks.convert(grid_networks.TOGETHER, "few-spike", steps=6)
     feeds = {network.input_name: grid_networks.samples(network, 16)}
-    by_segment = Runner(codes.model_of_codes(network))(feeds)
-    monkeypatch.setattr(codes, "_MOST_COPIES", -(2**40))
-    once = Runner(codes.model_of_codes(network))(feeds)
-    assert by_segment.keys() == once.keys()
-    for name, values in by_segment.items():
-        np.testing.assert_array_equal(once[name], values, err_msg=name)
+    answers = Runner(model_of_codes(network, all_codes=False))(feeds)
+    assert list(answers) == [LOGITS]
+    np.testing.assert_array_equal(answers[LOGITS], Runner(model_of_codes(network))(feeds)[LOGITS])
