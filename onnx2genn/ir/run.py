@@ -12,6 +12,7 @@ import onnx
 import onnx.numpy_helper
 
 from onnx2genn.errors import UnsupportedModelError
+from onnx2genn.ir.blocked import in_blocked_layout
 from onnx2genn.ir.graph import Constants, Graph, to_onnx
 from onnx2genn.ir.memory import budget
 
@@ -186,9 +187,10 @@ def session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if share and _shared_memory():
         options.add_session_config_entry("session.use_env_allocators", "1")
-    if not optimise:
+    optimised = in_blocked_layout(model) if optimise else None
+    if optimised is not None or not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    model, weights = _without_weights(model)
+    model, weights = _without_weights(optimised or model)
     options.add_external_initializers(list(weights), list(weights.values()))
     content = serialised(model)
     try:

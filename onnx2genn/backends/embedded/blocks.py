@@ -8,19 +8,17 @@ that only change the layout are left out, where all layers that read the spikes 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from onnx2genn.ir.blocked import MOST_BYTES, optimised
 from onnx2genn.ir.segment import Segment
 
 _DOMAIN, _ENTER, _LEAVE = "com.microsoft.nchwc", "ReorderInput", "ReorderOutput"
-_MOST_BYTES = 2**27  # of weights, which are copied some times
 _MOST_CHANNELS = 64  # of a block
 _ERRORS = 4
 
@@ -97,25 +95,9 @@ def block_size() -> int:
 
 def _optimised(segment: Segment) -> onnx.ModelProto | None:
     """Return what onnxruntime makes of a map; None where it has no convolution or pool."""
-    import onnxruntime
-
     weights = sum(array.nbytes for array in segment.constants.values())
     planar = any(node.op == "Conv" or node.op.endswith("Pool") for node in segment.nodes)
-    if not planar or weights > _MOST_BYTES:
-        return None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS
-    options.intra_op_num_threads = 1
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "optimised.onnx")
-            options.optimized_model_filepath = str(path)
-            onnxruntime.InferenceSession(
-                segment.to_onnx().SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-            return onnx.load(path)
-    except Exception:  # noqa: BLE001 - as it was, it runs; or says why it does not
-        return None
+    return optimised(segment.to_onnx()) if planar and weights <= MOST_BYTES else None
 
 
 def _leaves(model: onnx.ModelProto, size: int) -> bool:
