@@ -76,12 +76,17 @@ class Quantiser:
             of_function: Whether the values are those of a function, which may be undefined, as the
                 root of -1 is: such a neuron does not fire, and the code is 0.
         """
+        if not of_function:
+            # A factor and a shift, which onnxruntime takes into the convolution before.
+            scaled = builder.emit("Mul", values, np.asarray(1 / step, np.float32)[None])
+            start = np.float64(self.rounding) - np.divide(offset, step, dtype=np.float64)
+            raised = builder.emit("Add", scaled, np.asarray(start, np.float32)[None])
+            return self.write_raised(builder, raised, output)
         above = builder.emit("Sub", values, np.asarray(offset, np.float32)[None])
         steps = builder.emit("Div", above, np.asarray(step, np.float32)[None])
         raised = builder.emit("Add", steps, np.float32(self.rounding))
-        if of_function:
-            undefined = builder.emit("IsNaN", raised)
-            raised = builder.emit("Where", undefined, np.float32(0), raised)
+        undefined = builder.emit("IsNaN", raised)
+        raised = builder.emit("Where", undefined, np.float32(0), raised)
         return self.write_raised(builder, raised, output)
 
     def write_raised(self, builder: Builder, raised: str, output: str | None = None) -> str:
