@@ -83,6 +83,26 @@ def test_the_fewest_steps_are_found(digits: Example, tmp_path: Path) -> None:
     assert 1 <= steps[1] < steps[0] <= 16
 
 
+def test_digits_of_a_population(
+    digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text("steps = 6\n[digits]\n\"sequential_1/conv2d_1/Relu\" = 5\n")
+    words = [digits.model, "--calibrate", digits.train, "--evaluate", digits.test, "--limit", 10]
+    node, page = "sequential_1/dense_1/Relu", tmp_path / "page.html"
+    more = ["--digits", f"{node}=3", "--config", config, "--backend", "onnxruntime"]
+    result = tmp_path / "found.json"
+    assert run(*words, *more, "--json", result, "--report", page) == 0
+    found = json.loads(result.read_text())["populations"]
+    assert [item["digits"] for item in found] == [5, 6, 3]
+    said = "2 of 3 populations have 3 .. 5 of 6 digits"
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in page.read_text("utf-8")
+    for wrong in (["--digits", "nothing=3"], ["--digits", f"{node}=9"], ["--digits", node]):
+        assert run(*words, "--steps", 6, *wrong) == 2
+    assert run(*words, "--steps", "auto", "--digits", f"{node}=1") == 2
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("saved") / "snn.onnx"

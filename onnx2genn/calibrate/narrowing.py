@@ -148,7 +148,7 @@ def _prospects(narrow: _Narrow, samples: np.ndarray, costs: Mapping[str, float])
     network, choices = narrow.network, narrow.choices
     if len(choices) == 1:
         return []
-    few = samples[: max(1, int(_MOST // (network.neurons * len(narrow.groups))))]
+    few = samples[: max(1, int(_MOST // max(network.neurons * len(narrow.groups), 1)))]
     exact = Forecast(network).logits(few)
     levels = [network.coding.with_digits(count).quantiser.parts for count in choices]
     squares = np.array(levels, float) ** -2.0

@@ -25,6 +25,8 @@ import accuracy as classifiers
 import imagenet
 from common import SHARED
 from common.networks import NETWORKS
+from onnx2genn.calibrate.encode import encode
+from onnx2genn.calibrate.observe import observe
 from onnx2genn.calibrate.search import encode_with_fewest_steps
 from onnx2genn.coding import make
 from onnx2genn.evaluate.evaluation import evaluate
@@ -44,14 +46,11 @@ def main() -> None:
     options = parser.parse_args()
     path, train, x, y = samples(options.network, options.limit)
     coding = make(options.coding, **options.option)
-    found = {}
-    for narrow in (False, True):
-        start = time.monotonic()
-        found[narrow] = encode_with_fewest_steps(
-            read(path), coding, train, loss=options.loss, narrow=narrow
-        )
-        print(f"{options.network}: {time.monotonic() - start:.0f} s", flush=True)
-    for network in found.values():
+    start = time.monotonic()
+    fewer = encode_with_fewest_steps(read(path), coding, train, loss=options.loss)
+    print(f"{options.network}: {time.monotonic() - start:.0f} s", flush=True)
+    whole = encode(observe(read(path), train), fewer.coding)
+    for network in (whole, fewer):
         print(_line(options, network, len(train), x, y), flush=True)
 
 
