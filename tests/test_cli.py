@@ -87,7 +87,7 @@ def test_digits_of_a_population(
     digits: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "run.toml"
-    config.write_text("steps = 6\n[digits]\n\"sequential_1/conv2d_1/Relu\" = 5\n")
+    config.write_text('steps = 6\n[digits]\n"sequential_1/conv2d_1/Relu" = 5\n')
     words = [digits.model, "--calibrate", digits.train, "--evaluate", digits.test, "--limit", 10]
     node, page = "sequential_1/dense_1/Relu", tmp_path / "page.html"
     more = ["--digits", f"{node}=3", "--config", config, "--backend", "onnxruntime"]
