@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-_VALUES = 2**16
+_VALUES = 2**17
 _BLOCK = 2**10
 # Beyond these, numbers of single precision lose digits, or all.
 _SMALLEST, _LARGEST = 1e-30, 1e30
