@@ -40,7 +40,7 @@ def refine(seen: Observation, network: Network) -> Network:
     for item in tried[: trials // len(_FACTORS)]:
         for factor in _FACTORS:
             wanted = network.thresholds[item.name] * np.float32(factor)
-            threshold = limited(network.coding, item, wanted, network.offsets[item.name])
+            threshold = limited(network.coding_of(item), item, wanted, network.offsets[item.name])
             changed = with_threshold(network, item, threshold)
             error = trial.error(changed)
             if error < _GAIN * best:

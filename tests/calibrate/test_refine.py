@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import Example
+from helpers.onnx_models import model, node, normal
 
 from onnx2genn.calibrate import refine as refining
 from onnx2genn.calibrate.encode import encode
@@ -60,3 +62,21 @@ def test_large_networks_end_early(seen: Observation, monkeypatch: pytest.MonkeyP
         if np.any(mended.thresholds[item.name] != off.thresholds[item.name])
     ]
     assert changed in ([], [network.populations[0].name])
+
+
+def test_fewer_digits_reach_as_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The highest of two levels is half the threshold, which may then be twice the bound."""
+    nodes = [
+        node("MatMul", "x w", "z"),
+        node("Clip", "z low high", "a"),
+        node("MatMul", "a v", "y"),
+    ]
+    bounds = {"low": np.asarray(np.float32(0)), "high": np.asarray(np.float32(6))}
+    weights = {"w": normal(4, 5), "v": normal(5, 3, seed=1), **bounds}
+    seen = observe(read(model(nodes, {"x": ["N", 4]}, weights)), normal(100, 4, seed=2))
+    (name,) = seen.populations
+    network = encode(seen, make("few-spike", steps=6), {name: 1})
+    network = replace(network, thresholds={name: np.full((5,), 12, np.float32)})
+    errors = itertools.count(10**6, -(10**4))
+    monkeypatch.setattr(HeldOut, "error", lambda *_, **__: float(next(errors)))
+    np.testing.assert_allclose(refine(seen, network).thresholds[name], 0.85 * 12, rtol=1e-6)
