@@ -22,6 +22,9 @@ from onnx2genn.ir.preprocessing import layout_of
 _LONGEST_REASON = 300
 _MOST_ELEMENTS = 2**28
 _MATRIX = 2
+_TYPES = ("to", "output_dtype")  # attributes that name an element type
+_KNOWN = onnx.TensorProto.DataType.values()
+_NOT_RUN = {"float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"}
 
 
 def raw_graph(
@@ -78,6 +81,7 @@ def raw_graph(
         graph.inputs[name] = tuple(size for size in shape if size is not None)
     refuse_control_flow(graph, sum(info.name not in constants for info in proto.graph.input))
     types = {name: _element_type(info) for name, info in infos.items()}
+    _refuse_floats(graph)
     graph = _with_batch_first(graph, time_first)
     return graph, types, _common_batch({name: sizes[0] for name, sizes in dims.items()})
 
@@ -249,6 +253,28 @@ def _completed(
             )
         raise DataError(f"Samples of input {name!r} have shape {known}, not {list(given)}. {hint}")
     return [int(size) for size in given]
+
+
+def _refuse_floats(graph: Graph) -> None:
+    """Refuse what computes in floats of a few bits that onnxruntime does not hand out."""
+    problems = []
+    for node in graph.nodes:
+        named = [node.attributes[name] for name in _TYPES if node.attributes.get(name)]
+        kinds = {str(helper.tensor_dtype_to_np_dtype(kind)) for kind in named if kind in _KNOWN}
+        kinds |= {
+            str(graph.constants[name].dtype) for name in node.inputs if name in graph.constants
+        }
+        if small := sorted(kinds & _NOT_RUN):
+            problems.append(
+                Problem(
+                    node=node.name,
+                    operator=node.operator,
+                    reason=f"it computes in {small[0]}, of which onnxruntime gives no arrays.",
+                    advice="Quantise to int8 or float8_e4m3fn, or export the model in float32.",
+                )
+            )
+    if problems:
+        raise UnsupportedModelError("The model cannot be converted.", problems)
 
 
 def _refuse_open_sizes(dims: Mapping[str, Sequence[int | None]]) -> None:

@@ -22,9 +22,11 @@ from onnx2genn.ir.matrices import copies
 from onnx2genn.ir.partition import Partition
 from onnx2genn.ir.segment import Segment
 
-# Operators in which each element of an input goes to one of the output, where that is as large;
-# and those of them in which it may be larger.
-_ONE_TO_ONE = frozenset({"Add", "Concat", "Identity", "Mul", "Pad", "Reshape", "Transpose"})
+ONE_TO_ONE = frozenset(
+    {"Add", "Concat", "Identity", "Mul", "Pad", "Reshape", "Slice", "Sub", "Transpose"}
+)
+"""Operators in which an element of an input goes to one of the output at most."""
+# Those of them in which it does though the output is larger.
 _GROWING = frozenset({"Concat", "Pad"})
 
 READOUT = ""
@@ -202,7 +204,7 @@ class Linear:
 
 def keeps_elements(node: Node, shapes: Mapping[str, Shape]) -> bool:
     """Whether each element of what a node reads goes to one element of its output."""
-    if node.op not in _ONE_TO_ONE:
+    if node.op not in ONE_TO_ONE:
         return False
     sizes = [np.prod(shapes[name]) for name in node.inputs if name in shapes]
     output = np.prod(shapes.get(node.output, (0,)))

@@ -13,7 +13,7 @@ from onnx2genn.ir.functions import MATRICES
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.run import Runner, samples_at_once
 from onnx2genn.ir.segment import Segment
-from onnx2genn.streams.relays import keeps_elements
+from onnx2genn.streams.relays import ONE_TO_ONE, keeps_elements
 
 _AT_ONCE = 64
 # Spent on a segment: what counting all neurons may take, or else those that are drawn.
@@ -23,8 +23,6 @@ _FEWEST = 16
 # Of a source, on which its synapses are estimated.
 _ESTIMATED = 8
 _MATRIX = 2
-# Operators in which an element of the input goes to one of the output at most.
-_ONE_TO_ONE = frozenset({"Add", "Concat", "Mul", "Pad", "Reshape", "Slice", "Sub", "Transpose"})
 
 
 def node_macs(node: Node, graph: Graph | Segment) -> int:
@@ -149,7 +147,7 @@ def _may_meet(segment: Segment) -> bool:
     read = Counter(name for node in segment.nodes for name in set(node.inputs))
     if any(read[name] > 1 for name in segment.shapes):
         return True
-    return sum(node.op not in _ONE_TO_ONE for node in segment.nodes) > 1
+    return sum(node.op not in ONE_TO_ONE for node in segment.nodes) > 1
 
 
 def _affordable(segment: Segment) -> int:

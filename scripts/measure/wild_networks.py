@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 import wild_further as further
 import wild_inputs as inputs
 from common import SHARED
+from onnx2genn.frontend.input_values import with_values
 from onnx2genn.ir.run import session
 from wild_boxes import compare_boxes
 
@@ -56,10 +57,6 @@ def _normalised(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray((images.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32))
 
 
-def _load(packages: Path, origin: str) -> onnx.ModelProto:
-    return onnx.load(packages / origin)
-
-
 _CLS = "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx"
 _DET = "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx"
 _REC = "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx"
@@ -74,14 +71,14 @@ def _orientation(packages: Path) -> Found:
     images, _ = inputs.lines(700, 48, 192, seed=1, letters=18)
     images[::2] = images[::2, ::-1, ::-1]
     x = _normalised(images)
-    return _load(packages, _CLS), x[:200], x[200:]
+    return onnx.load(packages / _CLS), x[:200], x[200:]
 
 
 def _detection(packages: Path) -> Found:
     images = inputs.pages(70, 320, seed=2) / 255
     scaled = (images - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
     x = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2).astype(np.float32))
-    return _load(packages, _DET), x[:50], x[50:]
+    return onnx.load(packages / _DET), x[:50], x[50:]
 
 
 def _masks(ann: np.ndarray, snn: np.ndarray) -> str:
@@ -92,7 +89,7 @@ def _masks(ann: np.ndarray, snn: np.ndarray) -> str:
 def _recognition(packages: Path) -> Found:
     images, _ = inputs.lines(70, 48, 320, seed=3, letters=24)
     x = _normalised(images)
-    return _load(packages, _REC), x[:50], x[50:]
+    return onnx.load(packages / _REC), x[:50], x[50:]
 
 
 def _texts(ann: np.ndarray, snn: np.ndarray) -> str:
@@ -106,7 +103,7 @@ def _captcha_texts(ann: np.ndarray, snn: np.ndarray) -> str:
 def _nudity(packages: Path) -> Found:
     images, _ = inputs.photographs()
     x = np.ascontiguousarray(inputs.resized(images[:160], 320).transpose(0, 3, 1, 2) / 255)
-    return _load(packages, _NUDE), x[:100].astype(np.float32), x[100:].astype(np.float32)
+    return onnx.load(packages / _NUDE), x[:100].astype(np.float32), x[100:].astype(np.float32)
 
 
 def _imagenet(_: Path) -> Found:
@@ -116,7 +113,7 @@ def _imagenet(_: Path) -> Found:
 
 
 def _file_types(packages: Path) -> Found:
-    proto = _load(packages, _MAGIKA)
+    proto = onnx.load(packages / _MAGIKA)
     folder = (packages / _MAGIKA).parent
     config = json.loads((folder / "config.min.json").read_text())
     tokens = [_tokens(item, config) for item in inputs.files(600, seed=4)]
@@ -175,20 +172,13 @@ def _cents_of(activity: np.ndarray) -> np.ndarray:
 
 def _notes(packages: Path) -> Found:
     x = inputs.melodies(24, seed=7)
-    return _load(packages, _PITCH), x[:16], x[16:]
+    return onnx.load(packages / _PITCH), x[:16], x[16:]
 
 
 def _voice(packages: Path) -> Found:
-    """Fix the rate, the first state, and so the batch: the network answers the first window."""
-    proto = _load(packages, _VAD)
-    for axis, size in zip(proto.graph.input[0].type.tensor_type.shape.dim, (1, 576), strict=True):
-        axis.dim_value = size
-    for info in [item for item in proto.graph.input if item.name in ("sr", "state")]:
-        proto.graph.input.remove(info)
-    proto.graph.initializer.append(numpy_helper.from_array(np.array(16000, np.int64), "sr"))
-    proto.graph.initializer.append(
-        numpy_helper.from_array(np.zeros((2, 1, 128), np.float32), "state")
-    )
+    """Answer the first window: with the rate and the first state that it has."""
+    file = onnx.load(packages / _VAD)
+    proto, _ = with_values(file, {"sr": 16000, "state": "zeros"})
     return proto, inputs.voices(200, 8, 576), inputs.voices(400, 9, 576)
 
 

@@ -221,3 +221,22 @@ def test_float8_is_the_float_network_within_a_step(form):
     (wanted,) = ReferenceEvaluator(proto).run(None, {"x": x})
     (got,) = session(found.to_onnx()).run([found.graph.output], {"x": x})
     assert np.sqrt(((got - wanted) ** 2).mean()) < 0.06 * wanted.std()  # half of 1 / 8
+
+
+@pytest.mark.parametrize("kind", ["float8_e5m2", "float8_e4m3fnuz"])
+@pytest.mark.parametrize("form", ["zero point", "output type", "casts"])
+def test_other_floats_of_eight_bits_are_refused_by_name(kind, form):
+    small = np.dtype(getattr(pytest.importorskip("ml_dtypes"), kind))
+    number = onnx.helper.np_dtype_to_tensor_dtype(small)
+    if form == "casts":
+        pair = [node("Cast", "x", "q", to=number), node("Cast", "q", "y", to=1)]
+    else:
+        zero, options = ("zero", {}) if form == "zero point" else ("", {"output_dtype": number})
+        pair = [
+            node("QuantizeLinear", f"x scale {zero}", "q", **options),
+            node("DequantizeLinear", f"q scale {zero}", "y"),
+        ]
+    weights = {"scale": np.float32(0.01), "zero": np.zeros((), small)}
+    problems = check(model(pair, {"x": ["N", 6]}, weights, opset=21))
+    assert problems[0].operator == pair[0].op_type
+    assert kind in problems[0].reason
