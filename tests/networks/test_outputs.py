@@ -206,3 +206,21 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     assert "classes: SNN accuracy" in out and "mask: error against the ANN" in out
     assert main([source, "--check", "--output", "classes", "--output", "mask"]) == 0
+
+
+@pytest.mark.parametrize("outputs", [["score", "box"], ["box", "score"]])
+def test_one_score_beside_another_output(outputs):
+    nodes = [
+        node("MatMul", "x w", "a"),
+        node("Relu", "a", "r"),
+        node("MatMul", "r v", "l"),
+        node("Sigmoid", "l", "score"),
+        node("MatMul", "r u", "box"),
+    ]
+    weights = {"w": normal(5, 8), "v": normal(8, 1), "u": normal(8, 4)}
+    proto, x = model(nodes, {"x": ["N", 5]}, weights, outputs=outputs), normal(60, 5, seed=1)
+    network = onnx2genn.convert(proto, x, steps=12)
+    got = network.predict(x, heads=True, backend="onnxruntime")
+    wanted = session(proto).run(outputs, {"x": x})
+    for name, values in zip(outputs, wanted, strict=True):
+        np.testing.assert_allclose(got[name], values, atol=0.01)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.frontend.context import Context
+from onnx2genn.frontend.outputs import JOINED
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import Graph, Node
 from onnx2genn.ir.registry import kind_of
@@ -21,6 +22,8 @@ def sink_heads(graph: Graph, context: Context) -> Graph:
         graph: Canonical graph with shapes.
         context: Not needed.
     """
+    if graph.output == JOINED:  # of several outputs, each has its heads
+        return graph
     last = graph.producers.get(graph.output)
     if last is not None and last.op == "Concat" and len(set(last.inputs)) > 1:
         return _behind_parts(graph, last)
