@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from onnx2genn.backends.embedded.blocks import block_size
+from onnx2genn.backends.embedded.lanes import with_rows_as_channels
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.graph import live, to_onnx
 from onnx2genn.ir.partition import Population
@@ -70,6 +72,7 @@ def _append_population(builder: Builder, network: Network, item: Population) -> 
 
 def _append(builder: Builder, segment: Segment, scope: str) -> str:
     """Add a segment's nodes under names of its own; return the name of its target."""
+    segment = with_rows_as_channels(segment, block_size())
     inner = {name for node in segment.nodes for name in (*node.inputs, *node.outputs) if name}
     names = {name: f"{scope}/{name}" for name in inner.difference(segment.sources)}
     for name, array in segment.constants.items():

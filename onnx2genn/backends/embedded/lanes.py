@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnx2genn.ir.builder import Builder
-from onnx2genn.ir.graph import Node, Shape
+from onnx2genn.ir.graph import Node, Shape, live
 from onnx2genn.ir.segment import Segment
 
 _PLANAR = 4  # axes of the weights
@@ -37,8 +37,10 @@ def with_rows_as_channels(segment: Segment, lanes: int) -> Segment:
             builder.add(node)
         else:
             _write(builder, node, rows, segment.constants, segment.shapes[node.output])
-    constants = {**segment.constants, **builder.constants}
-    return replace(segment, nodes=tuple(builder.nodes), constants=constants)
+    nodes, constants = live(
+        builder.nodes, {**segment.constants, **builder.constants}, [segment.target]
+    )
+    return replace(segment, nodes=tuple(nodes), constants=constants)
 
 
 def _rows(node: Node, segment: Segment, lanes: int) -> int:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.onnx_models import model, node
 
+import onnx2genn
+from onnx2genn.backends.embedded import codes
 from onnx2genn.backends.embedded.lanes import with_rows_as_channels
+from onnx2genn.backends.registry import open_simulator
 from onnx2genn.ir.graph import Node
 from onnx2genn.ir.run import Runner
 from onnx2genn.ir.segment import Segment
@@ -23,7 +27,7 @@ def convolution(
         constants["b"] = random.integers(-8, 9, channels).astype(np.float32)
     rows = (12 + pads[0] + pads[2] - kernel) // stride + 1
     columns = (11 + pads[1] + pads[3] - 3) // 2 + 1
-    node = Node(
+    convolves = Node(
         op="Conv",
         inputs=("x", *constants),
         outputs=("y",),
@@ -38,7 +42,7 @@ def convolution(
     segment = Segment(
         sources=("x",),
         target="y",
-        nodes=(node,),
+        nodes=(convolves,),
         constants=constants,
         shapes={"x": (4, 12, 11), "y": (channels, rows, columns)},
     )
@@ -67,10 +71,44 @@ def test_the_result_is_the_same(
 ) -> None:
     segment, x = convolution(channels, kernel, stride, pads, bias=bias)
     found = with_rows_as_channels(segment, LANES)
-    (conv,) = (node for node in found.nodes if node.op == "Conv")
+    (conv,) = (item for item in found.nodes if item.op == "Conv")
+    assert set(found.constants) == {name for item in found.nodes for name in item.inputs[1:]}
     assert len(found.constants[conv.inputs[1]]) == rows * channels
     (wanted,), (got,) = (Runner(item.to_onnx())({"x": x}).values() for item in (segment, found))
     np.testing.assert_array_equal(got, wanted)
+
+
+def test_codes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    weights = {"w0": random.normal(size=(4, 2, 3, 3)), "w1": random.normal(size=(144, 3))}
+    nodes = [
+        node("Conv", "x w0", "z", pads=[1] * 4),
+        node("Relu", "z", "a"),
+        node("Flatten", "a", "f"),
+        node("MatMul", "f w1", "y"),
+    ]
+    proto = model(
+        nodes,
+        {"x": ["N", 2, 6, 6]},
+        {name: array.astype(np.float32) for name, array in weights.items()},
+    )
+    x = random.normal(size=(20, 2, 6, 6)).astype(np.float32)
+    network = onnx2genn.convert(proto, x)
+    kernels, found = [], []
+    for lanes in (0, LANES):
+        monkeypatch.setattr(codes, "block_size", lambda lanes=lanes: lanes)
+        sizes = {
+            item.name: tuple(item.dims) for item in codes.model_of_codes(network).graph.initializer
+        }
+        kernels.append([size for size in sizes.values() if len(size) == 4])
+        with open_simulator(network, "onnxruntime") as simulator:
+            found.append(simulator.run(x, record=True))
+    assert kernels == [[(4, 2, 3, 3)], [(12, 2, 5, 3)]]
+    plain, wide = found
+    (name,) = (item.name for item in network.populations)
+    # Another order of summation may tip a level where a sum lies on its edge.
+    assert np.mean(wide.codes[name] == plain.codes[name]) > 0.999
+    np.testing.assert_allclose(wide.logits, plain.logits, atol=0.02 * np.abs(plain.logits).max())
 
 
 def test_groups_stay_as_they_are() -> None:
