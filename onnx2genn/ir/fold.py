@@ -281,7 +281,7 @@ def _sum_into_consumer(editor: Editor, node: Node) -> bool:
     inner = f"{node.output}/unshifted"
     editor.shapes[inner] = editor.shapes[node.output]
     editor.drop(before)
-    editor.add(replace(node, inputs=(source, *node.inputs[1:]), outputs=(inner,)))
+    editor.add(replace(node, inputs=(source, *node.inputs[1:]), outputs=(inner,), name=inner))
     editor.emit("Add", inner, editor.store(bias, f"{inner}/bias"), output=node.output)
     return True
 
