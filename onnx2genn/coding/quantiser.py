@@ -63,7 +63,7 @@ class Quantiser:
         offset: np.ndarray,
         output: str | None = None,
         *,
-        of_function: bool = False,
+        may_be_undefined: bool = False,
     ) -> str:
         """Write nodes for the code of ``values - offset``; return its name.
 
@@ -73,10 +73,10 @@ class Quantiser:
             step: s, in a shape that broadcasts to that of a sample.
             offset: In the same way; the value that the code 0 stands for.
             output: Name of the result; a free one if None.
-            of_function: Whether the values are those of a function, which may be undefined, as the
-                root of -1 is: such a neuron does not fire, and the code is 0.
+            may_be_undefined: Whether the values are those of a function that may have none, as the
+                root of -1: such a neuron does not fire, and the code is 0.
         """
-        if not of_function:
+        if not may_be_undefined:
             # A factor and a shift, which onnxruntime takes into the convolution before.
             scaled = builder.emit("Mul", values, np.asarray(1 / step, np.float32)[None])
             start = np.float64(self.rounding) - np.divide(offset, step, dtype=np.float64)

@@ -10,6 +10,7 @@ import onnx
 
 from onnx2genn.data import Inputs
 from onnx2genn.ir.builder import Builder
+from onnx2genn.ir.functions import may_be_undefined
 from onnx2genn.ir.graph import live, to_onnx
 from onnx2genn.ir.run import Runner
 
@@ -86,7 +87,8 @@ def rounded(network: Network, tensors: Sequence[str] = ()) -> onnx.ModelProto:
         quantiser = network.coding_of(population).quantiser
         step = quantiser.step_value(network.thresholds[population.name])
         offset = network.offsets[population.name]
-        code = quantiser.write(builder, exact, step, offset, of_function=population.is_function)
+        unsure = population.is_function and may_be_undefined(population.node)
+        code = quantiser.write(builder, exact, step, offset, may_be_undefined=unsure)
         _decode(builder, code, step, offset, node.output)
     logits = _corrected(builder, network, network.model.parts.readout.target)
     if network.firing_readout:

@@ -13,6 +13,15 @@ FUSED = "Function"
 IDENTITY = "Identity"
 PORT = "Gather"
 MATRICES = "MatrixProduct"
+# Operators of functions that give a number for all numbers.
+# fmt: off
+_DEFINED = frozenset({
+    "Abs", "Add", "Asinh", "Atan", "Ceil", "Clip", "Cos", "Elu", "Erf", "Floor", "Gelu",
+    "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "Min", "Mish", "Mul", "Neg",
+    "PRelu", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sub",
+    "Sum", "Tanh",
+})
+# fmt: on
 
 
 def root_of(graph: Graph, node: Node) -> str | None:
@@ -48,6 +57,11 @@ def way_to_root(graph: Graph, node: Node) -> tuple[str, list[Node]] | None:
     if root is None or graph.shapes.get(root) != graph.shapes.get(node.output):
         return None
     return root, body[::-1]
+
+
+def may_be_undefined(node: Node) -> bool:
+    """Whether a function may give no number for some number, as the root of -1."""
+    return any(item.op not in _DEFINED for item in node.body or (node,))
 
 
 def operands(graph: Graph, node: Node) -> list[str]:

@@ -10,6 +10,7 @@ import onnx
 from onnx2genn.backends.embedded.blocks import block_size
 from onnx2genn.backends.embedded.lanes import with_rows_as_channels
 from onnx2genn.ir.builder import Builder
+from onnx2genn.ir.functions import may_be_undefined
 from onnx2genn.ir.graph import live, to_onnx
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
@@ -65,7 +66,8 @@ def _append_population(builder: Builder, network: Network, item: Population) -> 
     if item.is_function:
         value = _append_function(builder, item, total)
         unit, offset = network.units[item.tensor], network.offsets[item.name]
-        quantiser.write(builder, value, unit, offset, item.tensor, of_function=True)
+        unsure = may_be_undefined(item.node)
+        quantiser.write(builder, value, unit, offset, item.tensor, may_be_undefined=unsure)
     else:
         quantiser.write_raised(builder, total, item.tensor)
 
