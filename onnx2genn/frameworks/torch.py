@@ -46,7 +46,14 @@ def from_torch(
     """
     samples = _by_argument(module, calibration)
     example = {name: array[:2] for name, array in samples.items()}
-    return convert(export(module, example), samples, **options)
+    try:
+        proto = export(module, example)
+    except Exception:  # of any class: whole numbers may stand for floats
+        floats = {name: array.astype(np.float32) for name, array in example.items()}
+        if all(array.dtype == np.float32 for array in example.values()):
+            raise
+        proto = export(module, floats)
+    return convert(proto, samples, **options)
 
 
 def _by_argument(module: torch.nn.Module, given: Any) -> dict[str, np.ndarray]:
@@ -61,7 +68,12 @@ def _by_argument(module: torch.nn.Module, given: Any) -> dict[str, np.ndarray]:
         arrays = dict(zip(names, given, strict=False))
     else:
         arrays = {"input": given}
-    return {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
+    return {name: _typed(np.asarray(array)) for name, array in arrays.items()}
+
+
+def _typed(array: np.ndarray) -> np.ndarray:
+    """Keep token ids and masks; all else is floats, of which modules have float32."""
+    return array if array.dtype.kind in "ib" else array.astype(np.float32)
 
 
 def export(module: torch.nn.Module, example: Mapping[str, np.ndarray]) -> onnx.ModelProto:

@@ -267,3 +267,17 @@ def test_several_arguments_of_an_export(dynamic, tmp_path):
     logits = onnx2genn.convert(path, samples, steps=10).predict(samples, backend="onnxruntime")
     wanted = module(*x).detach().numpy()
     np.testing.assert_allclose(logits, wanted, atol=0.01 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("embeds", [True, False])
+def test_whole_numbers_are_token_ids_or_stand_for_floats(embeds):
+    torch.manual_seed(0)
+    first = [torch.nn.Embedding(20, 4), torch.nn.Flatten()] if embeds else []
+    width = 24 if embeds else 6
+    module = torch.nn.Sequential(*first, torch.nn.Linear(width, 8), torch.nn.ReLU())
+    x = np.random.default_rng(0).integers(0, 20, (64, 6))
+    network = from_torch(module, x, steps=12)
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(x if embeds else x.astype(np.float32))).numpy()
+    got = network.predict(x, backend="onnxruntime")
+    np.testing.assert_allclose(got, wanted, atol=0.01 * wanted.max())
