@@ -264,13 +264,11 @@ class AccumulatingCoding(Coding):
     def with_digits(self, digits: int) -> Coding:
         """Return the coding with a window of d steps.
 
-        Its codes are the smallest ones of T steps, spike for spike: those of which, with digits,
-        only the last d are not 0. So a population of d digits has its levels, and the window and
-        the neurons of T steps.
+        Its codes are the smallest ones of T steps, spike for spike: those of which only the last d
+        digits are not 0. So a population of d digits has its levels, and the neurons of T steps.
         """
-        return (
-            replace(self, steps=digits) if 0 < digits < self.steps else super().with_digits(digits)
-        )
+        fewer = 0 < digits < self.steps
+        return replace(self, steps=digits) if fewer else super().with_digits(digits)
 
     @property
     def train_length(self) -> int:
