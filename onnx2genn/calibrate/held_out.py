@@ -101,6 +101,14 @@ def _alike(differences: np.ndarray) -> bool:
     return bool(differences.sum() <= _ALIKE * error)
 
 
+def lowers(after: np.ndarray, before: np.ndarray) -> bool:
+    """Whether squared errors of the same samples, [N], are smaller by more than chance may have it.
+
+    That is by two standard errors of the difference.
+    """
+    return not _alike(before - after)
+
+
 def keep_if_better(seen: Observation, network: Network, changed: Network) -> Network:
     """Return a changed network if its answers are closer to the ANN's than before.
 

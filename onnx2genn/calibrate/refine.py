@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from onnx2genn.calibrate.by_spikes import with_threshold
-from onnx2genn.calibrate.held_out import HeldOut
+from onnx2genn.calibrate.held_out import HeldOut, lowers
 from onnx2genn.calibrate.observe import Observation
 from onnx2genn.calibrate.thresholds import limited
 from onnx2genn.network import Network
 
 _FACTORS = (0.85, 1.2)
 _FINE = 0.03  # error of the answers, over their spread, that needs no refinement
-_GAIN = 0.998  # of the error: what saves less is left as it is
 _MOST = 1.6e9  # neurons times samples of all trials
 
 
@@ -22,7 +21,8 @@ def refine(seen: Observation, network: Network) -> Network:
     The squared error of a population does not tell what its errors do to the answer: those of an
     edge filter matter more than those of a mean, and clipping more or less than rounding. So for
     each population, the first ones first, whose errors reach all others, it tries a smaller and a
-    larger threshold on samples that were held out. Large networks end before the last population.
+    larger threshold on samples that were held out, and keeps what lowers their error by more than
+    chance may have it. Large networks end before the last population.
 
     Args:
         seen: What was observed.
@@ -31,8 +31,8 @@ def refine(seen: Observation, network: Network) -> Network:
     if not len(seen.held) or not network.coding.accumulates:
         return network
     trial = HeldOut(seen)
-    best = trial.error(network)
-    if trial.relative(best) < _FINE:
+    best = trial.squares(network)
+    if trial.relative(float(np.sqrt(best.sum()))) < _FINE:
         return network
     pooled = {name for item in network.populations if item.pools for name in item.segment.sources}
     tried = [item for item in network.populations if not item.pools and item.tensor not in pooled]
@@ -42,8 +42,8 @@ def refine(seen: Observation, network: Network) -> Network:
             wanted = network.thresholds[item.name] * np.float32(factor)
             threshold = limited(network.coding_of(item), item, wanted, network.offsets[item.name])
             changed = with_threshold(network, item, threshold)
-            error = trial.error(changed)
-            if error < _GAIN * best:
-                network, best = changed, error
+            squares = trial.squares(changed)
+            if lowers(squares, best):
+                network, best = changed, squares
                 break
     return network

@@ -78,5 +78,15 @@ def test_fewer_digits_reach_as_far(monkeypatch: pytest.MonkeyPatch) -> None:
     network = encode(seen, make("few-spike", steps=6), {name: 1})
     network = replace(network, thresholds={name: np.full((5,), 12, np.float32)})
     errors = itertools.count(10**6, -(10**4))
-    monkeypatch.setattr(HeldOut, "error", lambda *_, **__: float(next(errors)))
+    monkeypatch.setattr(HeldOut, "squares", lambda *_: np.full(12, float(next(errors))))
     np.testing.assert_allclose(refine(seen, network).thresholds[name], 0.85 * 12, rtol=1e-6)
+
+
+def test_what_may_be_chance_is_not_kept(seen: Observation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sample gains much, the others lose or gain nothing: the sum alone tells little."""
+    network = encode(seen, make("few-spike", steps=3))
+    before = np.full(10, 100.0)
+    after = np.where(np.arange(10) == 0, 50.0, 101.0)
+    answers = itertools.chain([before], itertools.repeat(after))
+    monkeypatch.setattr(HeldOut, "squares", lambda *_: next(answers))
+    assert refine(seen, network) is network

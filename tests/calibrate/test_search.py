@@ -40,7 +40,7 @@ def test_one_step_fewer_would_lose_more(digits: Example, coding: str, loss: floa
     [
         (0.015, {}),
         (0.03, {"signed": True}),
-        (0.1, {"coding": "two-phase", "bias_correction": False}),
+        (0.12, {"coding": "two-phase", "bias_correction": False}),
     ],
 )
 def test_fewer_digits_lose_no_more_and_save(
