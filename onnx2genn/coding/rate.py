@@ -17,6 +17,7 @@ from onnx2genn.errors import CodingError
 
 AUTO = "auto"
 _LEAST_AHEAD, _POPULATIONS_A_STEP = 2, 3
+_STEPS = 32  # of a window; in a longer one the look-ahead is longer, too
 
 
 @register
@@ -49,8 +50,8 @@ class Rate(StepwiseCoding):
     For a constant input these are the spikes of the neuron above, which is D = 0; D = T knows its
     whole input before the first spike, as ``two-phase`` does. What is left of the error adds up
     over the populations on the way: two steps are enough for a few of them, and ``auto`` takes one
-    for every three of them, but no more than T / 2. Each population adds D steps to the latency,
-    and none to the time per sample.
+    for every three of them, T / 32 times as many in longer windows, but no more than T / 2. Each
+    population adds D steps to the latency, and none to the time per sample.
 
     Functions other than ReLU need the whole sum: their neurons collect for a window of T steps, and
     a function of the mean drives them in the next one as a constant current.
@@ -157,7 +158,8 @@ class Rate(StepwiseCoding):
         if self.lookahead != AUTO:
             return self
         most = max(_LEAST_AHEAD, self.steps // 2)
-        return replace(self, lookahead=min(max(_LEAST_AHEAD, depth // _POPULATIONS_A_STEP), most))
+        ahead = max(_LEAST_AHEAD, depth // _POPULATIONS_A_STEP) * max(self.steps, _STEPS) // _STEPS
+        return replace(self, lookahead=min(ahead, most))
 
     def input_start(self, depth: int) -> int:
         """One step of delay and the look-ahead for each population on the way."""

@@ -104,7 +104,8 @@ def test_timing_leaves_one_step_and_the_lookahead_for_each_population(
 
 
 @pytest.mark.parametrize(
-    ("steps", "depth", "ahead"), [(32, 0, 2), (32, 6, 2), (32, 13, 4), (32, 33, 11), (16, 33, 8)]
+    ("steps", "depth", "ahead"),
+    [(32, 0, 2), (32, 6, 2), (32, 13, 4), (32, 33, 11), (16, 33, 8), (64, 33, 22), (100, 3, 6)],
 )
 def test_deeper_networks_look_further_ahead(steps: int, depth: int, ahead: int) -> None:
     coding = Rate(steps=steps)
