@@ -16,8 +16,8 @@ from onnx2genn.coding.registry import register
 from onnx2genn.errors import CodingError
 
 AUTO = "auto"
-_LEAST_AHEAD, _POPULATIONS_A_STEP = 2, 3
-_STEPS = 32  # of a window; in a longer one the look-ahead is longer, too
+# Of the look-ahead, in windows of so many steps; in longer ones it is longer.
+_LEAST_AHEAD, _POPULATIONS_A_STEP, _STEPS = 2, 3, 32
 
 
 @register
@@ -124,10 +124,9 @@ class Rate(StepwiseCoding):
 
     @property
     def quantiser(self) -> Quantiser:
-        """At most the largest spike in every step.
+        """A constant current a makes floor(T a / l + V(0) / l) spikes of level l.
 
-        A constant current a makes floor(T a / l + V(0) / l) spikes of level l, so that the initial
-        potential is the rounding.
+        So the initial potential is the rounding.
         """
         levels = self.steps * self._largest
         return Quantiser(levels=levels, parts=levels, rounding=self.initial)
