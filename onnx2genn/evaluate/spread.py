@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def spread(
     """Carry out tasks wherever an executor does; return what they gave, in their order.
 
     Every task brings along what all have in common, but for processes of this machine, which find
-    it in a file.
+    it in a file. A task that failed elsewhere is given once more: where a worker is lost while its
+    result is on the way, a cluster may say so by an error of its own.
 
     Args:
         call: Function of a module: of a key, the content or where it is, and a task. The same key
@@ -83,9 +85,12 @@ def spread(
                 if future is None:
                     future = executor.submit(call, key, shared, task)
                     waiting[index] = task, future
-            first = waiting[0][1]
+            task, first = waiting[0]
             assert first is not None
-            found = executor.result(first) if isinstance(executor, Workers) else first.result()
+            if isinstance(executor, Workers):
+                found = executor.result(first)
+            else:
+                found = _result(first, partial(executor.submit, call, key, shared, task))
         except BrokenExecutor as error:
             patience -= 1
             if not isinstance(executor, Workers) or not patience:
@@ -104,6 +109,16 @@ def spread(
 def read(shared: Shared) -> bytes:
     """Return what all tasks have in common, in a worker."""
     return shared if isinstance(shared, bytes) else shared.read_bytes()
+
+
+def _result(future: Future[Any], again: Callable[[], Future[Any]]) -> Any:
+    """Return the result of a task, or of its second try."""
+    try:
+        return future.result()
+    except BrokenExecutor:
+        raise
+    except Exception:  # noqa: BLE001 - the second try raises it, if it is the task's own
+        return again().result()
 
 
 def _kept(future: Future[Any] | None) -> Future[Any] | None:

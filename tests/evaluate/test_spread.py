@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,31 @@ def test_workers_find_the_same_to_the_last_digit(
 ) -> None:
     assert found(network, digits, workers=workers) == alone
     assert not active_children()
+
+
+class Losing(ThreadPoolExecutor):
+    """Loses some results on their way, and says so by errors of its own."""
+
+    def __init__(self, lost: tuple[int, ...]) -> None:
+        super().__init__(2)
+        self.lost, self.submitted = lost, 0
+
+    def submit(self, *task: Any, **options: Any) -> Future[Any]:
+        self.submitted += 1
+        if self.submitted not in self.lost:
+            return super().submit(*task, **options)
+        future: Future[Any] = Future()
+        future.set_exception(ValueError("too many values to unpack"))
+        return future
+
+
+def test_a_result_that_is_lost_on_its_way_is_asked_for_again(
+    network: SpikingNetwork, digits: Example, alone: dict[str, Any]
+) -> None:
+    with Losing((1, 3, 8)) as executor:
+        assert found(network, digits, executor=executor) == alone
+    with Losing(tuple(range(100))) as executor, pytest.raises(ValueError, match="unpack"):
+        found(network, digits, executor=executor)
 
 
 def test_no_more_workers_start_than_there_is_work(network: SpikingNetwork, digits: Example) -> None:
