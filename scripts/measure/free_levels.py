@@ -66,14 +66,19 @@ def main() -> None:
             for kind in ("free levels", "values of a population", "values of a channel")
         ),
     ):
-        error = np.sqrt(np.mean((logits - ann) ** 2)) / ann.std()
-        loss = imagenet.accuracy(ann, y) - imagenet.accuracy(logits, y)
-        agreement = imagenet.accuracy(logits, ann.argmax(axis=1))
-        print(
-            f"{options.network}, T={options.steps}, {what}, {len(x)} samples: loss "
-            f"{100 * loss:.2f}, agreement {agreement:.2%}, logits' error {error:.4f}",
-            flush=True,
-        )
+        found = against_ann(logits, y, ann)
+        print(f"{options.network}, T={options.steps}, {what}, {found}", flush=True)
+
+
+def against_ann(logits: np.ndarray, labels: np.ndarray, ann: np.ndarray) -> str:
+    """Say how close logits are to the ANN's: loss in points, agreement, error over their spread."""
+    error = np.sqrt(np.mean((logits - ann) ** 2)) / ann.std()
+    loss = imagenet.accuracy(ann, labels) - imagenet.accuracy(logits, labels)
+    agreement = imagenet.accuracy(logits, ann.argmax(axis=1))
+    return (
+        f"{len(logits)} samples: loss {100 * loss:.2f}, agreement {agreement:.2%}, logits' error "
+        f"{error:.4f}"
+    )
 
 
 def observed(name: str, limit: int) -> tuple[Observation, np.ndarray, np.ndarray]:

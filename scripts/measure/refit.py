@@ -30,10 +30,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import imagenet
 from common.networks import NETWORKS
 from common.rows import row
-from free_levels import observed
+from free_levels import against_ann, observed
 from onnx2genn.calibrate.encode import encode
 from onnx2genn.calibrate.held_out import HeldOut
 from onnx2genn.coding import make
@@ -59,14 +58,11 @@ def main() -> None:
     trial = HeldOut(seen)
 
     def show(what: str, network: Network) -> None:
-        logits = Forecast(network).logits(x)
-        error = np.sqrt(np.mean((logits - ann) ** 2)) / ann.std()
-        loss = imagenet.accuracy(ann, y) - imagenet.accuracy(logits, y)
-        agreement = imagenet.accuracy(logits, ann.argmax(axis=1))
+        found = against_ann(Forecast(network).logits(x), y, ann)
+        held_out = trial.relative(trial.error(network))
         print(
-            f"{options.network}, {options.coding}, {what}, {len(x)} samples: loss "
-            f"{100 * loss:.2f}, agreement {agreement:.2%}, logits' error {error:.4f}; on "
-            f"{len(trial.samples)} held out {trial.relative(trial.error(network)):.4f}",
+            f"{options.network}, {options.coding}, {what}, {found}; on {len(trial.samples)} "
+            f"held out {held_out:.4f}",
             flush=True,
         )
 
