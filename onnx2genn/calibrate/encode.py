@@ -10,7 +10,7 @@ import numpy as np
 
 from onnx2genn.calibrate.by_spikes import correct_biases, norm_by_spikes
 from onnx2genn.calibrate.digits import of_all
-from onnx2genn.calibrate.held_out import keep_if_better, weigh
+from onnx2genn.calibrate.held_out import UNTRIED, HeldOut, keep_if_better, weigh
 from onnx2genn.calibrate.intervals import received, sent
 from onnx2genn.calibrate.observe import Observation
 from onnx2genn.calibrate.ranges import raised
@@ -80,18 +80,26 @@ class Encoder:
         seen, coding = self._seen, self.coding
         given = of_all(self._parts.populations, coding, digits or {})
 
-        def build(evidence: int, with_lows: bool = True) -> Network:
+        def build(evidence: int, with_lows: bool) -> Network:
             return self._built(given, evidence, with_lows)
 
+        squares = None
         if self._adaptive:
-            self._weights = weigh(seen, build)
-        return self.finished(build(*self._weights))
+            self._weights = UNTRIED, True
+            if len(seen.held):
+                self._weights, squares = weigh(self._trial, build)
+        return self.finished(build(*self._weights), squares)
 
-    def finished(self, network: Network) -> Network:
-        """Choose what the network as a whole decides, once thresholds are chosen one by one."""
+    def finished(self, network: Network, squares: np.ndarray | None = None) -> Network:
+        """Choose what the network as a whole decides, once thresholds are chosen one by one.
+
+        Args:
+            network: The network.
+            squares: What held-out samples add to its squared error, if that is known.
+        """
         seen, coding = self._seen, self.coding
-        if self._adaptive:
-            network = refine(seen, network)
+        if self._adaptive and len(seen.held):
+            network = refine(self._trial, network, squares)
         if coding.threshold == "spike-norm":
             network = norm_by_spikes(network, seen.samples)
         if coding.bias_correction:
@@ -156,6 +164,10 @@ class Encoder:
             calibration_maxima=maxima,
             digits=dict(digits),
         )
+
+    @cached_property
+    def _trial(self) -> HeldOut:
+        return HeldOut(self._seen)
 
     @cached_property
     def _readout_threshold(self) -> np.ndarray:

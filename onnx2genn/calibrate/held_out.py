@@ -24,12 +24,17 @@ _TINY = 1e-12
 class HeldOut:
     """The ANN's answers for samples that no threshold was chosen from.
 
+    Attributes:
+        apart: Whether there are such samples.
+        populations: Those of the model.
+
     Args:
         seen: What was observed. Where no samples were held out, some of the others are taken.
     """
 
     def __init__(self, seen: Observation) -> None:
         self.samples = seen.held if len(seen.held) else seen.samples[-_SIMULATED:]
+        self.apart, self.populations = bool(len(seen.held)), seen.model.parts.populations
         self._outputs = seen.model.parts.outputs
         target = seen.model.parts.readout.target
         self._wanted = np.concatenate(
@@ -66,7 +71,9 @@ class HeldOut:
         return error / float(np.sqrt(self._wanted.size))
 
 
-def weigh(seen: Observation, build: Callable[..., Network]) -> tuple[int, bool]:
+def weigh(
+    trial: HeldOut, build: Callable[[int, bool], Network]
+) -> tuple[tuple[int, bool], np.ndarray]:
     """Choose how much evidence a channel needs before its own threshold is trusted.
 
     It is that with the least error. Where every activation has a bound, so that it is certain how
@@ -75,24 +82,22 @@ def weigh(seen: Observation, build: Callable[..., Network]) -> tuple[int, bool]:
     Regression Trees"): few samples hardly show what is cut off on others.
 
     Args:
-        seen: What was observed.
+        trial: Samples that were held out.
         build: Makes a network for one of ``EVIDENCE``, and, where that is False, without lower
             ends above 0, which are left out if that brings the answers closer.
 
     Returns:
-        What to build the network with.
+        What to build the network with, and what each sample adds to its squared error, [N].
     """
-    if not len(seen.held):
-        return UNTRIED, True
-    trial = HeldOut(seen)
-    squares = {item: trial.squares(build(item)) for item in EVIDENCE}
-    neurons = [item for item in seen.model.parts.populations if not item.pools]
+    squares = {item: trial.squares(build(item, True)) for item in EVIDENCE}
+    neurons = [item for item in trial.populations if not item.pools]
     evidence = min(EVIDENCE, key=lambda item: squares[item].sum())
     if all(item.bound is not None for item in neurons):
         least = squares[evidence]
         evidence = max(item for item in EVIDENCE if _alike(squares[item] - least))
-    plain = trial.squares(build(evidence, False)).sum()
-    return evidence, bool(plain >= squares[evidence].sum())
+    plain = trial.squares(build(evidence, False))
+    with_lows = bool(plain.sum() >= squares[evidence].sum())
+    return (evidence, with_lows), squares[evidence] if with_lows else plain
 
 
 def _alike(differences: np.ndarray) -> bool:

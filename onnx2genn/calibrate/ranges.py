@@ -16,6 +16,7 @@ _LOWS = 0.85 * np.linspace(0, 1, 34)[:-1] ** 1.5
 _THRESHOLDS = np.geomspace(0.03, 1.1, 64)
 _FEWEST = 500  # activations of a channel that show where they begin
 _GAIN = 0.98  # of the error: a lower end that saves less is left at 0
+_ROUNDING = 1.001  # of float32
 
 
 def raised(
@@ -38,31 +39,38 @@ def raised(
     Returns:
         Lower ends above that offset, 0 where none is better, and thresholds; both [channels].
     """
-    table = _squared_errors(coding.quantiser, statistics.bins)
+    lows, found = np.zeros(statistics.channels, np.float32), thresholds.astype(np.float32)
+    if statistics.count < _FEWEST:
+        return lows, found
+    table, floor = _squared_errors(coding.quantiser, statistics.bins)
     at_offset = statistics.count - statistics.histogram.sum(axis=1, keepdims=True)
     counts = np.concatenate([at_offset, statistics.histogram], axis=1).astype(np.float32)
-    errors = (counts @ table).reshape(-1, len(_LOWS), len(_THRESHOLDS))
+    # Few channels can do better at all, and only of these all pairs are tried.
+    wanted = _GAIN * (counts @ table[:, : len(_THRESHOLDS)]).min(axis=1)
+    hopeful = (statistics.top > 0) & ((counts @ floor).min(axis=1) < _ROUNDING * wanted)
+    channels = np.flatnonzero(hopeful)
+    errors = (counts[channels] @ table).reshape(-1, len(_LOWS), len(_THRESHOLDS))
     least = errors.min(axis=2)
     low = least.argmin(axis=1)
-    channel = np.arange(statistics.channels)
-    shown = (statistics.top > 0) & (statistics.count >= _FEWEST)
-    better = shown & (least[channel, low] < _GAIN * least[:, 0])
-    found = _THRESHOLDS[errors[channel, low].argmin(axis=1)]
-    return (
-        np.where(better, _LOWS[low] * statistics.top, 0.0).astype(np.float32),
-        np.where(better, found * statistics.top, thresholds).astype(np.float32),
-    )
+    better = least.min(axis=1, initial=np.inf) < wanted[channels]
+    for channel, errors_of, at in zip(channels[better], errors[better], low[better], strict=True):
+        lows[channel] = _LOWS[at] * statistics.top[channel]
+        found[channel] = _THRESHOLDS[errors_of[at].argmin()] * statistics.top[channel]
+    return lows, found
 
 
 @lru_cache(maxsize=2)
-def _squared_errors(quantiser: Quantiser, bins: int) -> np.ndarray:
+def _squared_errors(quantiser: Quantiser, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted squared error of each bin, and before them of the offset, [1 + bins, n].
 
-    The second axis has all thresholds with each lower end.
+    The second axis has all thresholds with each lower end. What a bin has at least with each lower
+    end but 0, [1 + bins, lower ends - 1], comes with it.
     """
     values = np.concatenate([[0.0], (np.arange(bins) + 0.5) / bins])[:, None]
     above = values - np.repeat(_LOWS, len(_THRESHOLDS))
     thresholds = np.tile(_THRESHOLDS, len(_LOWS))
     cut = (above < 0) | (above > quantiser.step_value(thresholds) * quantiser.levels)
     errors = (above - quantiser.quantise(above, thresholds)) ** 2
-    return (np.where(cut, CLIPPING, 1.0) * errors).astype(np.float32)
+    table = (np.where(cut, CLIPPING, 1.0) * errors).astype(np.float32)
+    least = table.reshape(-1, len(_LOWS), len(_THRESHOLDS)).min(axis=2)
+    return table, np.ascontiguousarray(least[:, 1:])

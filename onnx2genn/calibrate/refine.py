@@ -6,7 +6,6 @@ import numpy as np
 
 from onnx2genn.calibrate.by_spikes import with_threshold
 from onnx2genn.calibrate.held_out import HeldOut, lowers
-from onnx2genn.calibrate.observe import Observation
 from onnx2genn.calibrate.thresholds import limited
 from onnx2genn.network import Network
 
@@ -15,7 +14,7 @@ _FINE = 0.03  # error of the answers, over their spread, that needs no refinemen
 _MOST = 1.6e9  # neurons times samples of all trials
 
 
-def refine(seen: Observation, network: Network) -> Network:
+def refine(trial: HeldOut, network: Network, squares: np.ndarray | None = None) -> Network:
     """Scale the thresholds of populations where that brings the answers closer to the ANN's.
 
     The squared error of a population does not tell what its errors do to the answer: those of an
@@ -25,13 +24,13 @@ def refine(seen: Observation, network: Network) -> Network:
     chance may have it. Large networks end before the last population.
 
     Args:
-        seen: What was observed.
+        trial: Samples that were held out; without any, thresholds stay.
         network: Network of a coding that accumulates first, whose forecast is its answer.
+        squares: What each sample adds to its squared error, [N], if that is known.
     """
-    if not len(seen.held) or not network.coding.accumulates:
+    if not trial.apart or not network.coding.accumulates:
         return network
-    trial = HeldOut(seen)
-    best = trial.squares(network)
+    best = trial.squares(network) if squares is None else squares
     if trial.relative(float(np.sqrt(best.sum()))) < _FINE:
         return network
     pooled = {name for item in network.populations if item.pools for name in item.segment.sources}
@@ -42,8 +41,8 @@ def refine(seen: Observation, network: Network) -> Network:
             wanted = network.thresholds[item.name] * np.float32(factor)
             threshold = limited(network.coding_of(item), item, wanted, network.offsets[item.name])
             changed = with_threshold(network, item, threshold)
-            squares = trial.squares(changed)
-            if lowers(squares, best):
-                network, best = changed, squares
+            found = trial.squares(changed)
+            if lowers(found, best):
+                network, best = changed, found
                 break
     return network

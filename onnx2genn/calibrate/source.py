@@ -61,9 +61,14 @@ def read_with_samples(
     preprocessing = preprocessing or AS_IT_IS
     proto, notes = with_values(load_proto(source), input_values)
     proto = prepared(proto, preprocessing, output)
+    names = input_names(proto, choose_outputs(proto, output))
+    dims = _sizes(proto, names)
+    held = [proto]
+    del source, proto
 
     def made(input_shape: InputShape | None) -> Model:
-        model = read(proto, output=output, start=start, input_shape=input_shape)
+        # Whoever reads the model last may forget it, and with it a copy of its weights.
+        model = read(held.pop(), output=output, start=start, input_shape=input_shape)
         graph = replace(model.graph, notes=[*notes, *model.graph.notes])
         return replace(model, graph=graph, preprocessing=preprocessing)
 
@@ -74,7 +79,6 @@ def read_with_samples(
         if isinstance(calibration, str | Path):
             return model, load_events(calibration, model, coding.steps).x
         return model, prepare_events(model, calibration, coding.steps)
-    names = input_names(proto, choose_outputs(proto, output))
     if isinstance(calibration, str | Path) and names_images(Path(calibration)):
         # Of images, the model says how large they are.
         model = made(input_shape)
@@ -88,22 +92,29 @@ def read_with_samples(
         return model, prepare(model, loaded.x)
     if isinstance(calibration, str | Path):
         calibration, _ = load_arrays(Path(calibration), names)
-    if start and not _is_for(proto, names, calibration):
+    if start and not _is_for(dims, names, calibration):
         names = list(start)
     model = made(shapes_of(names, calibration))
     return model, prepare(model, calibration)
 
 
-def _is_for(proto: onnx.ModelProto, names: Sequence[str], x: Inputs) -> bool:
-    """Whether samples are for the inputs of a file, and not for a tensor within it."""
+def _sizes(proto: onnx.ModelProto, names: Sequence[str]) -> list[list[int]]:
+    """Return the sizes of inputs as the file has them, 0 where they are open."""
+    return [
+        [dim.dim_value for dim in info.type.tensor_type.shape.dim]
+        for info in proto.graph.input
+        if info.name in names
+    ]
+
+
+def _is_for(dims: Sequence[Sequence[int]], names: Sequence[str], x: Inputs) -> bool:
+    """Whether samples are for inputs of such sizes, and not for a tensor within the model."""
     if isinstance(x, Mapping):
         return not set(names).isdisjoint(x)
     if len(names) > 1:
         return True
-    (dims,) = (
-        info.type.tensor_type.shape.dim for info in proto.graph.input if info.name == names[0]
-    )
+    (known,) = dims
     sizes = np.shape(x[0] if isinstance(x, list | tuple) else x)
-    return len(dims) == len(sizes) and all(
-        dim.dim_value in (0, size) for dim, size in list(zip(dims, sizes, strict=True))[1:]
+    return len(known) == len(sizes) and all(
+        dim in (0, size) for dim, size in list(zip(known, sizes, strict=True))[1:]
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 _BINS = 2048
-_AT_ONCE = 8 * _BINS  # values of a channel that are counted at once
+_AT_ONCE = 2**17  # values that are counted at once: they stay in a cache
 
 
 @dataclass
@@ -66,9 +66,16 @@ class Statistics:
         self.count += len(rows) * rows.shape[2]
         self.maximum = np.maximum(self.maximum, rows.max(axis=(0, 2)))
         self._widen()
-        at_once = -(-_AT_ONCE // rows.shape[2])
-        for start in range(0, len(rows), at_once):
-            self._count(rows[start : start + at_once])
+        scale = np.divide(self.bins, self.top, out=np.zeros(self.channels), where=self.top > 0)
+        # A power of two, so that products with it are exact.
+        exact = scale.astype(rows.dtype) if scale.max() < np.finfo(rows.dtype).max else scale
+        size = len(rows) * rows.shape[2]
+        group = max(1, min(self.channels, _AT_ONCE // max(size, 1)))
+        at_once = max(1, _AT_ONCE // (group * max(rows.shape[2], 1)))
+        for first in range(0, self.channels, group):
+            part = slice(first, first + group)
+            for start in range(0, len(rows), at_once):
+                _count(rows[start : start + at_once, part], exact[part], self.histogram[part])
 
     def merge(self, other: Statistics) -> None:
         """Add what was found in other values, of the same channels and with the same offset."""
@@ -110,18 +117,6 @@ class Statistics:
             pairs = self.histogram[tight].reshape(-1, self.bins // 2, 2).sum(axis=2)
             self.histogram[tight] = np.pad(pairs, ((0, 0), (0, self.bins // 2)))
             self.top[tight] *= 2
-
-    def _count(self, rows: np.ndarray) -> None:
-        """Count values [N, channels, n]."""
-        scale = np.divide(self.bins, self.top, out=np.zeros(self.channels), where=self.top > 0)
-        position = rows * scale[:, None]
-        np.clip(position, 0, self.bins - 1, out=position)
-        index = position.astype(np.int64)
-        index += (self.bins * np.arange(self.channels))[:, None]
-        found = np.bincount(index.ravel(), minlength=self.histogram.size)
-        self.histogram += found.reshape(self.histogram.shape)
-        # All that is not above 0 went to the first bin.
-        self.histogram[:, 0] -= np.count_nonzero(rows <= 0, axis=(0, 2))
 
     @property
     def centres(self) -> np.ndarray:
@@ -176,6 +171,26 @@ class Statistics:
         merged = np.bincount(index.ravel(), counts.ravel(), minlength=self.bins)
         found.histogram = merged.astype(np.int64)[None]
         return found
+
+
+def _count(rows: np.ndarray, scale: np.ndarray, histogram: np.ndarray) -> None:
+    """Count values.
+
+    Args:
+        rows: Values below the upper ends of the histograms, [N, channels, n].
+        scale: Bins for a value of 1, [channels].
+        histogram: Gets the counts, [channels, bins].
+    """
+    channels, bins = histogram.shape
+    with np.errstate(invalid="ignore"):  # far below 0
+        index = (rows * scale[:, None]).astype(np.int32)
+    np.maximum(index, 0, out=index)
+    index += np.arange(0, histogram.size, bins, dtype=np.int32)[:, None]
+    histogram += np.bincount(index.ravel(), minlength=histogram.size).reshape(channels, bins)
+    # All that is not above 0 went to the first bin.
+    below = rows <= 0
+    one = channels == 1  # which is counted faster as a whole
+    histogram[:, 0] -= np.count_nonzero(below) if one else np.count_nonzero(below, axis=(0, 2))
 
 
 def _by_channel(values: np.ndarray, channels: int) -> np.ndarray:

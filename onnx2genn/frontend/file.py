@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx.numpy_helper
@@ -162,7 +163,9 @@ def _load_file(path: Path) -> onnx.ModelProto:
 
 def _require_text(message: Message, label: str) -> None:
     """Refuse names that are no UTF-8: protobuf reads them, as bytes, but does not write them."""
-    for field, value in message.ListFields():
+    # All fields of a tensor would be a copy of its weights.
+    fields = _text_of(message) if isinstance(message, onnx.TensorProto) else message.ListFields()
+    for field, value in fields:
         if field.type not in _WITH_TEXT:
             continue
         for item in (value,) if isinstance(value, str | bytes | Message) else value:
@@ -172,6 +175,12 @@ def _require_text(message: Message, label: str) -> None:
                 raise UnsupportedModelError(
                     f"{label} is damaged: its {field.name} {item!r} is no text in UTF-8."
                 )
+
+
+def _text_of(tensor: onnx.TensorProto) -> list[tuple[FieldDescriptor, Any]]:
+    """Return the fields of a tensor that hold text; the others hold numbers and bytes."""
+    texts = (field for field in tensor.DESCRIPTOR.fields if field.type in _WITH_TEXT)
+    return [(field, getattr(tensor, field.name)) for field in texts if field.name != "segment"]
 
 
 def _label(source: Source) -> str:

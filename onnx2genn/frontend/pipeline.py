@@ -128,14 +128,16 @@ def read(
         start = [name for name in start if name not in given]
     names = choose_outputs(proto, output)
     if output is not None or len(names) == 1:
-        return _read(proto, names, start, input_shape)
+        whole = _graph(proto, names, input_shape)
+        del source, proto  # and its weights, where nobody else has it
+        return _read(*whole, names, start)
     try:
         against = _too_dear(proto, names, input_shape)
         if not against:
-            return _read(proto, names, start, input_shape)
+            return _read(*_graph(proto, names, input_shape), names, start)
     except UnsupportedModelError as error:
         against = str(error.problems[0] if error.problems else error)
-    model = _read(proto, names[:1], start, input_shape)
+    model = _read(*_graph(proto, names[:1], input_shape), names[:1], start)
     note = f"Converted the output {names[0]} alone, without {', '.join(names[1:])}: {against}"
     return replace(model, graph=replace(model.graph, notes=[*model.graph.notes, note]))
 
@@ -151,12 +153,12 @@ def _too_dear(proto: onnx.ModelProto, names: Sequence[str], input_shape: InputSh
 
 
 def _read(
-    proto: onnx.ModelProto,
+    whole: Graph,
+    kinds: dict[str, int],
+    batch: int | None,
     outputs: tuple[str, ...],
     start: Sequence[str],
-    input_shape: InputShape | None,
 ) -> Model:
-    whole, kinds, batch = _graph(proto, outputs, input_shape)
     size.require(size.estimate(whole, kinds, batch))
     whole, context = _runnable(whole, Context(input_types=kinds, batch=batch, outputs=outputs))
     file, types, front = split(whole, kinds, context.batch, start)
@@ -173,10 +175,10 @@ def _read(
         if step.name != JOINED:
             entries = graph.inputs
     with stage("comparing with the file"):
-        error = verify(reference.expect(), graph, entries)
+        error = verify(reference.expect(graph.producers), graph, entries)
 
     def verify_again(other: Graph, samples: Mapping[str, np.ndarray]) -> float:
-        return verify(reference.expect(samples), other, entries)
+        return verify(reference.expect(other.producers, samples), other, entries)
 
     return Model(
         graph=graph,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 from onnx import helper
@@ -26,6 +26,7 @@ _CALIBRATION_SAMPLES = 4
 _MOST_IN_DOUBLE = 100
 
 Values = Mapping[str, np.ndarray]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +36,11 @@ class Expected:
     Attributes:
         graph: The file as a graph.
         feeds: The inputs [N, ...] by name.
-        tensors: All tensors by name.
+        tensors: The tensors that were asked for, by name.
         usable: The samples for which they are numbers, [N] of bool.
-        tolerances: Relative tolerance of each numeric tensor, that of the lowest precision on the
-            way to it.
-        moved: Computes all tensors after a change of the inputs in the last digits that a tolerance
+        tolerances: Relative tolerance of those that are numeric: that of the lowest precision on
+            the way to each.
+        moved: Computes them after a change of the inputs in the last digits that a tolerance
             stands for.
     """
 
@@ -112,13 +113,16 @@ class Reference:
                 drawn[name] = np.where(reach == 1, -array, array)
         return drawn
 
-    def expect(self, samples: Values | None = None) -> Expected:
+    def expect(
+        self, wanted: Container[str] | None = None, samples: Values | None = None
+    ) -> Expected:
         """Compute what a graph that was made of the file has to compute.
 
         Deep networks amplify the error of floats, most of all those with random weights. So what
         a change of the inputs in their last digits does can be asked for.
 
         Args:
+            wanted: Names of the tensors to keep; others may be among them. All if None.
             samples: Inputs [N, ...] by name, of which a few are taken; random ones if None.
 
         Raises:
@@ -126,14 +130,17 @@ class Reference:
         """
         feeds = self.draws() if samples is None else self._typed(_few(samples, self.batch))
         tensors = self.values(feeds)
-        tolerances = _tolerances(self.graph, tensors)
         return Expected(
             graph=self.graph,
             feeds=feeds,
-            tensors=tensors,
+            tensors=_only(wanted, tensors),
             usable=_usable(self.graph, tensors, len(next(iter(feeds.values())))),
-            tolerances=tolerances,
-            moved=cache(lambda tolerance: self.values(_moved(feeds, _CHANGE.get(tolerance, 0.0)))),
+            tolerances=_only(wanted, _tolerances(self.graph, tensors)),
+            moved=cache(
+                lambda tolerance: _only(
+                    wanted, self.values(_moved(feeds, _CHANGE.get(tolerance, 0.0)))
+                )
+            ),
         )
 
 
@@ -168,6 +175,10 @@ def in_double(expected: Expected, name: str) -> np.ndarray | None:
     except Exception:  # noqa: BLE001 - whatever an operator that it does not know raises
         return None
     return np.asarray(found) if np.shape(found) == values[name].shape else None
+
+
+def _only(wanted: Container[str] | None, found: Mapping[str, T]) -> dict[str, T]:
+    return {name: item for name, item in found.items() if wanted is None or name in wanted}
 
 
 def _doubled(array: np.ndarray) -> np.ndarray:

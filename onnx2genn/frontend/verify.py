@@ -91,14 +91,16 @@ def difference(wanted: np.ndarray, got: np.ndarray, usable: np.ndarray) -> np.nd
     if a.shape[:1] == usable.shape and not usable.all():
         a, b = a[usable], b[usable]
     axes = tuple(axis for axis in range(a.ndim) if axis != 1)
-    finite = np.isfinite(a)
-    with np.errstate(invalid="ignore"):
-        error = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
-    error[~np.isfinite(error)] = np.inf
-    size = np.abs(np.where(finite, a, 0.0))
-    widest = size.max(initial=0.0)
-    scale = np.maximum(size.max(axis=axes, initial=0.0), max(_NARROWEST * widest, _TINY))
-    return error.max(axis=axes, initial=0.0) / scale
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(a - b)
+        error = apart.max(axis=axes, initial=0.0)
+    if not np.isfinite(error).all():
+        apart[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
+        apart[~np.isfinite(apart)] = np.inf
+        error = apart.max(axis=axes, initial=0.0)
+        a = np.where(np.isfinite(a), a, 0.0)
+    size = np.maximum(a.max(axis=axes, initial=0.0), -a.min(axis=axes, initial=0.0))
+    return error / np.maximum(size, max(_NARROWEST * size.max(initial=0.0), _TINY))
 
 
 def without_roundings(

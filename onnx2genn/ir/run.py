@@ -55,6 +55,7 @@ class Runner:
         threads: Threads within an operator; 0 takes one per core.
         optimise: Whether onnxruntime may rewrite the graph.
         share: Whether to share memory, as of :func:`session`.
+        reuse: Whether to keep memory for further runs.
 
     Raises:
         UnsupportedModelError: The model is too large, or onnxruntime refuses it.
@@ -69,8 +70,9 @@ class Runner:
         threads: int = 0,
         optimise: bool = True,
         share: bool = False,
+        reuse: bool = True,
     ) -> None:
-        self._session = session(model, threads=threads, optimise=optimise, share=share)
+        self._session = session(model, threads=threads, optimise=optimise, share=share, reuse=reuse)
         self._fed = dict(fed or {})
         names = (item.name for item in self._session.get_inputs())
         self.inputs = tuple(name for name in names if name not in self._fed)
@@ -86,7 +88,10 @@ class Runner:
         input_types: Mapping[str, int] | None = None,
         optimise: bool = False,
     ) -> Runner:
-        """Run a graph as it stands, by default for every tensor that its nodes compute."""
+        """Run a graph as it stands, by default for every tensor that its nodes compute.
+
+        No memory is kept between runs, which are few.
+        """
         computed = [name for node in graph.nodes for name in node.outputs if name]
         wanted = list(dict.fromkeys(computed if outputs is None else outputs))
         large = {
@@ -104,7 +109,7 @@ class Runner:
             input_types=input_types,
             fed=large,
         )
-        return cls(model, wanted, fed=large, optimise=optimise)
+        return cls(model, wanted, fed=large, optimise=optimise, reuse=False)
 
     def __call__(
         self, feeds: Mapping[str, np.ndarray], outputs: Iterable[str] | None = None
@@ -162,7 +167,12 @@ def _failed(error: Exception) -> UnsupportedModelError:
 
 
 def session(
-    model: onnx.ModelProto, *, threads: int = 0, optimise: bool = True, share: bool = False
+    model: onnx.ModelProto,
+    *,
+    threads: int = 0,
+    optimise: bool = True,
+    share: bool = False,
+    reuse: bool = True,
 ) -> onnxruntime.InferenceSession:
     """Make a session on the CPU.
 
@@ -173,6 +183,7 @@ def session(
         optimise: Whether onnxruntime may rewrite the graph.
         share: Whether to take memory from all sessions that share theirs, and not to keep as much
             as this one ever needed for itself: for sessions that run one after the other.
+        reuse: Whether to keep memory for further runs; else it is given back at once.
 
     Raises:
         UnsupportedModelError: The model is too large, or onnxruntime refuses it; the message has
@@ -184,6 +195,7 @@ def session(
     options.log_severity_level = _ERRORS_ONLY + 1
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = reuse
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if share and _shared_memory():
         options.add_session_config_entry("session.use_env_allocators", "1")

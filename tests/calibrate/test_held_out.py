@@ -61,7 +61,7 @@ def test_thresholds_are_no_worse_than_others(bounded: bool, steps: int, better: 
         wider = {name: array * factor for name, array in network.thresholds.items()}
         return replace(network, thresholds=wider)
 
-    best = build(*weigh(seen, build))
+    best = build(*weigh(trial, build)[0])
     errors = {item: trial.error(build(*item)) for item in dict.fromkeys(tried)}
     assert [item for item, with_lows in errors if with_lows] == list(EVIDENCE)
     squares = {item: trial.squares(build(item)) for item in EVIDENCE}

@@ -9,6 +9,7 @@ from helpers.onnx_models import model, node, normal
 import onnx2genn
 from onnx2genn.backends.genn import build_on_cpu
 from onnx2genn.backends.registry import open_simulator
+from onnx2genn.calibrate import ranges
 from onnx2genn.calibrate.ranges import raised
 from onnx2genn.calibrate.statistics import Statistics
 from onnx2genn.calibrate.thresholds import choose
@@ -41,6 +42,26 @@ def test_far_from_zero_the_error_falls_by_far(coding: str) -> None:
     assert threshold[1] == alone[1]
     before = squared_error(coding, values[:, 0], 0, float(alone[0]))
     assert squared_error(coding, values[:, 0], float(low[0]), float(threshold[0])) < before / 4
+
+
+@pytest.mark.parametrize("coding", ["few-spike", "two-phase"])
+def test_no_pair_of_ends_is_left_out_that_would_be_better(coding: str) -> None:
+    starts = SOMEWHERE.uniform(-1, 5, 40)
+    values = SOMEWHERE.normal(starts, SOMEWHERE.uniform(0.1, 1, 40), (5000, 40))
+    chosen, statistics = make(coding, steps=6), gathered(np.maximum(values, 0))
+    low, threshold = raised(chosen, statistics, np.ones(40))
+    table, _ = ranges._squared_errors(chosen.quantiser, statistics.bins)
+    zeros = statistics.count - statistics.histogram.sum(axis=1, keepdims=True)
+    errors = np.concatenate([zeros, statistics.histogram], axis=1) @ table.astype(np.float64)
+    errors = errors.reshape(40, len(ranges._LOWS), -1)
+    least = errors.min(axis=2)
+    best = least.argmin(axis=1)
+    better = least.min(axis=1) < 0.98 * least[:, 0]
+    assert 5 < better.sum() < 35
+    wanted = np.where(better, ranges._LOWS[best] * statistics.top, 0)
+    np.testing.assert_allclose(low, wanted, rtol=1e-6)
+    each = ranges._THRESHOLDS[errors[np.arange(40), best].argmin(axis=1)]
+    np.testing.assert_allclose(threshold, np.where(better, each * statistics.top, 1), rtol=1e-6)
 
 
 def test_few_activations_show_no_lower_end() -> None:

@@ -30,7 +30,7 @@ def test_thresholds_that_are_off_come_back(seen: Observation) -> None:
     off = replace(
         network, thresholds={**network.thresholds, first: network.thresholds[first] * 2.5}
     )
-    mended, trial = refine(seen, off), HeldOut(seen)
+    mended, trial = refine(HeldOut(seen), off), HeldOut(seen)
     assert trial.error(mended) < 0.97 * trial.error(off)
     assert (mended.thresholds[first] < off.thresholds[first]).all()
 
@@ -39,23 +39,23 @@ def test_thresholds_that_are_off_come_back(seen: Observation) -> None:
 def test_no_answer_gets_worse(seen: Observation, coding) -> None:
     network = encode(seen, replace(coding, bias_correction=False))
     trial = HeldOut(seen)
-    assert trial.error(refine(seen, network)) <= trial.error(network)
+    assert trial.error(refine(HeldOut(seen), network)) <= trial.error(network)
 
 
 def test_what_is_fine_stays(seen: Observation) -> None:
     network = encode(seen, make("few-spike", steps=10))
-    assert refine(seen, network) is network
+    assert refine(HeldOut(seen), network) is network
     stepwise = encode(seen, make("rate", steps=4))
-    assert refine(seen, stepwise) is stepwise
+    assert refine(HeldOut(seen), stepwise) is stepwise
     few = replace(seen, held=seen.held[:0])
-    assert refine(few, network) is network
+    assert refine(HeldOut(few), network) is network
 
 
 def test_large_networks_end_early(seen: Observation, monkeypatch: pytest.MonkeyPatch) -> None:
     network = encode(seen, make("few-spike", steps=2))
     off = replace(network, thresholds={k: 1.5 * v for k, v in network.thresholds.items()})
     monkeypatch.setattr(refining, "_MOST", 2 * network.neurons * len(seen.held))
-    mended = refine(seen, off)
+    mended = refine(HeldOut(seen), off)
     changed = [
         item.name
         for item in network.populations
@@ -79,7 +79,8 @@ def test_fewer_digits_reach_as_far(monkeypatch: pytest.MonkeyPatch) -> None:
     network = replace(network, thresholds={name: np.full((5,), 12, np.float32)})
     errors = itertools.count(10**6, -(10**4))
     monkeypatch.setattr(HeldOut, "squares", lambda *_: np.full(12, float(next(errors))))
-    np.testing.assert_allclose(refine(seen, network).thresholds[name], 0.85 * 12, rtol=1e-6)
+    mended = refine(HeldOut(seen), network)
+    np.testing.assert_allclose(mended.thresholds[name], 0.85 * 12, rtol=1e-6)
 
 
 def test_what_may_be_chance_is_not_kept(seen: Observation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,4 +90,4 @@ def test_what_may_be_chance_is_not_kept(seen: Observation, monkeypatch: pytest.M
     after = np.where(np.arange(10) == 0, 50.0, 101.0)
     answers = itertools.chain([before], itertools.repeat(after))
     monkeypatch.setattr(HeldOut, "squares", lambda *_: next(answers))
-    assert refine(seen, network) is network
+    assert refine(HeldOut(seen), network) is network

@@ -96,6 +96,21 @@ def test_values_at_the_edges_of_bins_are_counted_upwards() -> None:
     assert found.histogram.tolist() == [[1, 1, 1, 0], [0, 1, 1, 0]]
 
 
+@pytest.mark.parametrize("scale", [2.0**-149, 2.0**-130, 2.0**-60, 1.0, 2.0**100])
+@pytest.mark.parametrize("shape", [(7, 3, 1), (5, 3, 70_001), (2, 300, 600)])
+def test_counts_are_those_of_numpy_whatever_the_size_of_values(
+    shape: tuple[int, int, int], scale: float
+) -> None:
+    random = np.random.default_rng(1)
+    values = (random.integers(-200, 100, shape) * scale).astype(np.float32)
+    found = Statistics(channels=shape[1])
+    found.update(values)
+    for channel in (0, 1, shape[1] - 1):
+        positive = values[:, channel][values[:, channel] > 0].astype(np.float64)
+        wanted, _ = np.histogram(positive, bins=found.bins, range=(0, found.top[channel]))
+        assert np.array_equal(found.histogram[channel], wanted)
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_channels_become_one_to_the_width_of_a_bin(signed: bool) -> None:
     values = growing()
