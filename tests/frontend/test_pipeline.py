@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,15 @@ from helpers.onnx_models import model, node, normal
 
 import onnx2genn
 from onnx2genn import UnsupportedModelError
+from onnx2genn.frontend import pipeline
 from onnx2genn.frontend.context import Context
 from onnx2genn.frontend.file import load_proto
 from onnx2genn.frontend.outputs import choose_outputs
 from onnx2genn.frontend.pipeline import DEQUANTISED, EXPANDED, PASSES, read, run
 from onnx2genn.frontend.raw import raw_graph
-from onnx2genn.frontend.reference import Reference
+from onnx2genn.frontend.reference import Expected, Reference
 from onnx2genn.frontend.verify import verify, without_roundings
-from onnx2genn.ir.graph import CANONICAL_OPSET
+from onnx2genn.ir.graph import CANONICAL_OPSET, Graph
 
 TESTS = Path(__file__).parents[1]
 FILES = sorted([*TESTS.glob("models/*.onnx"), *TESTS.glob("fixtures/*.onnx")])
@@ -110,3 +112,44 @@ def test_problems_of_all_passes_are_refused_before_the_next() -> None:
     with pytest.raises(UnsupportedModelError) as raised:
         onnx2genn.convert(proto)
     assert {item.operator for item in raised.value.problems} >= {"Unique"}
+
+
+class Held:
+    """A protobuf model that can be seen to go."""
+
+    def __init__(self, proto: onnx.ModelProto) -> None:
+        self.proto = proto
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.proto, name)
+
+
+def test_weights_are_not_kept_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def load(source: onnx.ModelProto) -> Held:
+        held = Held(source)
+        seen.append(weakref.ref(held))
+        return held
+
+    def require(size: object) -> None:
+        seen.append(seen[0]())
+
+    monkeypatch.setattr(pipeline, "load_proto", load)
+    monkeypatch.setattr(pipeline.size, "require", require)
+    read(mlp())
+    assert seen[1:] == [None]
+
+
+def test_tensors_are_kept_that_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+
+    def compare(expected: Expected, graph: Graph, entries: dict[str, tuple[int, ...]]) -> float:
+        kept.append((expected, graph))
+        return verify(expected, graph, entries)
+
+    monkeypatch.setattr(pipeline, "verify", compare)
+    assert read(attention()).error < 1e-4
+    ((expected, graph),) = kept
+    assert expected.tensors.keys() == expected.tolerances.keys() < expected.graph.producers.keys()
+    assert expected.tensors.keys() == expected.graph.producers.keys() & graph.producers.keys()
