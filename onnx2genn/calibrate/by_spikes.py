@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 from onnx2genn.backends.embedded.layer import Input, Layer, input_train, last_uses
 from onnx2genn.calibrate.thresholds import limited, usable
 from onnx2genn.ir.graph import Shape
+from onnx2genn.ir.parallel import cores
 from onnx2genn.ir.partition import Population
 from onnx2genn.ir.segment import Segment
 
@@ -145,7 +145,7 @@ class _Walk:
         def fire(start: int) -> np.ndarray:
             return layer.fire(self._sent(population.segment, start)).astype(self._kind)
 
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(cores()) as threads:
             spikes = list(threads.map(fire, self._starts))
         self._trains[population.tensor] = np.concatenate(spikes, axis=1)
         for name in self._released[population.name]:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from onnx2genn.backends.base import Simulator
+from onnx2genn.backends.base import Activity, Simulator
 from onnx2genn.backends.registry import EMBEDDED, open_simulator
 from onnx2genn.backends.room import require_room
 from onnx2genn.evaluate.answers import Answers, Question
 from onnx2genn.evaluate.errors_by_cause import Deviations, looked_at
 from onnx2genn.evaluate.forecast import Forecast
-from onnx2genn.evaluate.neurons import Neurons
+from onnx2genn.evaluate.neurons import Neurons, Tally
 from onnx2genn.evaluate.sums import Sums
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.outputs import beside, separate_outputs
+from onnx2genn.ir.parallel import cores
 from onnx2genn.ir.run import ARRAYS, Runner
 from onnx2genn.network import Network
 
@@ -88,6 +92,19 @@ class Part(Sums):
         self.samples = 0
 
 
+class _Computed(NamedTuple):
+    """What was computed of samples that follow each other, of which some are looked at closely."""
+
+    first: int
+    seen: np.ndarray
+    closely: int
+    ann: np.ndarray
+    by_layer: Mapping[str, np.ndarray]
+    activity: Activity
+    forecasts: np.ndarray
+    seconds: float
+
+
 class Comparison:
     """Compares on stretches of samples, one after the other.
 
@@ -96,28 +113,39 @@ class Comparison:
         batch_size: Samples of a stretch that it does best with.
     """
 
-    def __init__(self, job: Job, simulator: Simulator) -> None:
+    def __init__(self, job: Job, simulator: Simulator, *, threads: int = 1) -> None:
+        """Begin.
+
+        Args:
+            job: What is to be compared.
+            simulator: What simulates.
+            threads: Threads that compute, for a simulator that several may use.
+        """
         self.backend, self.batch_size = simulator.backend, simulator.batch_size
-        self._job, self._simulator = job, simulator
+        self._job, self._simulator, self._threads = job, simulator, threads
         self._target = job.network.model.parts.readout.target
         self._tensors = [item.tensor for item in job.network.populations]
-        self._exact = job.network.coding.accumulates and self.backend == EMBEDDED
+        self._exact = is_exact(job.network, simulator)
         # What this engine computes of so few samples is still in a cache when it is looked at.
         self._at_once = job.network.model.samples_in_cache if self._exact else self.batch_size
+        self._making = Lock()
 
     # Made when they are first asked for: where others compare, this process needs none of them.
 
     @cached_property
     def _ann(self) -> Runner:
-        return self._job.network.model.runner([self._target])
+        return self._runner([self._target])
 
     @cached_property
     def _ann_by_layer(self) -> Runner:
-        return self._job.network.model.runner([self._target, *self._tensors])
+        return self._runner([self._target, *self._tensors])
+
+    def _runner(self, tensors: list[str]) -> Runner:
+        return self._job.network.model.runner(tensors, threads=1 if self._exact else 0)
 
     @cached_property
     def _forecast(self) -> Forecast:
-        return Forecast(self._job.network)
+        return Forecast(self._job.network, threads=1 if self._exact else 0)
 
     @cached_property
     def _by_layer(self) -> Forecast | None:
@@ -127,47 +155,73 @@ class Comparison:
 
     def part(self, stretch: Stretch) -> Part:
         """Return what is found on some samples."""
-        count = len(stretch.samples)
-        found = Part(self._job, count)
-        starts = range(0, count, self._at_once)
-        readouts = [
-            self._add(found, stretch.samples[at : at + self._at_once], stretch.first + at)
-            for at in starts
-        ]
+        found = Part(self._job, len(stretch.samples))
+        steps = self._job.network.coding.steps
+        tallies = [Tally(item, steps) for item in found.neurons]
+        readouts = []
+        for item in self._computed(stretch):
+            for tally in tallies:
+                tally.add(item.activity)
+            readouts.append(self._add(found, item))
+        for tally in tallies:
+            tally.settle()
         self._answer(found, [np.concatenate(item) for item in zip(*readouts, strict=True)], stretch)
         return found
 
-    def _add(self, found: Part, samples: np.ndarray, first: int) -> list[np.ndarray]:
-        """Add some samples; return readouts of ANN, forecast, SNN, and of this after each step."""
-        network = self._job.network
+    def _computed(self, stretch: Stretch) -> Iterator[_Computed]:
+        """Compute all that is compared, in order; where threads share the work, somewhat ahead."""
+        starts = range(0, len(stretch.samples), self._at_once)
+        if self._threads == 1:
+            yield from (self._compute(stretch, at) for at in starts)
+            return
+        with ThreadPoolExecutor(self._threads) as threads:
+            ahead = deque[Future[_Computed]]()
+            for at in starts:
+                ahead.append(threads.submit(self._compute, stretch, at))
+                if len(ahead) > self._threads:
+                    yield ahead.popleft().result()
+            yield from (item.result() for item in ahead)
+
+    def _compute(self, stretch: Stretch, at: int) -> _Computed:
+        """Run ANN, spiking network and forecast on some samples."""
+        network, first = self._job.network, stretch.first + at
+        samples = stretch.samples[at : at + self._at_once]
         seen = network.model.summed(samples)
         closely = min(max(0, looked_at(network) - first), len(samples))
         ann, by_layer = self._wanted(seen, closely)
         began = time.perf_counter()
         activity = self._simulator.run(samples, first=first, record=True)
-        found.seconds += time.perf_counter() - began
-        assert activity.logits_by_step is not None
-        for item in found.neurons:
-            item.add(activity)
-        forecast = (
-            self._by_layer.activations(seen[:closely]) if (self._by_layer and closely) else None
-        )
-        found.deviations.add(activity, by_layer, forecast, count=closely, first=first)
-        found.arrived += np.abs(seen).sum(axis=0, dtype=np.float64)
-        found.samples += len(samples)
+        seconds = (time.perf_counter() - began) / self._threads
         forecasts = self._forecasts(samples, first, activity.logits)
-        return [ann, forecasts, activity.logits, *activity.logits_by_step]
+        return _Computed(first, seen, closely, ann, by_layer, activity, forecasts, seconds)
+
+    def _add(self, found: Part, item: _Computed) -> list[np.ndarray]:
+        """Add some samples; return readouts of ANN, forecast, SNN, and of this after each step."""
+        activity, closely = item.activity, item.closely
+        assert activity.logits_by_step is not None
+        forecast = (
+            self._by_layer.activations(item.seen[:closely])
+            if (self._by_layer and closely)
+            else None
+        )
+        found.deviations.add(activity, item.by_layer, forecast, count=closely, first=item.first)
+        found.arrived += np.abs(item.seen).sum(axis=0, dtype=np.float64)
+        found.samples += len(item.seen)
+        found.seconds += item.seconds
+        return [item.ann, item.forecasts, activity.logits, *activity.logits_by_step]
 
     def _wanted(
         self, seen: np.ndarray, closely: int
     ) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
         """Return the ANN's logits, and its activations for the first samples, by tensor."""
         name, parts, by_layer = self._job.network.input_name, [], {}
-        if closely:
-            by_layer = self._ann_by_layer({name: seen[:closely]})
+        with self._making:
+            runners = closely and self._ann_by_layer, closely < len(seen) and self._ann
+        if runners[0]:
+            by_layer = runners[0]({name: seen[:closely]})
             parts.append(by_layer[self._target])
-        if closely < len(seen):
-            parts.append(self._ann({name: seen[closely:]})[self._target])
+        if runners[1]:
+            parts.append(runners[1]({name: seen[closely:]})[self._target])
         return np.concatenate(parts), by_layer
 
     def _forecasts(self, samples: np.ndarray, first: int, simulated: np.ndarray) -> np.ndarray:
@@ -181,7 +235,9 @@ class Comparison:
             count = min(max(0, forecast_of(self._job.network) - first), count)
         if not count:
             return simulated
-        return np.concatenate([self._forecast.logits(samples[:count]), simulated[count:]])
+        with self._making:
+            forecast = self._forecast
+        return np.concatenate([forecast.logits(samples[:count]), simulated[count:]])
 
     def _answer(self, found: Part, readouts: Sequence[np.ndarray], stretch: Stretch) -> None:
         """Add readouts of ANN, forecast, SNN, and of the SNN after each step, for each output."""
@@ -219,7 +275,19 @@ def comparison(job: Job) -> Iterator[Comparison]:
         BackendError: The backend is missing or cannot run the network, or memory does not suffice.
     """
     require_room("a sample of all layers", 4 * ARRAYS * job.network.neurons)
+    threads = job.options.get("threads") or cores()
     with open_simulator(
         job.network, job.backend, batch_size=job.batch_size, **job.options
     ) as simulator:
-        yield Comparison(job, simulator)
+        if not is_exact(job.network, simulator):
+            yield Comparison(job, simulator)
+            return
+    with open_simulator(
+        job.network, EMBEDDED, **{**job.options, "threads": 1}, batch_size=job.batch_size
+    ) as simulator:
+        yield Comparison(job, simulator, threads=threads)
+
+
+def is_exact(network: Network, simulator: Simulator) -> bool:
+    """Whether it computes just what is forecast, and may do so for several threads."""
+    return network.coding.accumulates and simulator.backend == EMBEDDED

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +12,12 @@ import onnx
 from onnx2genn.data import Inputs
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.functions import may_be_undefined
-from onnx2genn.ir.graph import live, to_onnx
-from onnx2genn.ir.run import Runner
+from onnx2genn.ir.graph import Shape, live, to_onnx
+from onnx2genn.ir.parallel import ParallelRunner
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
-_BATCH = 256
 _LOGITS = "forecast/logits"
 
 
@@ -45,8 +45,13 @@ class Forecast:
             threads: Threads to use; 0 takes one per core.
         """
         self._network = network
-        self._runner = Runner(rounded(network, tensors), threads=threads)
-        self._tensors = list(tensors)
+        shapes = {item.tensor: item.shape for item in network.populations}
+        self._shapes = {name: shapes[name] for name in tensors}
+        self._runner = ParallelRunner(
+            partial(rounded, network, tensors),
+            at_once=network.model.samples_in_cache,
+            threads=threads or None,
+        )
 
     def logits(self, x: Inputs) -> np.ndarray:
         """Compute the expected readout at the end of its window.
@@ -61,13 +66,18 @@ class Forecast:
             DataError: The samples do not fit the model.
         """
         samples = self._network.model.summed(self._network.prepare(x))
-        size = min(_BATCH, self._network.model.samples_in_cache)
-        parts = self._runner.batches({self._network.input_name: samples}, size)
-        return np.concatenate([part[_LOGITS] for part in parts])
+        return self._computed(samples, {_LOGITS: self._network.model.parts.readout.shape})[_LOGITS]
 
     def activations(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         """Compute the rounded activations of the tensors that were asked for, [N, ...]."""
-        return self._runner({self._network.input_name: samples}, self._tensors)
+        return self._computed(samples, self._shapes)
+
+    def _computed(self, samples: np.ndarray, shapes: Mapping[str, Shape]) -> dict[str, np.ndarray]:
+        found = {
+            name: np.empty((len(samples), *shape), np.float32) for name, shape in shapes.items()
+        }
+        self._runner.fill({self._network.input_name: samples}, found)
+        return found
 
 
 def rounded(network: Network, tensors: Sequence[str] = ()) -> onnx.ModelProto:

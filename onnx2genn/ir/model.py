@@ -17,7 +17,7 @@ from onnx2genn.ir.preprocessing import AS_IT_IS, Preprocessing
 from onnx2genn.ir.run import Runner, samples_at_once
 
 _BATCH = 50
-_CACHE = 2**21  # bytes: of the larger caches of a core
+_CACHE = 2**20  # bytes of the largest tensor: what is before and behind it needs room, too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +64,15 @@ class Model:
         graph = self.graph
         return to_onnx(graph.nodes, graph.constants, graph.inputs, names, name=graph.name)
 
-    def runner(self, tensors: Sequence[str]) -> Runner:
-        """Run the ANN for some of its tensors, of which the input may be one."""
-        return Runner(
-            self.to_onnx([name for name in tensors if name not in self.graph.inputs]), tensors
-        )
+    def runner(self, tensors: Sequence[str], *, threads: int = 0) -> Runner:
+        """Run the ANN for some of its tensors, of which the input may be one.
+
+        Args:
+            tensors: Their names.
+            threads: Threads within an operator; 0 takes one per core.
+        """
+        computed = [name for name in tensors if name not in self.graph.inputs]
+        return Runner(self.to_onnx(computed), tensors, threads=threads)
 
     @cached_property
     def _heads(self) -> Runner:

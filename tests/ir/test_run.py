@@ -85,7 +85,7 @@ def test_so_many_samples_at_a_time_stay_in_a_cache(digits: Example) -> None:
     """Few where tensors are large; more where each run loads weights that outweigh them."""
     model = read(digits.model)
     largest = max(4 * int(np.prod(item.shape)) for item in model.parts.populations)
-    assert model.samples_in_cache == 2**21 // largest
+    assert model.samples_in_cache == 2**20 // largest
     wide = {"w": normal(2**18, 4), "v": normal(4, 2)}
     nodes = [node("MatMul", "x w", "z"), node("Relu", "z", "a"), node("MatMul", "a v", "y")]
     few_neurons = read(proto(nodes, {"x": ["N", 2**18]}, wide))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnx2genn.backends.base import NOTHING, Activity, Watch
-from onnx2genn.backends.embedded.codes import LOGITS, model_of_codes
+from onnx2genn.backends.embedded.codes import LOGITS, code_of, code_type, model_of_codes
+from onnx2genn.ir.parallel import ParallelRunner
 from onnx2genn.ir.run import ARRAYS, Runner, samples_at_once
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
 
 _BATCH = 256
-_NARROW = 2**16
 
 
 class AccumulatingSimulator:
@@ -37,10 +37,19 @@ class AccumulatingSimulator:
         self.batch_size = batch_size or samples_at_once(network.neurons, _BATCH, ARRAYS)
         self._network = network
         self._coding = network.coding
-        self._threads = threads or 0
-        self._shapes = {item.tensor: item.shape for item in network.populations}
+        self._threads = threads
+        self._shapes = {code_of(item.tensor): item.shape for item in network.populations}
         self._names = {item.tensor: item.name for item in network.populations}
         self._shapes[LOGITS] = network.model.parts.readout.shape
+        # Two models: it takes time to bring codes to the layout in which they leave.
+        self._answers, self._codes = (
+            ParallelRunner(
+                partial(model_of_codes, network, all_codes=all_codes),
+                at_once=network.model.samples_in_cache,
+                threads=threads,
+            )
+            for all_codes in (False, True)
+        )
 
     def run(
         self,
@@ -54,7 +63,7 @@ class AccumulatingSimulator:
         if not record and watch == NOTHING:
             return Activity(logits=self._computed(samples, [LOGITS])[LOGITS])
         found = self._computed(samples, list(self._shapes))
-        codes = {item.name: self._narrow(found[item.tensor]) for item in self._network.populations}
+        codes = {item.name: found[code_of(item.tensor)] for item in self._network.populations}
         return Activity(
             logits=found[LOGITS],
             logits_by_step=self._by_step(samples, codes) if record else None,
@@ -65,41 +74,25 @@ class AccumulatingSimulator:
         )
 
     def close(self) -> None:
-        """Nothing is held outside the sessions."""
-
-    @cached_property
-    def _answers(self) -> Runner:
-        return Runner(model_of_codes(self._network, all_codes=False), threads=self._threads)
-
-    @cached_property
-    def _codes(self) -> Runner:
-        """All that is computed: it takes time to bring codes to the layout in which they leave."""
-        return Runner(model_of_codes(self._network), threads=self._threads)
+        """Stop the threads."""
+        self._answers.close()
+        self._codes.close()
 
     @cached_property
     def _readout(self) -> Runner:
-        return Runner(self._network.readout_in_units().to_onnx(), threads=self._threads)
-
-    def _narrow(self, codes: np.ndarray) -> np.ndarray:
-        """Return codes in as few bits as they need: what is counted of them is memory that is read.
-
-        Single precision has all whole numbers that 16 bits hold, and numpy computes with both so.
-        """
-        levels = self._coding.quantiser.levels
-        return codes.astype(np.min_scalar_type(levels)) if levels < _NARROW else codes
+        model = self._network.readout_in_units().to_onnx()
+        return Runner(model, threads=self._threads or 0)
 
     def _computed(self, samples: np.ndarray, wanted: list[str]) -> dict[str, np.ndarray]:
-        """Run a model on a few samples at a time, so that what lies between stays in a cache."""
+        kind = code_type(self._network)
+        found = {
+            name: np.empty(
+                (len(samples), *self._shapes[name]), np.float32 if name == LOGITS else kind
+            )
+            for name in wanted
+        }
         runner = self._answers if wanted == [LOGITS] else self._codes
-        entry, size = self._network.input_name, self._network.model.samples_in_cache
-        if len(samples) <= size:
-            return runner({entry: samples}, wanted)
-        found = {name: np.empty((len(samples), *self._shapes[name]), np.float32) for name in wanted}
-        for start in range(0, len(samples), size):
-            part = slice(start, start + size)
-            values = runner({entry: samples[part]}, wanted)
-            for name, array in found.items():
-                array[part] = values[name]
+        runner.fill({self._network.input_name: samples}, found)
         return found
 
     def _by_step(self, samples: np.ndarray, codes: dict[str, np.ndarray]) -> np.ndarray:

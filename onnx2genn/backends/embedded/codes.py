@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 
 from onnx2genn.backends.embedded.blocks import block_size
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
     from onnx2genn.network import Network
 
 LOGITS = "readout/logits"
+_NARROW = 2**16
+
+
+def code_type(network: Network) -> np.dtype:
+    """Return the type of codes that leave the model: what is counted of them is memory.
+
+    Single precision has all whole numbers that 16 bits hold, and numpy computes with both so.
+    """
+    levels = network.coding.quantiser.levels
+    return np.min_scalar_type(levels) if levels < _NARROW else np.dtype(np.float32)
+
+
+def code_of(tensor: str) -> str:
+    """Return the name under which the codes of a population's tensor leave the model."""
+    return f"{tensor}/codes"
 
 
 def model_of_codes(network: Network, *, all_codes: bool = True) -> onnx.ModelProto:
@@ -30,8 +46,8 @@ def model_of_codes(network: Network, *, all_codes: bool = True) -> onnx.ModelPro
 
     Args:
         network: Its coding accumulates first.
-        all_codes: Whether the codes of each population are outputs, too, under the name of its
-            tensor, and not only the logits.
+        all_codes: Whether the codes of each population are outputs, too, by the name of
+            :func:`code_of` and of the type of :func:`code_type`, and not only the logits.
     """
     parts, relays = network.model.parts, network.streams.relays
     populations = {item.tensor: item for item in network.populations}
@@ -44,7 +60,12 @@ def model_of_codes(network: Network, *, all_codes: bool = True) -> onnx.ModelPro
             builder.emit("Identity", sums, output=name)
     readout = network.readout_in_units(cut_off(parts.readout, relays))
     builder.emit("Identity", _append(builder, readout, "readout"), output=LOGITS)
-    outputs = dict.fromkeys([LOGITS, *(populations if all_codes else ())])
+    kind = onnx.helper.np_dtype_to_tensor_dtype(code_type(network))
+    codes = [
+        builder.emit("Cast", name, to=kind, output=code_of(name))
+        for name in (populations if all_codes else ())
+    ]
+    outputs = dict.fromkeys([LOGITS, *codes])
     nodes, constants = live(builder.nodes, builder.constants, outputs)
     return to_onnx(nodes, constants, parts.inputs, outputs)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +15,7 @@ from onnx2genn.backends.embedded.lanes import with_rows_as_channels
 from onnx2genn.backends.embedded.layer import Input, Layer, incoming, input_train, last_uses
 from onnx2genn.backends.room import require_room
 from onnx2genn.ir.memory import budget
+from onnx2genn.ir.parallel import cores
 from onnx2genn.ir.run import ARRAYS, samples_at_once
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class StepwiseSimulator:
         self._group = max(1, min(32, room // window))
         size = _ARRAYS * self._group * window  # of a thread
         require_room(f"a window of {self._coding.steps} steps on the embedded engine", size)
-        self._threads = ThreadPoolExecutor(min(threads or os.cpu_count() or 1, budget() // size))
+        self._threads = ThreadPoolExecutor(min(threads or cores(), budget() // size))
 
     def _parts(self, network: Network) -> tuple[list[Layer], Input]:
         """Make the layers and the readout, and keep which tensors lie in blocks."""

@@ -1,0 +1,87 @@
+"""Samples shared between the cores of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+import onnx
+
+from onnx2genn.ir.run import Runner
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: where a container or a cluster binds it to some
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class ParallelRunner:
+    """Runs a model on few samples at a time, each time on one thread.
+
+    What lies between the operators then stays in the cache of one core, and no core waits for the
+    others after each operator. Samples that are too few to be shared are run on all threads.
+
+    Args:
+        model: Makes the model.
+        at_once: Samples at a time.
+        threads: Threads to use; one per core if None.
+    """
+
+    def __init__(
+        self, model: Callable[[], onnx.ModelProto], *, at_once: int, threads: int | None = None
+    ) -> None:
+        self._model, self._at_once = model, at_once
+        self._wanted, self._count = threads, threads or cores()
+
+    def fill(self, feeds: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
+        """Run on arrays [N, ...] by name; write outputs into others, which may be of other types.
+
+        Raises:
+            UnsupportedModelError: onnxruntime cannot run the model on them.
+        """
+        count, size = len(next(iter(feeds.values()))), self._at_once
+        if count > size and self._count > 1:
+            starts = range(0, count, size)
+            list(self._threads.map(lambda at: self._part(feeds, outputs, at), starts))
+            return
+        # The rest of many samples needs no session of its own.
+        many = "_on_one_thread" in self.__dict__
+        runner = self._on_one_thread if many else self._on_all_threads
+        for start in range(0, count, size):
+            _fill(runner, feeds, outputs, slice(start, start + size))
+
+    def close(self) -> None:
+        """Stop the threads."""
+        if "_threads" in self.__dict__:
+            self._threads.shutdown()
+
+    @cached_property
+    def _on_all_threads(self) -> Runner:
+        return Runner(self._model(), threads=self._wanted or 0)
+
+    @cached_property
+    def _on_one_thread(self) -> Runner:
+        return Runner(self._model(), threads=1)
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        self._on_one_thread  # noqa: B018 - made here, and not by several threads
+        return ThreadPoolExecutor(self._count)
+
+    def _part(
+        self, feeds: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], at: int
+    ) -> None:
+        _fill(self._on_one_thread, feeds, outputs, slice(at, at + self._at_once))
+
+
+def _fill(
+    runner: Runner, feeds: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], part: slice
+) -> None:
+    values = runner({name: array[part] for name, array in feeds.items()}, outputs)
+    for name, value in values.items():
+        outputs[name][part] = value
