@@ -14,6 +14,7 @@ from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.functions import may_be_undefined
 from onnx2genn.ir.graph import Shape, live, to_onnx
 from onnx2genn.ir.parallel import ParallelRunner
+from onnx2genn.ir.ports import without_stacks
 
 if TYPE_CHECKING:
     from onnx2genn.network import Network
@@ -109,7 +110,9 @@ def rounded(network: Network, tensors: Sequence[str] = ()) -> onnx.ModelProto:
     else:
         builder.emit("Identity", logits, output=_LOGITS)
     outputs = [_LOGITS, *tensors]
-    nodes, constants = live(builder.nodes, {**graph.constants, **builder.constants}, outputs)
+    constants = {**graph.constants, **builder.constants}
+    nodes = without_stacks(builder.nodes, constants, graph.shapes, outputs)
+    nodes, constants = live(nodes, constants, outputs)
     return to_onnx(nodes, constants, graph.inputs, dict.fromkeys(outputs))
 
 

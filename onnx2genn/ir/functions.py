@@ -16,7 +16,7 @@ MATRICES = "MatrixProduct"
 # Operators of functions that give a number for all numbers.
 # fmt: off
 _DEFINED = frozenset({
-    "Abs", "Add", "Asinh", "Atan", "Ceil", "Clip", "Cos", "Elu", "Erf", "Floor", "Gelu",
+    "Abs", "Add", "Asinh", "Atan", "Ceil", "Clip", "Cos", "Elu", "Erf", "Floor", "Gather", "Gelu",
     "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "Min", "Mish", "Mul", "Neg",
     "PRelu", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sub",
     "Sum", "Tanh",

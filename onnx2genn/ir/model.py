@@ -13,6 +13,7 @@ from onnx2genn.ir.front import Front
 from onnx2genn.ir.graph import Graph, Shape, live, to_onnx
 from onnx2genn.ir.outputs import behind, separate_outputs
 from onnx2genn.ir.partition import Partition
+from onnx2genn.ir.ports import without_stacks
 from onnx2genn.ir.preprocessing import AS_IT_IS, Preprocessing
 from onnx2genn.ir.run import Runner, samples_at_once
 
@@ -62,7 +63,9 @@ class Model:
         """
         names: dict[str, Shape | None] = dict.fromkeys([*self.graph.outputs, *extra_outputs])
         graph = self.graph
-        return to_onnx(graph.nodes, graph.constants, graph.inputs, names, name=graph.name)
+        nodes = without_stacks(graph.nodes, graph.constants, graph.shapes, names)
+        nodes, constants = live(nodes, graph.constants, names)
+        return to_onnx(nodes, constants, graph.inputs, names, name=graph.name)
 
     def runner(self, tensors: Sequence[str], *, threads: int = 0) -> Runner:
         """Run the ANN for some of its tensors, of which the input may be one.

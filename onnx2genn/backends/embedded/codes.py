@@ -12,8 +12,9 @@ from onnx2genn.backends.embedded.blocks import block_size
 from onnx2genn.backends.embedded.lanes import with_rows_as_channels
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.functions import may_be_undefined
-from onnx2genn.ir.graph import live, to_onnx
+from onnx2genn.ir.graph import Shape, live, to_onnx
 from onnx2genn.ir.partition import Population
+from onnx2genn.ir.ports import without_stacks
 from onnx2genn.ir.segment import Segment
 from onnx2genn.streams.relays import cut_off
 
@@ -52,38 +53,43 @@ def model_of_codes(network: Network, *, all_codes: bool = True) -> onnx.ModelPro
     parts, relays = network.model.parts, network.streams.relays
     populations = {item.tensor: item for item in network.populations}
     builder = Builder("codes", taken={*parts.inputs, *network.model.graph.names})
+    shapes: dict[str, Shape] = {}
     for name in network.streams.timing.arrivals:
         if name in populations:
-            _append_population(builder, network, populations[name])
+            _append_population(builder, network, populations[name], shapes)
         elif name in relays:
-            sums = _append(builder, network.relayed(relays[name]), relays[name].name)
+            sums = _append(builder, network.relayed(relays[name]), relays[name].name, shapes)
             builder.emit("Identity", sums, output=name)
     readout = network.readout_in_units(cut_off(parts.readout, relays))
-    builder.emit("Identity", _append(builder, readout, "readout"), output=LOGITS)
+    builder.emit("Identity", _append(builder, readout, "readout", shapes), output=LOGITS)
     kind = onnx.helper.np_dtype_to_tensor_dtype(code_type(network))
     codes = [
         builder.emit("Cast", name, to=kind, output=code_of(name))
         for name in (populations if all_codes else ())
     ]
     outputs = dict.fromkeys([LOGITS, *codes])
-    nodes, constants = live(builder.nodes, builder.constants, outputs)
+    nodes = without_stacks(builder.nodes, builder.constants, shapes, outputs)
+    nodes, constants = live(nodes, builder.constants, outputs)
     return to_onnx(nodes, constants, parts.inputs, outputs)
 
 
-def _append_population(builder: Builder, network: Network, item: Population) -> None:
+def _append_population(
+    builder: Builder, network: Network, item: Population, shapes: dict[str, Shape]
+) -> None:
     """Write the codes of a population.
 
     What is largest of several codes needs no rounding, so a pool is a pool.
     """
     quantiser = network.coding_of(item).quantiser
     if item.pools:
-        total = _append(builder, item.segment, item.name)
+        total = _append(builder, item.segment, item.name, shapes)
         builder.add(item.node.renamed({item.node.inputs[0]: total}))
         return
     left = replace(item, segment=cut_off(item.segment, network.streams.relays))
     # The rounding is in the bias.
     start = 0.0 if item.is_function else quantiser.rounding
-    total = _append(builder, network.segment_in_units(left, start=start), item.name)
+    units = network.segment_in_units(left, start=start)
+    total = _append(builder, units, item.name, shapes)
     if item.is_function:
         value = _append_function(builder, item, total)
         unit, offset = network.units[item.tensor], network.offsets[item.name]
@@ -93,8 +99,8 @@ def _append_population(builder: Builder, network: Network, item: Population) -> 
         quantiser.write_raised(builder, total, item.tensor)
 
 
-def _append(builder: Builder, segment: Segment, scope: str) -> str:
-    """Add a segment's nodes under names of its own; return the name of its target."""
+def _append(builder: Builder, segment: Segment, scope: str, shapes: dict[str, Shape]) -> str:
+    """Add a segment's nodes, and shapes, under names of its own; return the name of its target."""
     segment = with_rows_as_channels(segment, block_size())
     inner = {name for node in segment.nodes for name in (*node.inputs, *node.outputs) if name}
     names = {name: f"{scope}/{name}" for name in inner.difference(segment.sources)}
@@ -102,6 +108,7 @@ def _append(builder: Builder, segment: Segment, scope: str) -> str:
         builder.store(array, names[name])
     for node in segment.nodes:  # which other segments may have, too, under the same name
         builder.add(replace(node.renamed(names), name=""))
+    shapes |= {names.get(name, name): shape for name, shape in segment.shapes.items()}
     return names.get(segment.target, segment.target)
 
 
