@@ -22,6 +22,7 @@ from onnx2genn.evaluate.errors_by_cause import Deviations, looked_at
 from onnx2genn.evaluate.forecast import Forecast
 from onnx2genn.evaluate.neurons import Neurons, Tally
 from onnx2genn.evaluate.sums import Sums
+from onnx2genn.ir.memory import budget
 from onnx2genn.ir.model import Model
 from onnx2genn.ir.outputs import beside, separate_outputs
 from onnx2genn.ir.parallel import cores
@@ -274,14 +275,16 @@ def comparison(job: Job) -> Iterator[Comparison]:
     Raises:
         BackendError: The backend is missing or cannot run the network, or memory does not suffice.
     """
-    require_room("a sample of all layers", 4 * ARRAYS * job.network.neurons)
-    threads = job.options.get("threads") or cores()
+    size = 4 * ARRAYS * job.network.neurons
+    require_room("a sample of all layers", size)
     with open_simulator(
         job.network, job.backend, batch_size=job.batch_size, **job.options
     ) as simulator:
         if not is_exact(job.network, simulator):
             yield Comparison(job, simulator)
             return
+    size *= job.network.model.samples_in_cache
+    threads = min(job.options.get("threads") or cores(), max(1, budget() // max(size, 1)))
     with open_simulator(
         job.network, EMBEDDED, **{**job.options, "threads": 1}, batch_size=job.batch_size
     ) as simulator:

@@ -17,6 +17,7 @@ from threading import Thread
 from typing import Any
 
 from onnx2genn.ir.memory import budget, set_budget
+from onnx2genn.ir.parallel import cores, set_cores
 
 
 class Workers:
@@ -43,7 +44,11 @@ class Workers:
             self._count,
             context,
             initializer=_start,
-            initargs=(self._folder.name, budget() // self._count),
+            initargs=(
+                self._folder.name,
+                budget() // self._count,
+                max(1, cores() // self._count),
+            ),
         )
 
     def _place(self) -> Path:
@@ -105,9 +110,10 @@ def _carry_out(place: Path) -> Path:
     return found
 
 
-def _start(folder: str, memory: int) -> None:
+def _start(folder: str, memory: int, threads: int) -> None:
     """Make this process a worker, which ends with the one that asks: it would wait for ever."""
     set_budget(memory)
+    set_cores(threads)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

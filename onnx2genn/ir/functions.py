@@ -16,7 +16,7 @@ MATRICES = "MatrixProduct"
 # Operators of functions that give a number for all numbers.
 # fmt: off
 _DEFINED = frozenset({
-    "Abs", "Add", "Asinh", "Atan", "Ceil", "Clip", "Cos", "Elu", "Erf", "Floor", "Gather", "Gelu",
+    "Abs", "Add", "Asinh", "Atan", "Ceil", "Clip", "Cos", "Elu", "Erf", "Floor", "Gelu",
     "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "Min", "Mish", "Mul", "Neg",
     "PRelu", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sub",
     "Sum", "Tanh",
@@ -61,7 +61,7 @@ def way_to_root(graph: Graph, node: Node) -> tuple[str, list[Node]] | None:
 
 def may_be_undefined(node: Node) -> bool:
     """Whether a function may give no number for some number, as the root of -1."""
-    return any(item.op not in _DEFINED for item in node.body or (node,))
+    return any(item.op not in {PORT, *_DEFINED} for item in node.body or (node,))
 
 
 def operands(graph: Graph, node: Node) -> list[str]:

@@ -12,9 +12,19 @@ import onnx
 
 from onnx2genn.ir.run import Runner
 
+_chosen: int | None = None
+
+
+def set_cores(count: int) -> None:
+    """Say for the rest of a process how many cores it may use, as for one of several workers."""
+    global _chosen
+    _chosen = count
+
 
 def cores() -> int:
     """Return how many cores this process may use."""
+    if _chosen is not None:
+        return _chosen
     if hasattr(os, "sched_getaffinity"):  # Linux: where a container or a cluster binds it to some
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

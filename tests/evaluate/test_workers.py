@@ -14,6 +14,7 @@ import pytest
 from helpers.killed_worker import LARGE, large
 
 from onnx2genn.evaluate.workers import Workers
+from onnx2genn.ir.parallel import cores
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -58,3 +59,8 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
         parent.kill()
     worker.wait(timeout=60)
     assert not list(tmp_path.iterdir())
+
+
+def test_workers_share_the_cores() -> None:
+    with closing(Workers(2)) as workers:
+        assert workers.result(workers.submit(cores)) == max(1, cores() // 2)
