@@ -89,15 +89,29 @@ def weigh(
     Returns:
         What to build the network with, and what each sample adds to its squared error, [N].
     """
-    squares = {item: trial.squares(build(item, True)) for item in EVIDENCE}
+    networks = {item: build(item, True) for item in EVIDENCE}
+    squares = {item: trial.squares(network) for item, network in networks.items()}
     neurons = [item for item in trial.populations if not item.pools]
     evidence = min(EVIDENCE, key=lambda item: squares[item].sum())
     if all(item.bound is not None for item in neurons):
         least = squares[evidence]
         evidence = max(item for item in EVIDENCE if _alike(squares[item] - least))
-    plain = trial.squares(build(evidence, False))
+    other = build(evidence, False)
+    if _round_alike(networks[evidence], other):
+        return (evidence, True), squares[evidence]
+    plain = trial.squares(other)
     with_lows = bool(plain.sum() >= squares[evidence].sum())
     return (evidence, with_lows), squares[evidence] if with_lows else plain
+
+
+def _round_alike(network: Network, other: Network) -> bool:
+    """Whether two networks have the same thresholds, and levels that begin alike."""
+    pairs = ((network.thresholds, other.thresholds), (network.offsets, other.offsets))
+    return all(
+        np.array_equal(array, others[name])
+        for found, others in pairs
+        for name, array in found.items()
+    )
 
 
 def _alike(differences: np.ndarray) -> bool:

@@ -114,7 +114,7 @@ def observe(
 
 def _scales(model: Model, samples: np.ndarray) -> dict[str, float]:
     parts = separate_arrays(model.entries, model.summed(samples))
-    return {name: float(np.abs(part).max()) or 1.0 for name, part in parts.items()}
+    return {name: float(max(part.max(), -part.min())) or 1.0 for name, part in parts.items()}
 
 
 def _split(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,9 @@ from onnx2genn.ir.run import Runner
 
 # The cuts are the same wherever samples are run: sums of other batches differ in their last digits.
 _TASK = 250
-_AT_ONCE = 50
+# Samples at once: what they take stays small, since fresh memory costs as much time as the ANN.
+_FEWEST, _AT_ONCE = 8, 50
+_BYTES = 2**28
 
 Found = Sequence[tuple[str, Statistics]]
 """Tensors, and what is to be found of each."""
@@ -59,11 +61,14 @@ class Passes:
         Raises:
             CalibrationError: The ANN computes what is not finite.
         """
+        names = [name for name, _ in (*update, *lower)]
+        size = 4 * sum(int(np.prod(self._model.graph.shapes[name])) for name in names)
+        fewer = min(_AT_ONCE, max(_FEWEST, _BYTES // max(size, 1)))
         look = _Look(
             model=replace(self._model, verify=None),
             update=update,
             lower=lower,
-            at_once=self._model.samples_that_fit([name for name, _ in (*update, *lower)], _AT_ONCE),
+            at_once=self._model.samples_that_fit(names, fewer),
         )
         for done in self._runs(look):
             self._done += done
@@ -124,7 +129,9 @@ class _Look:
                 statistics.update(tensors[name])
             for name, statistics in self.lower:
                 statistics.lower(tensors[name])
-            yield len(next(iter(tensors.values())))
+            count = len(values)
+            del values, tensors  # before there are others
+            yield count
 
 
 _open: dict[str, _Look] = {}

@@ -63,19 +63,20 @@ class Statistics:
         rows = _by_channel(values, self.channels)
         if self.signed:
             rows = rows - self.offset[:, None]
-        self.count += len(rows) * rows.shape[2]
         self.maximum = np.maximum(self.maximum, rows.max(axis=(0, 2)))
         self._widen()
         scale = np.divide(self.bins, self.top, out=np.zeros(self.channels), where=self.top > 0)
         # A power of two, so that products with it are exact.
         exact = scale.astype(rows.dtype) if scale.max() < np.finfo(rows.dtype).max else scale
         size = len(rows) * rows.shape[2]
+        self.count += size
         group = max(1, min(self.channels, _AT_ONCE // max(size, 1)))
         at_once = max(1, _AT_ONCE // (group * max(rows.shape[2], 1)))
         for first in range(0, self.channels, group):
             part = slice(first, first + group)
             for start in range(0, len(rows), at_once):
-                _count(rows[start : start + at_once, part], exact[part], self.histogram[part])
+                found = _counts(rows[start : start + at_once, part], exact[part], self.bins)
+                self.histogram[part] += found
 
     def merge(self, other: Statistics) -> None:
         """Add what was found in other values, of the same channels and with the same offset."""
@@ -92,8 +93,11 @@ class Statistics:
         found = copy(self)
         found.top = self.positive_maximum.astype(np.float64)
         scale = np.divide(self.bins, found.top, out=np.zeros(self.channels), where=found.top > 0)
-        index = np.minimum((self.centres * scale[:, None]).astype(np.int64), self.bins - 1)
-        index += (self.bins * np.arange(self.channels))[:, None]
+        position = self.centres
+        position *= scale[:, None]
+        index = position.astype(np.int32)
+        np.minimum(index, self.bins - 1, out=index)
+        index += np.arange(0, index.size, self.bins, dtype=np.int32)[:, None]
         # Counts beyond 2^53 do not occur, so that the sums are exact.
         sums = np.bincount(index.ravel(), self.histogram.ravel(), minlength=index.size)
         found.histogram = sums.astype(np.int64).reshape(self.histogram.shape)
@@ -109,6 +113,8 @@ class Statistics:
         vars(self).update(state, histogram=state["histogram"].astype(np.int64))
 
     def _widen(self) -> None:
+        if not ((self.maximum >= self.top) & (self.maximum > 0)).any():
+            return
         _, exponent = np.frexp(np.maximum(self.maximum, 0))
         needed = np.where(self.maximum > 0, np.ldexp(1.0, exponent), 0.0)
         fresh = self.top == 0
@@ -148,9 +154,11 @@ class Statistics:
 
     def mean_excess(self, q: float) -> np.ndarray:
         """Mean of what the values above a percentile exceed it by, [channels]; see percentile."""
-        over = self.centres - self.percentile(q)[:, None]
-        counts = np.where(over > 0, self.histogram, 0)
-        return (counts * over).sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
+        over = self.centres
+        over -= self.percentile(q)[:, None]
+        counts = self.histogram * (over > 0)
+        over *= counts
+        return over.sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
 
     def merged(self) -> Statistics:
         """Return the statistics of all channels as one, exact to the width of a bin."""
@@ -173,24 +181,25 @@ class Statistics:
         return found
 
 
-def _count(rows: np.ndarray, scale: np.ndarray, histogram: np.ndarray) -> None:
-    """Count values.
+def _counts(rows: np.ndarray, scale: np.ndarray, bins: int) -> np.ndarray:
+    """Count the values above 0 in each bin, [channels, bins].
 
     Args:
         rows: Values below the upper ends of the histograms, [N, channels, n].
         scale: Bins for a value of 1, [channels].
-        histogram: Gets the counts, [channels, bins].
+        bins: Their number.
     """
-    channels, bins = histogram.shape
+    channels = len(scale)
     with np.errstate(invalid="ignore"):  # far below 0
         index = (rows * scale[:, None]).astype(np.int32)
     np.maximum(index, 0, out=index)
-    index += np.arange(0, histogram.size, bins, dtype=np.int32)[:, None]
-    histogram += np.bincount(index.ravel(), minlength=histogram.size).reshape(channels, bins)
+    index += np.arange(0, channels * bins, bins, dtype=np.int32)[:, None]
+    found = np.bincount(index.ravel(), minlength=channels * bins).reshape(channels, bins)
     # All that is not above 0 went to the first bin.
     below = rows <= 0
     one = channels == 1  # which is counted faster as a whole
-    histogram[:, 0] -= np.count_nonzero(below) if one else np.count_nonzero(below, axis=(0, 2))
+    found[:, 0] -= np.count_nonzero(below) if one else np.count_nonzero(below, axis=(0, 2))
+    return found
 
 
 def _by_channel(values: np.ndarray, channels: int) -> np.ndarray:

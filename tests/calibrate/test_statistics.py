@@ -106,8 +106,10 @@ def test_counts_are_those_of_numpy_whatever_the_size_of_values(
     found = Statistics(channels=shape[1])
     found.update(values)
     for channel in (0, 1, shape[1] - 1):
-        positive = values[:, channel][values[:, channel] > 0].astype(np.float64)
-        wanted, _ = np.histogram(positive, bins=found.bins, range=(0, found.top[channel]))
+        counted = values[:, channel].astype(np.float64)
+        wanted, _ = np.histogram(
+            counted[counted > 0], bins=found.bins, range=(0, found.top[channel])
+        )
         assert np.array_equal(found.histogram[channel], wanted)
 
 
