@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -54,16 +55,15 @@ class ParallelRunner:
         Raises:
             UnsupportedModelError: onnxruntime cannot run the model on them.
         """
-        count, size = len(next(iter(feeds.values()))), self._at_once
-        if count > size and self._count > 1:
-            starts = range(0, count, size)
-            list(self._threads.map(lambda at: self._part(feeds, outputs, at), starts))
+        parts = _parts(len(next(iter(feeds.values()))), self._at_once)
+        if len(parts) > 1 and self._count > 1:
+            list(self._threads.map(lambda part: self._fill(feeds, outputs, part), parts))
             return
         # The rest of many samples needs no session of its own.
         many = "_on_one_thread" in self.__dict__
         runner = self._on_one_thread if many else self._on_all_threads
-        for start in range(0, count, size):
-            _fill(runner, feeds, outputs, slice(start, start + size))
+        for part in parts:
+            _fill(runner, feeds, outputs, part)
 
     def close(self) -> None:
         """Stop the threads."""
@@ -83,10 +83,21 @@ class ParallelRunner:
         self._on_one_thread  # noqa: B018 - made here, and not by several threads
         return ThreadPoolExecutor(self._count)
 
-    def _part(
-        self, feeds: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], at: int
+    def _fill(
+        self, feeds: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], part: slice
     ) -> None:
-        _fill(self._on_one_thread, feeds, outputs, slice(at, at + self._at_once))
+        _fill(self._on_one_thread, feeds, outputs, part)
+
+
+def _parts(count: int, at_once: int) -> list[slice]:
+    """Cut samples into parts of nearly the same size, on any machine the same.
+
+    There are as many as a power of two, which threads share evenly, or one for each sample.
+    """
+    wanted = max(1, -(-count // at_once))
+    number = max(1, min(count, 1 << (wanted - 1).bit_length()))
+    ends = [count * index // number for index in range(number + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
 
 
 def _fill(

@@ -8,7 +8,7 @@ from helpers.onnx_models import model as proto
 from helpers.onnx_models import node, normal
 
 from onnx2genn import UnsupportedModelError
-from onnx2genn.ir.parallel import ParallelRunner, cores
+from onnx2genn.ir.parallel import ParallelRunner, _parts, cores
 
 NODES = [node("Mul", "x x", "square"), node("ReduceSum", "square axes", "y", keepdims=0)]
 SQUARES = proto(NODES, {"x": ["N", 5]}, {"axes": np.array([1])})
@@ -47,3 +47,13 @@ def test_what_a_thread_meets_is_raised() -> None:
 
 def test_there_is_a_core() -> None:
     assert cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("count", "at_once", "sizes"),
+    [(0, 4, [0]), (4, 4, [4]), (5, 4, [2, 3]), (3, 1, [1, 1, 1]), (256, 28, [16] * 16)],
+)
+def test_parts_are_of_nearly_the_same_size(count: int, at_once: int, sizes: list[int]) -> None:
+    found = _parts(count, at_once)
+    assert [part.stop - part.start for part in found] == sizes
+    assert (found[0].start, found[-1].stop) == (0, count)
