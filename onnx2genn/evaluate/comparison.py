@@ -115,38 +115,31 @@ class Comparison:
     """
 
     def __init__(self, job: Job, simulator: Simulator, *, threads: int = 1) -> None:
-        """Begin.
-
-        Args:
-            job: What is to be compared.
-            simulator: What simulates.
-            threads: Threads that compute, for a simulator that several may use.
-        """
+        """Begin, on several threads where the simulator is for such."""
         self.backend, self.batch_size = simulator.backend, simulator.batch_size
         self._job, self._simulator, self._threads = job, simulator, threads
         self._target = job.network.model.parts.readout.target
         self._tensors = [item.tensor for item in job.network.populations]
         self._exact = is_exact(job.network, simulator)
+        self._within = 1 if self._exact else 0  # threads of an operator
         # What this engine computes of so few samples is still in a cache when it is looked at.
         self._at_once = job.network.model.samples_in_cache if self._exact else self.batch_size
-        self._making = Lock()
+        self._making, self._built = Lock(), False
 
     # Made when they are first asked for: where others compare, this process needs none of them.
 
     @cached_property
     def _ann(self) -> Runner:
-        return self._runner([self._target])
+        return self._job.network.model.runner([self._target], threads=self._within)
 
     @cached_property
     def _ann_by_layer(self) -> Runner:
-        return self._runner([self._target, *self._tensors])
-
-    def _runner(self, tensors: list[str]) -> Runner:
-        return self._job.network.model.runner(tensors, threads=1 if self._exact else 0)
+        tensors = [self._target, *self._tensors]
+        return self._job.network.model.runner(tensors, threads=self._within)
 
     @cached_property
     def _forecast(self) -> Forecast:
-        return Forecast(self._job.network, threads=1 if self._exact else 0)
+        return Forecast(self._job.network, threads=self._within)
 
     @cached_property
     def _by_layer(self) -> Forecast | None:
@@ -191,20 +184,27 @@ class Comparison:
         closely = min(max(0, looked_at(network) - first), len(samples))
         ann, by_layer = self._wanted(seen, closely)
         began = time.perf_counter()
-        activity = self._simulator.run(samples, first=first, record=True)
+        activity = self._simulated(samples, first)
         seconds = (time.perf_counter() - began) / self._threads
         forecasts = self._forecasts(samples, first, activity.logits)
         return _Computed(first, seen, closely, ann, by_layer, activity, forecasts, seconds)
+
+    def _simulated(self, samples: np.ndarray, first: int) -> Activity:
+        """Simulate samples; the first ones alone, since that builds what all threads use."""
+        if self._built:
+            return self._simulator.run(samples, first=first, record=True)
+        with self._making:
+            found = self._simulator.run(samples, first=first, record=True)
+            self._built = True
+        return found
 
     def _add(self, found: Part, item: _Computed) -> list[np.ndarray]:
         """Add some samples; return readouts of ANN, forecast, SNN, and of this after each step."""
         activity, closely = item.activity, item.closely
         assert activity.logits_by_step is not None
-        forecast = (
-            self._by_layer.activations(item.seen[:closely])
-            if (self._by_layer and closely)
-            else None
-        )
+        forecast = None
+        if self._by_layer and closely:
+            forecast = self._by_layer.activations(item.seen[:closely])
         found.deviations.add(activity, item.by_layer, forecast, count=closely, first=item.first)
         found.arrived += np.abs(item.seen).sum(axis=0, dtype=np.float64)
         found.samples += len(item.seen)
@@ -217,12 +217,13 @@ class Comparison:
         """Return the ANN's logits, and its activations for the first samples, by tensor."""
         name, parts, by_layer = self._job.network.input_name, [], {}
         with self._making:
-            runners = closely and self._ann_by_layer, closely < len(seen) and self._ann
-        if runners[0]:
-            by_layer = runners[0]({name: seen[:closely]})
+            layers = self._ann_by_layer if closely else None
+            answers = self._ann if closely < len(seen) else None
+        if layers:
+            by_layer = layers({name: seen[:closely]})
             parts.append(by_layer[self._target])
-        if runners[1]:
-            parts.append(runners[1]({name: seen[closely:]})[self._target])
+        if answers:
+            parts.append(answers({name: seen[closely:]})[self._target])
         return np.concatenate(parts), by_layer
 
     def _forecasts(self, samples: np.ndarray, first: int, simulated: np.ndarray) -> np.ndarray:
