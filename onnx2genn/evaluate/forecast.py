@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import onnx
 from onnx2genn.data import Inputs
 from onnx2genn.ir.builder import Builder
 from onnx2genn.ir.functions import may_be_undefined
-from onnx2genn.ir.graph import Shape, live, to_onnx
+from onnx2genn.ir.graph import live, to_onnx
 from onnx2genn.ir.parallel import ParallelRunner
 from onnx2genn.ir.ports import without_stacks
 
@@ -46,8 +46,7 @@ class Forecast:
             threads: Threads to use; 0 takes one per core.
         """
         self._network = network
-        shapes = {item.tensor: item.shape for item in network.populations}
-        self._shapes = {name: shapes[name] for name in tensors}
+        self._tensors = list(tensors)
         self._runner = ParallelRunner(
             partial(rounded, network, tensors),
             at_once=network.model.samples_in_cache,
@@ -67,18 +66,11 @@ class Forecast:
             DataError: The samples do not fit the model.
         """
         samples = self._network.model.summed(self._network.prepare(x))
-        return self._computed(samples, {_LOGITS: self._network.model.parts.readout.shape})[_LOGITS]
+        return self._runner({self._network.input_name: samples}, [_LOGITS])[_LOGITS]
 
     def activations(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         """Compute the rounded activations of the tensors that were asked for, [N, ...]."""
-        return self._computed(samples, self._shapes)
-
-    def _computed(self, samples: np.ndarray, shapes: Mapping[str, Shape]) -> dict[str, np.ndarray]:
-        found = {
-            name: np.empty((len(samples), *shape), np.float32) for name, shape in shapes.items()
-        }
-        self._runner.fill({self._network.input_name: samples}, found)
-        return found
+        return self._runner({self._network.input_name: samples}, self._tensors)
 
 
 def rounded(network: Network, tensors: Sequence[str] = ()) -> onnx.ModelProto:

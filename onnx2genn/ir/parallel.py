@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
@@ -49,21 +49,27 @@ class ParallelRunner:
         self._model, self._at_once = model, at_once
         self._wanted, self._count = threads, threads or cores()
 
-    def fill(self, feeds: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
-        """Run on arrays [N, ...] by name; write outputs into others, which may be of other types.
+    def __call__(
+        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Run on arrays [N, ...] by name; return some outputs.
 
         Raises:
             UnsupportedModelError: onnxruntime cannot run the model on them.
         """
         parts = _parts(len(next(iter(feeds.values()))), self._at_once)
-        if len(parts) > 1 and self._count > 1:
-            list(self._threads.map(lambda part: self._fill(feeds, outputs, part), parts))
-            return
+        shared = len(parts) > 1 and self._count > 1
         # The rest of many samples needs no session of its own.
-        many = "_on_one_thread" in self.__dict__
+        many = shared or "_on_one_thread" in self.__dict__
         runner = self._on_one_thread if many else self._on_all_threads
-        for part in parts:
-            _fill(runner, feeds, outputs, part)
+
+        def run(part: slice) -> dict[str, np.ndarray]:
+            return runner({name: array[part] for name, array in feeds.items()}, outputs)
+
+        found = list((self._threads.map if shared else map)(run, parts))
+        if len(found) == 1:
+            return found[0]
+        return {name: np.concatenate([item[name] for item in found]) for name in outputs}
 
     def close(self) -> None:
         """Stop the threads."""
@@ -80,13 +86,7 @@ class ParallelRunner:
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        self._on_one_thread  # noqa: B018 - made here, and not by several threads
         return ThreadPoolExecutor(self._count)
-
-    def _fill(
-        self, feeds: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], part: slice
-    ) -> None:
-        _fill(self._on_one_thread, feeds, outputs, part)
 
 
 def _parts(count: int, at_once: int) -> list[slice]:
@@ -98,11 +98,3 @@ def _parts(count: int, at_once: int) -> list[slice]:
     number = max(1, min(count, 1 << (wanted - 1).bit_length()))
     ends = [count * index // number for index in range(number + 1)]
     return [slice(*pair) for pair in pairwise(ends)]
-
-
-def _fill(
-    runner: Runner, feeds: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], part: slice
-) -> None:
-    values = runner({name: array[part] for name, array in feeds.items()}, outputs)
-    for name, value in values.items():
-        outputs[name][part] = value

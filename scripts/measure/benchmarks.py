@@ -138,8 +138,8 @@ def is_there(name: str) -> bool:
     return NETWORKS[name].path.exists() and any(data)
 
 
-def load(name: str) -> tuple[Path, np.ndarray]:
-    """Return a network's file, and images for calibration and for measuring."""
+def load(name: str, most: int = 4 * CALIBRATION) -> tuple[Path, np.ndarray]:
+    """Return a network's file, and so many images for calibration and measuring, or fewer."""
     if name == "digits":
         with np.load(EXAMPLE / "digits_train.npz") as data:
             return EXAMPLE / "digits.onnx", data["x"]
@@ -147,7 +147,7 @@ def load(name: str) -> tuple[Path, np.ndarray]:
         return imagenet.MODEL, imagenet.read_images(CALIBRATION)[0]
     network = NETWORKS[name]
     (images, _), _ = read_images(network.dataset, SHARED / "data")
-    return network.path, in_layout(network.path, images[: 4 * CALIBRATION])
+    return network.path, in_layout(network.path, images[:most])
 
 
 def measured(name: str, options: argparse.Namespace, folder: Path) -> list[Entrant]:

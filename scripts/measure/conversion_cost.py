@@ -17,20 +17,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import LARGE, ann_jobs, load, most_memory
-from common import SHARED
-from common.networks import NETWORKS, read_images
-from common.onnx_files import in_layout
+from common.networks import NETWORKS
+from evaluation_cost import cpu_time
 from onnx2genn.calibrate.encode import encode
 from onnx2genn.calibrate.observe import observe
 from onnx2genn.coding import make
 from onnx2genn.frontend.pipeline import read
 
-ROUNDS = 3
 IMAGES = {LARGE: 200}
 MANY = 1000
 
@@ -72,34 +68,20 @@ def reading(path: Path) -> str:
 
 def calibration(name: str, count: int) -> str:
     """Calibrate a network, and say what that took beside its ANN."""
-    path, images = load_images(name, count)
+    path, images = load(name, count)
+    images = images[:count]
     model, coding = read(path), make("few-spike", steps=8)
     jobs: dict[str, Callable[[], object]] = {
         entrant.name: job for entrant, job in ann_jobs(model, images)
     }
     jobs["calibration"] = lambda: encode(observe(model, images), coding)
-    least = dict.fromkeys(jobs, np.inf)
-    for _ in range(ROUNDS):
-        for kind, job in jobs.items():
-            began = time.process_time()
-            job()
-            least[kind] = min(least[kind], time.process_time() - began)
+    least = cpu_time(jobs)
     calibrated = 1e3 * least.pop("calibration") / count
     alone = 1e3 * min(least.values()) / count
     return (
         f"calibrated in {calibrated:.3g} ms an image of {count}, {calibrated / alone:.2f} times "
         f"the ANN's {alone:.3g}"
     )
-
-
-def load_images(name: str, count: int) -> tuple[Path, np.ndarray]:
-    """Return a network's file, and so many images to calibrate on."""
-    if name == LARGE:
-        path, images = load(name)
-        return path, images[:count]
-    network = NETWORKS[name]
-    (images, _), _ = read_images(network.dataset, SHARED / "data")
-    return network.path, in_layout(network.path, images[:count])
 
 
 if __name__ == "__main__":

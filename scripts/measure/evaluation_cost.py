@@ -50,19 +50,24 @@ def report(name: str, count: int) -> None:
         "predict": lambda: network.predict(x, backend=EMBEDDED),
         "evaluate": lambda: network.evaluate(x, backend=EMBEDDED),
     }
-    least = dict.fromkeys(jobs, float("inf"))
-    for _ in range(ROUNDS):
-        for kind, job in jobs.items():
-            began = time.process_time()
-            job()
-            least[kind] = min(least[kind], time.process_time() - began)
-    alone, predict, evaluate = (1e3 * least[kind] / count for kind in jobs)
+    alone, predict, evaluate = (1e3 * found / count for found in cpu_time(jobs).values())
     print(
         f"{name}, {count} images: ANN {alone:.3g} ms an image, predict {predict:.3g}, evaluate "
         f"{evaluate:.3g}: {evaluate / predict:.2f} times predict, "
         f"{evaluate / (predict + alone):.2f} times both",
         flush=True,
     )
+
+
+def cpu_time(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Run all jobs in turn, some rounds; return the least CPU time of each, in seconds."""
+    least = dict.fromkeys(jobs, float("inf"))
+    for _ in range(ROUNDS):
+        for kind, job in jobs.items():
+            began = time.process_time()
+            job()
+            least[kind] = min(least[kind], time.process_time() - began)
+    return least
 
 
 if __name__ == "__main__":

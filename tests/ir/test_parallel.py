@@ -24,10 +24,10 @@ def made(made_for: list[str]) -> object:
 def test_all_samples_are_computed_whoever_does_it(count: int, threads: int | None) -> None:
     sessions: list[str] = []
     runner = ParallelRunner(lambda: made(sessions), at_once=4, threads=threads)
-    x, found = normal(count, 5), np.full(count, np.nan, np.float64)
-    runner.fill({"x": x}, {"y": found})
+    x = normal(count, 5)
+    found = runner({"x": x}, ["y"])
     runner.close()
-    np.testing.assert_allclose(found, np.square(x).sum(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(found["y"], np.square(x).sum(axis=1), rtol=1e-6)
     assert len(sessions) == 1
 
 
@@ -35,14 +35,14 @@ def test_the_rest_of_many_samples_needs_no_other_session() -> None:
     sessions: list[str] = []
     runner = ParallelRunner(lambda: made(sessions), at_once=4, threads=2)
     for count in (9, 2, 9):
-        runner.fill({"x": normal(count, 5)}, {"y": np.empty(count)})
+        runner({"x": normal(count, 5)}, ["y"])
     assert len(sessions) == 1
 
 
 def test_what_a_thread_meets_is_raised() -> None:
     runner = ParallelRunner(lambda: SQUARES, at_once=1, threads=2)
     with pytest.raises(UnsupportedModelError, match="cannot run the model"):
-        runner.fill({"x": normal(4, 3, 5, 2)}, {"y": np.empty(4)})
+        runner({"x": normal(4, 3, 5, 2)}, ["y"])
 
 
 def test_there_is_a_core() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnx2genn.backends.base import NOTHING, Activity, Watch
-from onnx2genn.backends.embedded.codes import LOGITS, code_of, code_type, model_of_codes
+from onnx2genn.backends.embedded.codes import LOGITS, code_of, model_of_codes
 from onnx2genn.ir.parallel import ParallelRunner
 from onnx2genn.ir.run import ARRAYS, Runner, samples_at_once
 
@@ -38,9 +38,7 @@ class AccumulatingSimulator:
         self._network = network
         self._coding = network.coding
         self._threads = threads
-        self._shapes = {code_of(item.tensor): item.shape for item in network.populations}
         self._names = {item.tensor: item.name for item in network.populations}
-        self._shapes[LOGITS] = network.model.parts.readout.shape
         # Two models: it takes time to bring codes to the layout in which they leave.
         self._answers, self._codes = (
             ParallelRunner(
@@ -60,10 +58,12 @@ class AccumulatingSimulator:
         watch: Watch = NOTHING,
     ) -> Activity:
         """Simulate samples; see :class:`onnx2genn.backends.base.Simulator`."""
+        feeds = {self._network.input_name: samples}
         if not record and watch == NOTHING:
-            return Activity(logits=self._computed(samples, [LOGITS])[LOGITS])
-        found = self._computed(samples, list(self._shapes))
-        codes = {item.name: found[code_of(item.tensor)] for item in self._network.populations}
+            return Activity(logits=self._answers(feeds, [LOGITS])[LOGITS])
+        tensors = {item.name: code_of(item.tensor) for item in self._network.populations}
+        found = self._codes(feeds, [LOGITS, *tensors.values()])
+        codes = {name: found[tensor] for name, tensor in tensors.items()}
         return Activity(
             logits=found[LOGITS],
             logits_by_step=self._by_step(samples, codes) if record else None,
@@ -82,18 +82,6 @@ class AccumulatingSimulator:
     def _readout(self) -> Runner:
         model = self._network.readout_in_units().to_onnx()
         return Runner(model, threads=self._threads or 0)
-
-    def _computed(self, samples: np.ndarray, wanted: list[str]) -> dict[str, np.ndarray]:
-        kind = code_type(self._network)
-        found = {
-            name: np.empty(
-                (len(samples), *self._shapes[name]), np.float32 if name == LOGITS else kind
-            )
-            for name in wanted
-        }
-        runner = self._answers if wanted == [LOGITS] else self._codes
-        runner.fill({self._network.input_name: samples}, found)
-        return found
 
     def _by_step(self, samples: np.ndarray, codes: dict[str, np.ndarray]) -> np.ndarray:
         """Run the readout on what has arrived after each step of its sources' window."""
